@@ -1,0 +1,71 @@
+"""Reads k6's own per-request results (`--out json=FILE`)."""
+
+import gzip
+import json
+import re
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)$")
+
+
+@dataclass(frozen=True)
+class Point:
+    """One finished request: `at` is when k6 had read the whole answer (Unix seconds)."""
+
+    at: float
+    latency: float
+    failed: bool
+
+
+def unix_seconds(text):
+    """Converts an RFC 3339 time of any precision to Unix seconds."""
+    match = _TIME.match(text)
+    if not match:
+        raise ValueError(f"not an RFC 3339 time: {text!r}")
+    base, fraction, zone = match.groups()
+    zone = "+0000" if zone == "Z" else zone.replace(":", "")
+    whole = datetime.strptime(base + zone, "%Y-%m-%dT%H:%M:%S%z").astimezone(timezone.utc)
+    return whole.timestamp() + float(fraction or 0)
+
+
+def read(path):
+    """Returns the traffic's points in the order of their finish, and the answers per phase and backend."""
+    points, answers = [], {}
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        for line in lines:
+            # Most lines are other metrics: a search is much cheaper than decoding them.
+            if '"metric":"http_req_duration"' not in line and '"metric":"answers"' not in line:
+                continue
+            entry = json.loads(line)
+            if entry["type"] != "Point":
+                continue
+            data, tags = entry["data"], entry["data"].get("tags") or {}
+            if entry["metric"] == "answers":
+                phase = answers.setdefault(tags["phase"], {})
+                phase[tags["backend"]] = phase.get(tags["backend"], 0) + 1
+            elif tags.get("kind") == "traffic":
+                failed = tags.get("expected_response") != "true" or bool(tags.get("error_code"))
+                points.append(Point(unix_seconds(data["time"]), data["value"] / 1000, failed))
+    points.sort(key=lambda point: point.at)
+    return points, answers
+
+
+def quantile(points, share):
+    """The latency that `share` of the points do not exceed (nearest rank), in seconds, or None."""
+    if not points:
+        return None
+    ranked = sorted(point.latency for point in points)
+    return ranked[min(len(ranked) - 1, max(0, -int(-share * len(ranked) // 1) - 1))]
+
+
+def digest(points):
+    """Counts and latency of some points, in the shape of an incident's latency block."""
+    failed = sum(point.failed for point in points)
+    return {
+        "requests": len(points),
+        "failed": failed,
+        "error_ratio": failed / len(points) if points else None,
+        "p50_seconds": quantile(points, 0.5),
+        "p99_seconds": quantile(points, 0.99),
+    }

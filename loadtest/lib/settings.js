@@ -1,0 +1,66 @@
+// Every address, duration and promise that a script uses, each with its environment variable.
+
+const DEFAULT_WORST_SECONDS = { crash: 0.5, refuse: 0.5, error: 0.5, hang: 2.5, slow: 2.5 };
+// The demo gives each attempt 2 s (`per_try_timeout`); a hung attempt costs that and a little more.
+const DEFAULT_DURING_P99_MS = { crash: 1000, refuse: 1000, error: 1000, hang: 2100, slow: 2100 };
+
+function number(name, fallback) {
+  const text = __ENV[name];
+  if (text === undefined || text === '') return fallback;
+  const value = Number(text);
+  if (!Number.isFinite(value) || value < 0) {
+    throw new Error(`${name}=${text}: not a number of 0 or more; leave it out for ${fallback}`);
+  }
+  return value;
+}
+
+function address(name, fallback) {
+  return (__ENV[name] || fallback).replace(/\/+$/, '');
+}
+
+function fault() {
+  const mode = __ENV.FAULT || 'crash';
+  if (!(mode in DEFAULT_WORST_SECONDS)) {
+    const known = Object.keys(DEFAULT_WORST_SECONDS).join(', ');
+    throw new Error(`FAULT=${mode}: unknown fault; use one of ${known}`);
+  }
+  return mode;
+}
+
+export const TARGET = address('TARGET', 'http://127.0.0.1:8021');
+export const ADMIN = address('ADMIN', 'http://127.0.0.1:9901');
+export const TOKEN = __ENV.BASCULE_TOKEN || '';
+export const POOL = __ENV.POOL || '';
+export const REQUEST_PATH = __ENV.REQUEST_PATH || '/api/data';
+export const RATE = number('RATE', 200);
+export const FAULT = fault();
+export const READY_WAIT_S = number('READY_WAIT_S', 45);
+
+/** What the scripts hold Bascule to. Times in milliseconds, ratios of 1. */
+export const PROMISE = {
+  steadyErrorRatio: number('SLO_ERROR_RATIO', 0.001),
+  quietP99: number('SLO_P99_MS', 100),
+  duringP99: number('SLO_FAILOVER_P99_MS', DEFAULT_DURING_P99_MS[FAULT]),
+  duringErrorRatio: number('SLO_FAILOVER_ERROR_RATIO', 0),
+  switchMs: number('SLO_SWITCH_MS', 3000),
+};
+
+/** The schedule: `before` and `after` are quiet, the fault happens in `during`. Seconds. */
+export function schedule(defaults) {
+  const before = number('PRE_S', defaults.before);
+  const during = number('WIN_S', defaults.during);
+  const after = number('POST_S', defaults.after);
+  return { before, during, after, total: before + during + after };
+}
+
+/** How long a fault other than a crash lasts, as the sidecar reads it ("10s"). */
+export function faultFor(defaultSeconds) {
+  return __ENV.FAULT_FOR || `${defaultSeconds}s`;
+}
+
+export const FAULT_DELAY = __ENV.FAULT_DELAY || '3s';
+
+/** Virtual users that can be waiting at once: rate x worst latency, and some to spare. */
+export function users(worstSeconds = DEFAULT_WORST_SECONDS[FAULT]) {
+  return Math.ceil(RATE * number('WORST_S', worstSeconds)) + 10;
+}

@@ -1,0 +1,69 @@
+// Constant-rate GET traffic through the data plane, labelled with the phase of the schedule.
+
+import http from 'k6/http';
+import exec from 'k6/execution';
+import { check } from 'k6';
+import { Counter } from 'k6/metrics';
+import { RATE, REQUEST_PATH, TARGET, users } from './settings.js';
+
+// Which backend answered, by phase: the picture of traffic moving.
+const answers = new Counter('answers');
+
+/** System tags that the thresholds and the agreement check need; fewer tags, less work per request. */
+export const SYSTEM_TAGS = ['name', 'status', 'error_code', 'expected_response', 'scenario', 'check'];
+export const TREND_STATS = ['med', 'p(90)', 'p(99)', 'max'];
+
+/**
+ * The traffic scenario. The model is open: requests start at the rate whatever the proxy does, so a slow
+ * proxy cannot slow its own load. All users exist from the start, because making one in mid-run costs an
+ * iteration.
+ */
+export function traffic(totalSeconds, worstSeconds) {
+  const ready = users(worstSeconds);
+  return {
+    executor: 'constant-arrival-rate',
+    exec: 'request',
+    rate: RATE,
+    timeUnit: '1s',
+    duration: `${totalSeconds}s`,
+    preAllocatedVUs: ready,
+    maxVUs: ready * 2,
+    gracefulStop: '20s',
+    tags: { kind: 'traffic' },
+  };
+}
+
+/** The phase that the schedule says it is. Users share no memory, so the clock is all they have in common. */
+export function phaseNow(schedule) {
+  const seconds = (Date.now() - exec.scenario.startTime) / 1000;
+  if (seconds < schedule.before) return 'before';
+  return seconds < schedule.before + schedule.during ? 'during' : 'after';
+}
+
+/** One GET, tagged with `phase`, which must be a 200 from a named backend. */
+export function get(phase) {
+  const response = http.get(`${TARGET}${REQUEST_PATH}`, {
+    tags: { phase, name: `GET ${REQUEST_PATH}` },
+    redirects: 0,
+    timeout: '20s',
+  });
+  const backend = response.headers['X-Backend'] || 'none';
+  check(response, { '200 from a backend': (r) => r.status === 200 && backend !== 'none' }, { phase });
+  answers.add(1, { phase, backend });
+}
+
+/** Thresholds of one phase: it has samples, and keeps the given error ratio and p99. */
+export function phaseThresholds(phase, { errorRatio, p99, abort }) {
+  const limit = errorRatio === 0 ? 'rate==0' : `rate<${errorRatio}`;
+  const failed = abort ? { threshold: limit, abortOnFail: true, delayAbortEval: '10s' } : limit;
+  return {
+    // Without this, a phase in which nothing was sent would read as a pass.
+    [`http_reqs{phase:${phase}}`]: ['count>0'],
+    [`http_req_failed{phase:${phase}}`]: [failed],
+    [`http_req_duration{phase:${phase}}`]: [`p(99)<${p99}`],
+    [`checks{phase:${phase}}`]: [errorRatio === 0 ? 'rate==1' : `rate>${1 - errorRatio}`],
+  };
+}
+
+/** The generator kept its rate: no request of the schedule was left out. */
+export const GENERATOR_KEPT_UP = { dropped_iterations: ['count==0'] };
