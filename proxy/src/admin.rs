@@ -1,0 +1,159 @@
+//! The sidecar: where state is read and changed, over HTTP and a WebSocket.
+//!
+//! It runs beside the data plane and shares nothing with it but atomics, an `arc-swap` and a
+//! bounded channel, so that nothing asked here can make a client's request wait. The shapes of the
+//! answers are in [`wire`]; who may ask for what is decided by [`access`](crate::access) and
+//! enforced by [`guard`], in front of every handler.
+
+mod api;
+mod data;
+mod fail;
+mod guard;
+mod incidents;
+mod logs;
+mod order;
+mod query;
+mod reach;
+mod recover;
+pub mod wire;
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use axum::{
+    Router, middleware,
+    routing::{get, post},
+};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+    time::timeout,
+};
+
+use crate::{
+    clock::Timestamp,
+    fleet,
+    incident::Incident,
+    model::Topology,
+    snapshot::{Live, SnapshotCell},
+    telemetry::log_stream::LogStream,
+    web::{self, HttpClient},
+};
+
+/// Incidents as the sidecar reads them: oldest first, whole list replaced at each change.
+pub type IncidentList = Arc<ArcSwap<Vec<Arc<Incident>>>>;
+
+/// Renders the metrics as Prometheus text.
+pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// What a WebSocket gets to say goodbye when the sidecar ends.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Everything that the sidecar reads and the few things that it changes.
+#[derive(Clone)]
+pub struct AdminState {
+    /// What the proxy was told to do.
+    pub topology: Arc<Topology>,
+    /// The condition of every pool, complete from the start.
+    pub snapshot: SnapshotCell,
+    /// The numbers that requests change; injected faults are put here.
+    pub live: Arc<Live>,
+    /// Oldest first.
+    pub incidents: IncidentList,
+    /// Where the fleet hears that an operator asked for a failure.
+    pub inbox: mpsc::Sender<fleet::Input>,
+    /// The live log.
+    pub logs: LogStream,
+    /// Renders `/metrics`.
+    pub metrics: RenderMetrics,
+    /// When the process started to serve.
+    pub started_at: Timestamp,
+    /// The operators' token.
+    pub token: Option<String>,
+    /// By which the data plane proves that it relays; must not be guessable, nor empty.
+    pub relay_key: String,
+    /// Whether the process is about to end: it is not ready then.
+    pub is_draining: Arc<AtomicBool>,
+    /// Where the first listener of the data plane is.
+    pub data_plane: SocketAddr,
+}
+
+impl fmt::Debug for AdminState {
+    /// Leaves out both secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdminState")
+            .field("started_at", &self.started_at)
+            .field("has_token", &self.token.is_some())
+            .field("data_plane", &self.data_plane)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the handlers share.
+pub(crate) struct Sidecar {
+    pub(crate) state: AdminState,
+    pub(crate) client: HttpClient,
+    /// Becomes true when WebSockets shall end.
+    pub(crate) is_closing: watch::Receiver<bool>,
+}
+
+impl Sidecar {
+    /// Tells whether the proxy can be sent traffic; if not, why.
+    pub(crate) fn readiness(&self) -> Result<(), &'static str> {
+        if self.state.is_draining.load(Relaxed) {
+            Err("draining: requests in flight are finished, no more are wanted")
+        } else if self.state.snapshot.load().is_checked() {
+            Ok(())
+        } else {
+            Err("starting: not every backend has been checked yet")
+        }
+    }
+}
+
+/// Makes the sidecar's routes. WebSockets then end only with their clients; [`serve`] ends them.
+pub fn router(state: AdminState) -> Router {
+    let (_, is_closing) = watch::channel(false);
+    routes(state, is_closing)
+}
+
+/// Serves the sidecar on `listener` until `shutdown`, then says goodbye to everybody: six seconds
+/// at most.
+pub async fn serve(listener: TcpListener, state: AdminState, shutdown: impl Future<Output = ()>) {
+    let (closing, is_closing) = watch::channel(false);
+    let until_shutdown = async {
+        shutdown.await;
+        closing.send_replace(true);
+    };
+    web::serve(listener, routes(state, is_closing), until_shutdown).await;
+    // Every WebSocket holds a receiver; when the last one is gone, all have ended.
+    _ = timeout(FAREWELL, closing.closed()).await;
+}
+
+fn routes(state: AdminState, is_closing: watch::Receiver<bool>) -> Router {
+    let sidecar = Arc::new(Sidecar { state, client: HttpClient::default(), is_closing });
+    Router::new()
+        .route("/proxy/health", get(api::health))
+        .route("/proxy/fail", post(fail::fail).fallback(fail::how_to_fail))
+        .route("/proxy/recover", post(recover::recover))
+        .route("/proxy/data", get(data::data))
+        .route("/incidents", get(incidents::list))
+        .route("/incidents/{id}", get(incidents::one))
+        .route("/series", get(api::series))
+        .route("/metrics", get(api::metrics))
+        .route("/livez", get(api::livez))
+        .route("/readyz", get(api::readyz))
+        .route("/logs", get(logs::logs))
+        .fallback(api::not_found)
+        .method_not_allowed_fallback(api::method_not_allowed)
+        .layer(middleware::from_fn_with_state(Arc::clone(&sidecar), guard::guard))
+        .layer(middleware::map_response(guard::harden))
+        .with_state(sidecar)
+}

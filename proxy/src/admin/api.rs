@@ -1,0 +1,120 @@
+//! Answers that read: the state, the series, the metrics, and whether we are alive and ready.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderValue, Method, StatusCode, Uri, header};
+use serde_json::json;
+
+use crate::{
+    admin::{Sidecar, query::Parameters, wire},
+    clock,
+    model::{PoolId, Topology},
+    web::HttpError,
+};
+
+/// What a page with five minutes of chart asks for.
+const SERIES_SECONDS: usize = 300;
+
+pub(crate) async fn health(State(sidecar): State<Arc<Sidecar>>) -> Json<wire::Health> {
+    let state = &sidecar.state;
+    let incidents = state.incidents.load();
+    Json(wire::health(&wire::View {
+        topology: &state.topology,
+        snapshot: &state.snapshot.load(),
+        live: &state.live,
+        incidents: &incidents,
+        started_at: state.started_at,
+        is_ready: sidecar.readiness().is_ok(),
+        now: clock::now(),
+    }))
+}
+
+pub(crate) async fn series(
+    State(sidecar): State<Arc<Sidecar>>,
+    uri: Uri,
+) -> Result<Json<wire::Series>, HttpError> {
+    let state = &sidecar.state;
+    let parameters = Parameters::of(&uri, &["pool", "seconds"])?;
+    let pool = match parameters.text("pool") {
+        Some(name) => pool_named(&state.topology, name)?,
+        None => first_pool(&state.topology)?,
+    };
+    let seconds = parameters.count("seconds", SERIES_SECONDS)?.unwrap_or(SERIES_SECONDS);
+    let timeline = &state.live.pool(pool).timeline;
+    let now = clock::now();
+    Ok(Json(wire::series(state.topology.pool(pool), timeline, seconds, state.started_at, now)))
+}
+
+pub(crate) async fn metrics(State(sidecar): State<Arc<Sidecar>>) -> Response {
+    let text = (sidecar.state.metrics)();
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}
+
+pub(crate) async fn livez() -> Response {
+    Json(json!({ "live": true })).into_response()
+}
+
+pub(crate) async fn readyz(State(sidecar): State<Arc<Sidecar>>) -> Response {
+    match sidecar.readiness() {
+        Ok(()) => Json(json!({ "ready": true, "reason": null })).into_response(),
+        Err(reason) => {
+            let answer = Json(json!({ "ready": false, "reason": reason }));
+            (StatusCode::SERVICE_UNAVAILABLE, answer).into_response()
+        }
+    }
+}
+
+pub(crate) async fn not_found() -> HttpError {
+    HttpError::new(
+        StatusCode::NOT_FOUND,
+        "unknown_path",
+        "there is nothing at this path",
+        "the sidecar answers at /proxy/health, /proxy/fail, /proxy/recover, /proxy/data, \
+         /incidents, /series, /metrics, /livez, /readyz and /logs",
+    )
+}
+
+pub(crate) async fn method_not_allowed(method: Method, uri: Uri) -> HttpError {
+    let path = uri.path();
+    let (allowed, remedy) = if path == "/proxy/recover" {
+        ("POST", format!("use POST: curl -X POST http://HOST{path}"))
+    } else {
+        ("GET, HEAD", "use GET".to_owned())
+    };
+    wrong_method(&method, allowed, remedy)
+}
+
+/// Says which methods there are.
+pub(crate) fn wrong_method(method: &Method, allowed: &'static str, remedy: String) -> HttpError {
+    let message = format!("{method} is not allowed here");
+    HttpError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message, remedy)
+        .with_header(header::ALLOW, HeaderValue::from_static(allowed))
+}
+
+/// Returns the pool called `name`, or says which there are.
+pub(crate) fn pool_named(topology: &Topology, name: &str) -> Result<PoolId, HttpError> {
+    topology.pool_named(name).ok_or_else(|| {
+        let names: Vec<_> = topology.pools.iter().map(|pool| pool.name.as_str()).collect();
+        let message = format!("there is no pool `{}`", crate::admin::query::shorten(name));
+        let remedy = format!("pools: {}", names.join(", "));
+        HttpError::new(StatusCode::NOT_FOUND, "unknown_pool", message, remedy)
+    })
+}
+
+/// Returns the pool that is meant when none is named.
+pub(crate) fn first_pool(topology: &Topology) -> Result<PoolId, HttpError> {
+    let has_backends = |pool: &crate::model::Pool| !pool.backends.is_empty();
+    topology.pools.iter().position(has_backends).map(PoolId).ok_or_else(|| {
+        HttpError::new(
+            StatusCode::NOT_FOUND,
+            "unknown_pool",
+            "the configuration has no pool",
+            "add a pool with a backend to the configuration",
+        )
+    })
+}

@@ -1,0 +1,60 @@
+//! The record of failovers.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use http::{StatusCode, Uri};
+
+use crate::{
+    admin::{
+        Sidecar, api,
+        query::{Parameters, shorten},
+        wire,
+    },
+    web::HttpError,
+};
+
+/// As many as a page shows without asking for more.
+const LIMIT: usize = 50;
+const LIMIT_MAX: usize = 1_000;
+
+pub(crate) async fn list(
+    State(sidecar): State<Arc<Sidecar>>,
+    uri: Uri,
+) -> Result<Json<wire::Incidents>, HttpError> {
+    let state = &sidecar.state;
+    let parameters = Parameters::of(&uri, &["pool", "limit"])?;
+    let pool =
+        parameters.text("pool").map(|name| api::pool_named(&state.topology, name)).transpose()?;
+    let limit = parameters.count("limit", LIMIT_MAX)?.unwrap_or(LIMIT);
+    let incidents = state.incidents.load();
+    let newest_first = incidents
+        .iter()
+        .rev()
+        .filter(|incident| pool.is_none_or(|pool| incident.backend.pool == pool))
+        .take(limit)
+        .map(|incident| wire::incident(&state.topology, incident))
+        .collect();
+    Ok(Json(wire::Incidents { schema: wire::SCHEMA, incidents: newest_first }))
+}
+
+pub(crate) async fn one(
+    State(sidecar): State<Arc<Sidecar>>,
+    Path(id): Path<String>,
+) -> Result<Json<wire::Incident>, HttpError> {
+    let state = &sidecar.state;
+    let incidents = state.incidents.load();
+    let found = incidents.iter().find(|it| wire::incident_id(&state.topology, it) == id);
+    match found {
+        Some(incident) => Ok(Json(wire::incident(&state.topology, incident))),
+        None => Err(HttpError::new(
+            StatusCode::NOT_FOUND,
+            "unknown_incident",
+            format!("there is no incident `{}`", shorten(&id)),
+            "GET /incidents lists those that are kept",
+        )),
+    }
+}

@@ -1,0 +1,274 @@
+//! `GET /logs`: the live log over a WebSocket.
+//!
+//! A frame is sent when a hundred lines are there or 25 ms have passed, so that 10,000 lines a
+//! second make a hundred frames and not ten thousand. A reader that is slow misses lines, which
+//! the log's own bounded channel drops, and is told how many; one that takes nothing for five
+//! seconds, or does not answer three pings, is cut.
+
+use std::{pin::pin, sync::Arc, time::Duration};
+
+use axum::{
+    Extension,
+    extract::{
+        State,
+        ws::{
+            CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code,
+            rejection::WebSocketUpgradeRejection,
+        },
+    },
+    response::Response,
+};
+use http::{HeaderValue, StatusCode, Uri, header};
+use serde_json::Value;
+use tokio::{
+    sync::watch,
+    time::{MissedTickBehavior, interval, sleep, timeout},
+};
+
+use crate::{
+    access::Client,
+    admin::{
+        Sidecar, api,
+        query::{Parameters, bad_request, shorten},
+        wire,
+    },
+    model::{Level, Topology},
+    telemetry::log_stream::{Filter, Line, Received, Subscription},
+    web::{self, HttpError},
+};
+
+const FRAME_LINES_MAX: usize = 100;
+/// Not noticeable to a person, and few enough frames for a browser.
+const LINGER: Duration = Duration::from_millis(25);
+/// A reader that takes nothing for so long will not catch up.
+const SEND_WITHIN: Duration = Duration::from_secs(5);
+const PING_EVERY: Duration = Duration::from_secs(20);
+const PINGS_UNANSWERED_MAX: u32 = 3;
+/// A filter has three short values.
+const MESSAGE_BYTES_MAX: usize = 4 * 1024;
+const TEXT_CHARS_MAX: usize = 200;
+
+pub(crate) async fn logs(
+    State(sidecar): State<Arc<Sidecar>>,
+    Extension(client): Extension<Client>,
+    uri: Uri,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, HttpError> {
+    let upgrade = upgrade.map_err(|_| {
+        HttpError::new(
+            StatusCode::UPGRADE_REQUIRED,
+            "websocket_required",
+            "the log is a WebSocket",
+            "connect with a WebSocket client, or open the dashboard",
+        )
+        .with_header(header::UPGRADE, HeaderValue::from_static("websocket"))
+    })?;
+    let parameters = Parameters::of(&uri, &["level", "text", "pool"])?;
+    let filter = filter_of(&sidecar.state.topology, |key| parameters.text(key))?;
+    let subscription = sidecar.state.logs.subscribe().ok_or_else(|| {
+        let most = sidecar.state.logs.clients_max();
+        HttpError::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too_many_readers",
+            format!("{most} readers watch the log already"),
+            "close one, or raise admin.log_stream.clients",
+        )
+    })?;
+    tracing::debug!(client = %client.address, "log reader connected");
+    let is_closing = sidecar.is_closing.clone();
+    let topology = Arc::clone(&sidecar.state.topology);
+    Ok(upgrade.max_message_size(MESSAGE_BYTES_MAX).max_frame_size(MESSAGE_BYTES_MAX).on_upgrade(
+        move |socket| {
+            let reader = Reader { socket, subscription, filter, topology, pings_unanswered: 0 };
+            reader.run(is_closing)
+        },
+    ))
+}
+
+/// Makes a filter of what `value_of` gives for `level`, `text` and `pool`.
+fn filter_of<'v>(
+    topology: &Topology,
+    value_of: impl Fn(&str) -> Option<&'v str>,
+) -> Result<Filter, HttpError> {
+    let level = match value_of("level") {
+        None | Some("info") => Level::Info,
+        Some("error") => Level::Error,
+        Some("warn") => Level::Warn,
+        Some("debug") => Level::Debug,
+        Some(other) => {
+            let message = format!("`level` is `{}`", shorten(other));
+            return Err(bad_request("bad_parameter", message, "one of error, warn, info, debug"));
+        }
+    };
+    let text = value_of("text");
+    if text.is_some_and(|text| TEXT_CHARS_MAX < text.chars().count()) {
+        let remedy = format!("at most {TEXT_CHARS_MAX} characters");
+        return Err(bad_request("bad_parameter", "`text` is too long", remedy));
+    }
+    let pool = value_of("pool");
+    if let Some(name) = pool {
+        api::pool_named(topology, name)?;
+    }
+    Ok(Filter::new(level, text, pool))
+}
+
+/// Reads the message by which a client replaces its filter.
+fn filter_of_message(topology: &Topology, text: &str) -> Result<Filter, HttpError> {
+    let malformed = || {
+        let remedy = r#"send {"type":"filter","level":…,"text":…,"pool":…}"#;
+        bad_request("malformed_message", "the message is not a filter", remedy)
+    };
+    let Ok(Value::Object(keys)) = serde_json::from_str(text) else { return Err(malformed()) };
+    let is_filter = keys.get("type").and_then(Value::as_str) == Some("filter");
+    let is_known = keys.iter().all(|(key, value)| match key.as_str() {
+        "type" => true,
+        "level" | "text" | "pool" => value.is_string() || value.is_null(),
+        _ => false,
+    });
+    if !is_filter || !is_known {
+        return Err(malformed());
+    }
+    filter_of(topology, |key| keys.get(key).and_then(Value::as_str))
+}
+
+/// Why a reader's connection ends; there is nothing to do about any of it.
+struct Gone;
+
+struct Reader {
+    socket: WebSocket,
+    subscription: Subscription,
+    filter: Filter,
+    topology: Arc<Topology>,
+    pings_unanswered: u32,
+}
+
+impl Reader {
+    async fn run(mut self, mut is_closing: watch::Receiver<bool>) {
+        // However it ends, the client knows: it has a close frame, or its connection is gone.
+        _ = self.talk(&mut is_closing).await;
+    }
+
+    async fn talk(&mut self, is_closing: &mut watch::Receiver<bool>) -> Result<(), Gone> {
+        self.greet().await?;
+        let mut ping = interval(PING_EVERY);
+        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ping.reset();
+        let mut lines = Vec::new();
+        loop {
+            tokio::select! {
+                biased;
+                () = web::closed(is_closing) => {
+                    return self.close(close_code::AWAY, "the proxy is ending").await;
+                }
+                message = self.socket.recv() => match message {
+                    Some(Ok(message)) => self.hear(&message).await?,
+                    Some(Err(_)) | None => return Err(Gone),
+                },
+                _ = ping.tick() => {
+                    self.pings_unanswered += 1;
+                    if PINGS_UNANSWERED_MAX < self.pings_unanswered {
+                        return Err(Gone);
+                    }
+                    self.send(Message::Ping(bytes::Bytes::new())).await?;
+                }
+                missed = gather(&mut self.subscription, &self.filter, &mut lines) => {
+                    self.send_lines(&lines).await?;
+                    lines.clear();
+                    match missed {
+                        Some(0) => {}
+                        Some(count) => {
+                            let frame = format!(r#"{{"type":"dropped","count":{count}}}"#);
+                            self.send(Message::text(frame)).await?;
+                        }
+                        None => return self.close(close_code::AWAY, "the log has ended").await,
+                    }
+                }
+            }
+        }
+    }
+
+    async fn greet(&mut self) -> Result<(), Gone> {
+        let mut recent = self.subscription.take_recent();
+        recent.retain(|line| self.filter.matches(line));
+        let count = recent.len();
+        let schema = wire::SCHEMA;
+        let hello = format!(r#"{{"type":"hello","schema":{schema},"recent":{count}}}"#);
+        self.send(Message::text(hello)).await?;
+        for lines in recent.chunks(FRAME_LINES_MAX) {
+            self.send_lines(lines).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes in what the client says. A message that is not understood ends the connection with
+    /// the reason: there is no frame for errors, and silence would leave a wrong filter in force.
+    async fn hear(&mut self, message: &Message) -> Result<(), Gone> {
+        self.pings_unanswered = 0;
+        match message {
+            Message::Ping(_) | Message::Pong(_) => Ok(()),
+            Message::Close(_) => Err(Gone),
+            Message::Binary(_) => self.close(close_code::UNSUPPORTED, "text frames only").await,
+            Message::Text(text) => match filter_of_message(&self.topology, text) {
+                Ok(filter) => {
+                    self.filter = filter;
+                    Ok(())
+                }
+                Err(error) => {
+                    let reason = format!("{}: {}", error.message, error.remedy);
+                    self.close(close_code::POLICY, &reason).await
+                }
+            },
+        }
+    }
+
+    async fn send_lines(&mut self, lines: &[Arc<Line>]) -> Result<(), Gone> {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let objects: Vec<_> = lines.iter().map(|line| line.json()).collect();
+        let frame = format!(r#"{{"type":"lines","lines":[{}]}}"#, objects.join(","));
+        self.send(Message::text(frame)).await
+    }
+
+    async fn send(&mut self, message: Message) -> Result<(), Gone> {
+        match timeout(SEND_WITHIN, self.socket.send(message)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(Gone),
+        }
+    }
+
+    async fn close(&mut self, code: u16, reason: &str) -> Result<(), Gone> {
+        /// What the protocol leaves for a reason in a control frame.
+        const REASON_BYTES_MAX: usize = 123;
+        let end = reason.floor_char_boundary(REASON_BYTES_MAX);
+        let frame = CloseFrame { code, reason: reason[..end].into() };
+        self.send(Message::Close(Some(frame))).await?;
+        Err(Gone)
+    }
+}
+
+/// Waits for a frame's worth of lines that pass the filter and adds them to `lines`.
+///
+/// Returns how many were missed after them, or `None` when the log has ended. When cancelled, what
+/// was gathered stays in `lines`.
+async fn gather(
+    subscription: &mut Subscription,
+    filter: &Filter,
+    lines: &mut Vec<Arc<Line>>,
+) -> Option<u64> {
+    let mut linger = pin!(sleep(LINGER));
+    while lines.len() < FRAME_LINES_MAX {
+        tokio::select! {
+            biased;
+            received = subscription.next() => match received? {
+                Received::Line(line) => lines.extend(Some(line).filter(|it| filter.matches(it))),
+                Received::Dropped(count) => return Some(count),
+            },
+            () = &mut linger, if !lines.is_empty() => break,
+        }
+    }
+    Some(0)
+}
+
+#[cfg(test)]
+mod tests;

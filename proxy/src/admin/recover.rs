@@ -1,0 +1,100 @@
+//! `POST /proxy/recover`: ends what `POST /proxy/fail` and the backends' own faults began.
+//!
+//! Whether a backend is well again is not for an operator to say: health checks decide.
+
+use std::sync::Arc;
+
+use axum::{Extension, Json, body::Body, extract::State};
+use futures_util::{StreamExt, stream};
+use http::HeaderMap;
+
+use crate::{
+    access::Client,
+    admin::{
+        Sidecar, api, fail,
+        guard::speaks_for,
+        order::{self, Names},
+        reach::Call,
+        wire,
+    },
+    model::BackendId,
+    telemetry::logging::AUDIT,
+    web::HttpError,
+};
+
+/// Calls under way at a time; each may take two seconds.
+const CALLS_AT_ONCE: usize = 16;
+
+pub(crate) async fn recover(
+    State(sidecar): State<Arc<Sidecar>>,
+    Extension(client): Extension<Client>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<wire::Recovered>, HttpError> {
+    let answer = attempt(&sidecar, body).await;
+    let (address, speaks_for) = (client.address, speaks_for(client, &headers));
+    match &answer {
+        Ok(it) => tracing::info!(
+            target: AUDIT, client = %address, speaks_for, recovered = it.recovered.join(", "),
+            not_recovered = it.not_recovered.len(), "faults ended"
+        ),
+        Err(error) => tracing::warn!(
+            target: AUDIT, client = %address, speaks_for, code = error.code,
+            reason = error.message, "ending faults refused"
+        ),
+    }
+    answer.map(Json)
+}
+
+async fn attempt(sidecar: &Sidecar, body: Body) -> Result<wire::Recovered, HttpError> {
+    // Without fault injection there is nothing to end, and a strange service's `/recover` is not
+    // for us to call.
+    fail::require_fault_injection(sidecar)?;
+    let names = Names::of(&order::body_of(body).await?)?;
+    let backends = backends_meant(sidecar, &names)?;
+    for backend in &backends {
+        sidecar.state.live.backend(*backend).inject(None);
+    }
+    let results: Vec<_> = stream::iter(backends)
+        .map(|backend| async move { (backend, tell(sidecar, backend).await) })
+        .buffered(CALLS_AT_ONCE)
+        .collect()
+        .await;
+    let topology = &sidecar.state.topology;
+    let mut answer = wire::Recovered { recovered: Vec::new(), not_recovered: Vec::new() };
+    for (id, result) in results {
+        let backend = topology.backend(id).name.clone();
+        match result {
+            Ok(()) => answer.recovered.push(backend),
+            Err(message) => {
+                let pool = topology.pool(id.pool).name.clone();
+                answer.not_recovered.push(wire::NotRecovered { pool, backend, message });
+            }
+        }
+    }
+    Ok(answer)
+}
+
+async fn tell(sidecar: &Sidecar, backend: BackendId) -> Result<(), String> {
+    let told = match Call::to(sidecar, backend, "/recover") {
+        Ok(call) => call.make(&sidecar.client).await,
+        Err(error) => Err(error),
+    };
+    told.map_err(|error| format!("injected faults have ended; its own may not: {error}"))
+}
+
+fn backends_meant(sidecar: &Sidecar, names: &Names) -> Result<Vec<BackendId>, HttpError> {
+    let topology = &sidecar.state.topology;
+    match (&names.pool, &names.backend) {
+        (None, None) => Ok(topology.backend_ids().collect()),
+        (None, Some(backend)) => Ok(vec![fail::backend_anywhere(sidecar, backend)?]),
+        (Some(pool), None) => {
+            let pool = api::pool_named(topology, pool)?;
+            Ok(topology.backend_ids().filter(|id| id.pool == pool).collect())
+        }
+        (Some(pool), Some(backend)) => {
+            let pool = api::pool_named(topology, pool)?;
+            Ok(vec![BackendId { pool, index: fail::index_of(sidecar, pool, backend)? }])
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! The shapes that go over the wire, and how they follow from the state.
+//!
+//! Times are RFC 3339 in UTC with milliseconds; lengths of time are seconds. Keys are never left
+//! out: what is not known is `null`.
+
+mod health;
+mod incident;
+mod series;
+
+pub use health::{
+    Backend, BackendState, CheckResult, Failback, Fault, Health, LastCheck, LastMinute, Pool,
+    PoolStatus, View, health,
+};
+pub use incident::{
+    Evidence, Incident, Incidents, Latencies, Latency, Moments, Requests, Window, incident,
+    incident_id,
+};
+pub use series::{Series, series};
+
+use serde::Serialize;
+
+/// Rises when a shape changes in a way that a reader must know of.
+pub const SCHEMA: u32 = 1;
+
+/// The answer to `POST /proxy/fail`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FailAccepted {
+    /// The pool's name.
+    pub pool: String,
+    /// The backend's name.
+    pub backend: String,
+    /// How it fails.
+    pub mode: &'static str,
+    /// When.
+    pub accepted_at: String,
+    /// When the fault ends by itself; `null` for a crash.
+    pub ends_at: Option<String>,
+}
+
+/// The answer to `POST /proxy/recover`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Recovered {
+    /// Backends that have no fault left.
+    pub recovered: Vec<String>,
+    /// Backends that did not say so.
+    pub not_recovered: Vec<NotRecovered>,
+}
+
+/// A backend that did not say that it recovered.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct NotRecovered {
+    /// The pool's name.
+    pub pool: String,
+    /// The backend's name.
+    pub backend: String,
+    /// Why not.
+    pub message: String,
+}
+
+/// Returns the share of `lost` in `requests`; none lost of none is nothing lost.
+#[expect(clippy::cast_precision_loss, reason = "counts of requests fit an f64")]
+fn error_ratio(lost: u64, requests: u64) -> f64 {
+    if requests == 0 { 0.0 } else { lost as f64 / requests as f64 }
+}
+
+#[cfg(test)]
+pub(crate) use health::tests::topology as topology_for_tests;

@@ -1,0 +1,207 @@
+//! `GET /incidents`: the record of each failover.
+
+use serde::Serialize;
+
+use crate::{
+    admin::wire::error_ratio,
+    clock,
+    event::{self, LossReason, Source},
+    incident::{self, IncidentState, LatencySummary},
+    model::Topology,
+};
+
+/// A list of incidents.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Incidents {
+    /// See [`SCHEMA`](crate::admin::wire::SCHEMA).
+    pub schema: u32,
+    /// Newest first.
+    pub incidents: Vec<Incident>,
+}
+
+/// One incident.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Incident {
+    /// See [`incident_id`].
+    pub id: String,
+    /// The pool's name.
+    pub pool: String,
+    /// The backend that was lost.
+    pub backend: String,
+    /// How far the story has got.
+    pub state: &'static str,
+    /// The class of the failure.
+    pub cause: &'static str,
+    /// What took the backend out: `traffic` or `health_check`.
+    pub detected_by: &'static str,
+    /// Whether an operator asked for it.
+    pub requested: bool,
+    /// The tier that served before.
+    pub from_tier: usize,
+    /// The tier that took over; `null` while none has.
+    pub to_tier: Option<usize>,
+    /// The first eligible backend of that tier.
+    pub to_backend: Option<String>,
+    /// The first signs of trouble.
+    pub evidence: Vec<Evidence>,
+    /// When each part of the story happened.
+    pub moments: Moments,
+    /// From the first sign of trouble to the decision.
+    pub detection_seconds: f64,
+    /// From the decision to the first success elsewhere.
+    pub switch_seconds: Option<f64>,
+    /// What the counts cover.
+    pub window: Window,
+    /// What the failover cost.
+    pub requests: Requests,
+    /// What it did to latency.
+    pub latency: Latencies,
+}
+
+/// One sign of trouble.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Evidence {
+    /// When it was seen.
+    pub at: String,
+    /// Who saw it: `traffic` or `health_check`.
+    pub source: &'static str,
+    /// What was seen.
+    pub detail: String,
+}
+
+/// When each part of the story happened.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Moments {
+    /// The first sign of trouble.
+    pub suspected_at: String,
+    /// The backend was taken out.
+    pub decided_at: String,
+    /// The first success elsewhere.
+    pub serving_at: Option<String>,
+    /// The first second without a failed attempt began.
+    pub stable_at: Option<String>,
+    /// The backend was fit to be picked again.
+    pub recovered_at: Option<String>,
+    /// Traffic returned to the tier.
+    pub failed_back_at: Option<String>,
+}
+
+/// What the counts cover, in whole 100 ms.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Window {
+    /// The first slot begins.
+    pub from: String,
+    /// The last slot ends; `null` while traffic has not settled.
+    pub to: Option<String>,
+}
+
+/// The requests that finished inside the window.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Requests {
+    /// All that finished.
+    pub total: u64,
+    /// Answered well after a failed attempt.
+    pub rescued: u64,
+    /// Ended in an error of the proxy's or a backend's making.
+    pub lost: u64,
+    /// Lost ones in all, 0 to 1.
+    pub error_ratio: f64,
+}
+
+/// Latency before, inside and after the window.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Latencies {
+    /// The ten seconds before the window.
+    pub before: Option<Latency>,
+    /// The window.
+    pub during: Option<Latency>,
+    /// The ten seconds after it, once they have passed.
+    pub after: Option<Latency>,
+}
+
+/// Latency over some time.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Latency {
+    /// How many were measured.
+    pub requests: u64,
+    /// Median.
+    pub p50_seconds: Option<f64>,
+    /// 99th percentile.
+    pub p99_seconds: Option<f64>,
+}
+
+/// Returns the name by which an incident can be asked for: its pool's name, and its number there.
+pub fn incident_id(topology: &Topology, incident: &incident::Incident) -> String {
+    format!("{}-{}", topology.pool(incident.backend.pool).name, incident.number)
+}
+
+/// Returns the record of `incident`.
+pub fn incident(topology: &Topology, incident: &incident::Incident) -> Incident {
+    let pool = topology.pool(incident.backend.pool);
+    let moments = &incident.moments;
+    Incident {
+        id: incident_id(topology, incident),
+        pool: pool.name.clone(),
+        backend: topology.backend(incident.backend).name.clone(),
+        state: match incident.state {
+            IncidentState::Open => "open",
+            IncidentState::Serving => "serving",
+            IncidentState::Recovered => "recovered",
+            IncidentState::Closed => "closed",
+        },
+        cause: incident.cause.name(),
+        detected_by: match incident.detected_by {
+            LossReason::HealthCheck => "health_check",
+            LossReason::Outlier => "traffic",
+        },
+        requested: incident.is_requested,
+        from_tier: incident.from_tier,
+        to_tier: incident.heir.map(|heir| heir.tier),
+        to_backend: incident.heir.map(|heir| pool.backends[heir.index].name.clone()),
+        evidence: incident.evidence.iter().map(evidence).collect(),
+        moments: Moments {
+            suspected_at: clock::rfc3339_of(moments.suspected),
+            decided_at: clock::rfc3339_of(moments.decided),
+            serving_at: moments.serving.map(clock::rfc3339_of),
+            stable_at: moments.stable.map(clock::rfc3339_of),
+            recovered_at: moments.recovered.map(clock::rfc3339_of),
+            failed_back_at: moments.failed_back.map(clock::rfc3339_of),
+        },
+        detection_seconds: moments.decided.since(moments.suspected).as_secs_f64(),
+        switch_seconds: moments.serving.map(|at| at.since(moments.decided).as_secs_f64()),
+        window: Window {
+            from: clock::rfc3339_of(incident.window_from),
+            to: incident.window_to.map(clock::rfc3339_of),
+        },
+        requests: Requests {
+            total: incident.requests.total,
+            rescued: incident.requests.rescued,
+            lost: incident.requests.lost,
+            error_ratio: error_ratio(incident.requests.lost, incident.requests.total),
+        },
+        latency: Latencies {
+            before: incident.before.map(latency),
+            during: incident.during.map(latency),
+            after: incident.after.map(latency),
+        },
+    }
+}
+
+fn evidence(evidence: &event::Evidence) -> Evidence {
+    Evidence {
+        at: clock::rfc3339_of(evidence.at),
+        source: match evidence.source {
+            Source::Traffic => "traffic",
+            Source::HealthCheck => "health_check",
+        },
+        detail: evidence.symptom.to_string(),
+    }
+}
+
+fn latency(summary: LatencySummary) -> Latency {
+    Latency {
+        requests: summary.requests,
+        p50_seconds: summary.p50_seconds,
+        p99_seconds: summary.p99_seconds,
+    }
+}

@@ -1,0 +1,223 @@
+//! Composition: builds every part, joins them, and ends them in order.
+//!
+//! Three threads of their own beside the data plane's: control (the fleet and its checkers), the
+//! sidecar, and the one that waits for signals. None of them can delay a request.
+
+mod data_plane;
+mod shutdown;
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        mpsc::{Receiver, sync_channel},
+    },
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::mpsc,
+};
+use tracing::{error, info, warn};
+
+use crate::{
+    admin::{self, AdminState, IncidentList, RenderMetrics},
+    clock,
+    control::{Control, INBOX},
+    dashboard::{self, DashboardConfig},
+    gateway::Gateway,
+    model::Topology,
+    ports,
+    snapshot::{Live, SnapshotCell},
+    telemetry::{log_stream::LogStream, metrics::Metrics},
+    token,
+    web::reachable,
+};
+
+/// What is served beside what the configuration says.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Extras {
+    /// Where the page is served in this process, if it is.
+    pub dashboard: Option<SocketAddr>,
+}
+
+/// Runs the proxy until it is told to stop, then finishes what is in flight.
+///
+/// `logs` is the live log that logging already writes to. `is_up` is called once clients are
+/// accepted.
+///
+/// # Errors
+/// When an address cannot be bound or the token cannot be read; nothing is running then.
+pub fn run(
+    topology: Topology,
+    extras: Extras,
+    logs: LogStream,
+    is_up: impl FnOnce(),
+) -> Result<()> {
+    let token = topology.admin.token_file.as_deref().map(token::read).transpose()?;
+    let (admin_listener, page_listener) = bind(&topology, extras)?;
+    let topology = Arc::new(topology);
+    let live = Arc::new(Live::new(&topology));
+    let metrics = Arc::new(Metrics::new(&topology)?);
+    let snapshot: SnapshotCell = Arc::default();
+    let incidents: IncidentList = Arc::default();
+    let is_draining = Arc::new(AtomicBool::new(false));
+    let relay_key = token::random()?;
+    let (inbox, facts) = mpsc::channel(INBOX);
+
+    let control = Control::new(
+        Arc::clone(&topology),
+        Arc::clone(&live),
+        Arc::clone(&metrics),
+        Arc::clone(&snapshot),
+        Arc::clone(&incidents),
+    );
+    let control_inbox = inbox.clone();
+    spawn("control", async move { control.run(control_inbox, facts).await })?;
+
+    let state = AdminState {
+        topology: Arc::clone(&topology),
+        snapshot: Arc::clone(&snapshot),
+        live: Arc::clone(&live),
+        incidents,
+        inbox: inbox.clone(),
+        metrics: render(&metrics, &logs),
+        logs,
+        started_at: clock::now(),
+        token: token.clone(),
+        relay_key: relay_key.clone(),
+        is_draining: Arc::clone(&is_draining),
+        data_plane: reachable(topology.listeners[0].address),
+    };
+    serve_sidecar(admin_listener, state)?;
+    if let Some(listener) = page_listener {
+        let admin = format!("http://{}", reachable(topology.admin.address)).parse()?;
+        serve_page(listener, DashboardConfig { admin, token, allow_hosts: Vec::new() })?;
+    }
+    wait_for_first_checks(&topology, &snapshot);
+
+    let gateway = Gateway {
+        topology: Arc::clone(&topology),
+        snapshot,
+        live: Arc::clone(&live),
+        metrics,
+        inbox,
+        relay_key,
+        sidecar: reachable(topology.admin.address),
+    };
+    let stopped = start_data_plane(gateway, &topology, is_draining)?;
+    is_up();
+    shutdown::finish(&stopped, &live);
+    Ok(())
+}
+
+/// Serves the page of a proxy that runs elsewhere, until told to stop.
+///
+/// # Errors
+/// When the address cannot be bound.
+pub fn run_dashboard(address: SocketAddr, config: DashboardConfig) -> Result<()> {
+    let listener = ports::bind("dashboard", address)?;
+    let runtime = runtime()?;
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        info!(target: "bascule::dashboard", %address, "serving the page");
+        dashboard::serve(listener, config, shutdown::signal()).await;
+        Ok(())
+    })
+}
+
+/// Binds everything, so that nothing has been started when one address cannot be had.
+fn bind(topology: &Topology, extras: Extras) -> Result<(TcpListener, Option<TcpListener>)> {
+    for listener in &topology.listeners {
+        // Pingora binds for itself and panics if it cannot: find out first, and say why.
+        drop(ports::bind(&format!("listener `{}`", listener.name), listener.address)?);
+    }
+    let admin = ports::bind("admin", topology.admin.address)?;
+    let page = extras.dashboard.map(|address| ports::bind("dashboard", address)).transpose()?;
+    Ok((admin, page))
+}
+
+/// Starts the data plane and waits until it accepts. What is returned receives once when the
+/// process is told to stop, and once more when it is told to stop at once.
+fn start_data_plane(
+    gateway: Gateway,
+    topology: &Arc<Topology>,
+    is_draining: Arc<AtomicBool>,
+) -> Result<Receiver<()>> {
+    let (stop, stopped) = sync_channel(2);
+    let served = Arc::clone(topology);
+    thread::Builder::new().name("data-plane".to_owned()).spawn(move || {
+        data_plane::run(gateway, &served, shutdown::Watch::new(stop, is_draining));
+    })?;
+    data_plane::wait_until_accepting(topology)?;
+    for listener in &topology.listeners {
+        let (name, address) = (&listener.name, listener.address);
+        info!(target: "bascule::app", listener = name, %address, "accepting");
+    }
+    Ok(stopped)
+}
+
+fn render(metrics: &Arc<Metrics>, logs: &LogStream) -> RenderMetrics {
+    let (metrics, logs) = (Arc::clone(metrics), logs.clone());
+    let shown = AtomicU64::new(0);
+    Arc::new(move || {
+        let dropped = logs.dropped();
+        metrics.log_stream_clients(logs.clients());
+        metrics.log_lines_dropped(dropped.saturating_sub(shown.swap(dropped, Relaxed)));
+        metrics.render()
+    })
+}
+
+fn serve_sidecar(listener: TcpListener, state: AdminState) -> Result<()> {
+    spawn("sidecar", async move {
+        match tokio::net::TcpListener::from_std(listener) {
+            Ok(listener) => admin::serve(listener, state, std::future::pending()).await,
+            Err(error) => {
+                error!(target: "bascule::admin", %error, "the sidecar could not be started");
+            }
+        }
+    })
+}
+
+fn serve_page(listener: TcpListener, config: DashboardConfig) -> Result<()> {
+    spawn("dashboard", async move {
+        match tokio::net::TcpListener::from_std(listener) {
+            Ok(listener) => dashboard::serve(listener, config, std::future::pending()).await,
+            Err(error) => {
+                error!(target: "bascule::dashboard", %error, "the page could not be served");
+            }
+        }
+    })
+}
+
+/// Runs a future on a thread and a runtime of its own, for as long as the process lives.
+fn spawn(name: &str, future: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+    let runtime = runtime()?;
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || runtime.block_on(future))
+        .with_context(|| format!("could not start the thread `{name}`"))?;
+    Ok(())
+}
+
+fn runtime() -> Result<Runtime> {
+    Builder::new_current_thread().enable_all().build().context("could not start a runtime")
+}
+
+/// Waits until every backend has been checked once: a client's request is no health check.
+fn wait_for_first_checks(topology: &Topology, snapshot: &SnapshotCell) {
+    let longest = topology.pools.iter().map(|pool| pool.health_check.timeout).max();
+    // A check cannot take longer than its timeout; the rest is for the queue.
+    let deadline = clock::now() + longest.unwrap_or_default() + Duration::from_millis(500);
+    while !snapshot.load().is_checked() {
+        if deadline <= clock::now() {
+            warn!(target: "bascule::app", "some backends have not answered their first health check");
+            return;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,85 @@
+//! Pingora's errors in our words.
+
+#![expect(clippy::wildcard_enum_match_arm, reason = "Pingora's list is long and grows")]
+
+use pingora::{Error, ErrorType};
+
+use crate::event::Symptom;
+
+/// Name of the error by which a health check says that the status was not the expected one. Its
+/// code is the status.
+pub const UNEXPECTED_STATUS: &str = "unexpected status";
+
+/// Returns what a failed attempt to connect says of the backend.
+pub fn connect_symptom(error: &Error) -> Symptom {
+    match error.etype() {
+        ErrorType::ConnectRefused => Symptom::ConnectionRefused,
+        ErrorType::ConnectTimedout | ErrorType::TLSHandshakeTimedout => Symptom::ConnectTimedOut,
+        _ => Symptom::ConnectFailed,
+    }
+}
+
+/// Returns what an exchange that failed after connecting, and before the response began, says of
+/// the backend.
+pub fn exchange_symptom(error: &Error) -> Symptom {
+    match error.etype() {
+        ErrorType::ReadTimedout | ErrorType::WriteTimedout => Symptom::ResponseTimedOut,
+        ErrorType::InvalidHTTPHeader | ErrorType::H1Error | ErrorType::InvalidH2 => {
+            Symptom::Garbage
+        }
+        _ => Symptom::ConnectionClosed,
+    }
+}
+
+/// Returns the status with which to answer a request that failed on the client's side; `None` when
+/// the client is gone.
+pub fn client_fault(error: &Error) -> Option<u16> {
+    match error.etype() {
+        ErrorType::WriteError
+        | ErrorType::ReadError
+        | ErrorType::ConnectionClosed
+        | ErrorType::WriteTimedout => None,
+        ErrorType::HTTPStatus(status) => Some(*status),
+        ErrorType::ReadTimedout => Some(408),
+        _ => Some(400),
+    }
+}
+
+/// Returns what a failed health check says of the backend.
+pub fn check_symptom(error: &Error) -> Symptom {
+    match error.etype() {
+        ErrorType::CustomCode(UNEXPECTED_STATUS, status) => Symptom::ErrorStatus(*status),
+        ErrorType::ConnectRefused
+        | ErrorType::ConnectTimedout
+        | ErrorType::ConnectNoRoute
+        | ErrorType::ConnectError
+        | ErrorType::TLSHandshakeFailure
+        | ErrorType::TLSHandshakeTimedout
+        | ErrorType::HandshakeError
+        | ErrorType::InvalidCert
+        | ErrorType::SocketError
+        | ErrorType::BindError => connect_symptom(error),
+        _ => exchange_symptom(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(kind: ErrorType) -> Box<Error> {
+        Error::new(kind)
+    }
+
+    #[test]
+    fn each_way_to_fail_has_its_symptom() {
+        let check = |kind, expected| assert_eq!(check_symptom(&error(kind)), expected);
+        check(ErrorType::ConnectRefused, Symptom::ConnectionRefused);
+        check(ErrorType::ConnectTimedout, Symptom::ConnectTimedOut);
+        check(ErrorType::ConnectNoRoute, Symptom::ConnectFailed);
+        check(ErrorType::ReadTimedout, Symptom::ResponseTimedOut);
+        check(ErrorType::ConnectionClosed, Symptom::ConnectionClosed);
+        check(ErrorType::InvalidHTTPHeader, Symptom::Garbage);
+        check(ErrorType::CustomCode(UNEXPECTED_STATUS, 503), Symptom::ErrorStatus(503));
+    }
+}

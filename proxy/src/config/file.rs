@@ -1,0 +1,210 @@
+//! What the user writes: the shape of a configuration file, key by key.
+//!
+//! These types are the only description of the file. The decoder, the checker, the JSON Schema
+//! and the reference are made from them, doc comments and defaults included.
+
+use std::num::{NonZeroU16, NonZeroUsize};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+mod named;
+pub(crate) mod pool;
+
+pub(crate) use crate::config::file::named::Named;
+use crate::config::{
+    file::pool::Pool,
+    units::{
+        FilePath, Name,
+        duration::Length,
+        http::{Host, Method, Origin, UrlPath},
+        net::{Address, Network},
+    },
+};
+
+/// A complete configuration.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Bascule configuration")]
+pub(crate) struct File {
+    /// The format of the file, which is not the program's version. The only one is 1.
+    #[schemars(
+        range(min = 1, max = 1),
+        extend("x-remedy" = "write `version: 1`; it names the file's format, of which there is one")
+    )]
+    pub(crate) version: u32,
+    /// Worker threads of the data plane. Without it, as many as the cores the process may use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1024))]
+    pub(crate) threads: Option<NonZeroUsize>,
+    /// Where clients connect, by name.
+    pub(crate) listeners: Named<Listener>,
+    /// Which requests go where. The first that matches wins.
+    #[schemars(length(min = 1))]
+    pub(crate) routes: Vec<Route>,
+    /// Sets of interchangeable backends, by name.
+    pub(crate) pools: Named<Pool>,
+    /// The sidecar: where state is read and changed.
+    #[serde(default)]
+    pub(crate) admin: Admin,
+    /// What is logged, and how.
+    #[serde(default)]
+    pub(crate) logging: Logging,
+}
+
+/// An address on which clients are accepted.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Listener {
+    /// The IP address and port to listen on. `0.0.0.0` means all addresses of the machine.
+    pub(crate) address: Address,
+    /// Peers whose `X-Forwarded-*` headers are believed; from all others they are replaced.
+    #[serde(default)]
+    pub(crate) trusted_proxies: Vec<Network>,
+}
+
+/// Which requests go where. Needs `pool`, or `sidecar: true`.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Route {
+    /// Unique. Without it, `route-1`, `route-2`, … by position.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<Name>,
+    /// What a request must look like; all that is given must hold. Without it, any request.
+    #[serde(default, rename = "match")]
+    pub(crate) matches: Match,
+    /// How the path changes on its way to the backend. The query stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rewrite: Option<Rewrite>,
+    /// The pool whose backends answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pool: Option<Name>,
+    /// `true`: the sidecar answers, on the listener's address too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sidecar: Option<bool>,
+    /// From the head of a request to the beginning of its response, retries included.
+    #[serde(default = "Route::default_timeout")]
+    pub(crate) timeout: Length,
+}
+
+impl Route {
+    pub(crate) fn default_timeout() -> Length {
+        Length::seconds(15)
+    }
+}
+
+/// What a request must look like.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Match {
+    /// Hosts, compared to the letter, without port. Without it, any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1))]
+    pub(crate) hosts: Vec<Host>,
+    /// The path, to the letter. Not together with `path_prefix`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) path: Option<UrlPath>,
+    /// This path and all below it: `/v1` matches `/v1` and `/v1/x`, never `/v1x`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) path_prefix: Option<UrlPath>,
+    /// Methods, in capitals. Without it, any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1))]
+    pub(crate) methods: Vec<Method>,
+}
+
+/// How a path changes. Needs exactly one of its keys.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Rewrite {
+    /// The whole path becomes this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) path: Option<UrlPath>,
+    /// This prefix is removed: with `/v1`, `/v1/x` becomes `/x`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) strip_prefix: Option<UrlPath>,
+}
+
+/// The sidecar: where state is read and changed.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Admin {
+    /// The IP address and port to listen on. One that other machines can reach needs `token_file`.
+    pub(crate) address: Address,
+    /// The file with the token that callers from other machines must show to change state.
+    /// `bascule token new` makes one. A relative path starts at the folder of this file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) token_file: Option<FilePath>,
+    /// Origins of web pages, beside the sidecar's own, that may change state.
+    pub(crate) allow_origins: Vec<Origin>,
+    /// Whether `POST /proxy/fail` does anything. For demonstrations and drills.
+    pub(crate) fault_injection: bool,
+    /// Bounds on the live log.
+    pub(crate) log_stream: LogStream,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self {
+            address: Address(([127, 0, 0, 1], 9901).into()),
+            token_file: None,
+            allow_origins: Vec::new(),
+            fault_injection: false,
+            log_stream: LogStream::default(),
+        }
+    }
+}
+
+/// Bounds on the live log.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct LogStream {
+    /// Recent lines kept, and lines that may wait for one slow reader.
+    #[schemars(range(min = 1, max = 50_000))]
+    pub(crate) buffer: NonZeroU16,
+    /// Readers at a time.
+    #[schemars(range(min = 1, max = 1024))]
+    pub(crate) clients: NonZeroU16,
+}
+
+impl Default for LogStream {
+    fn default() -> Self {
+        const BUFFER: NonZeroU16 = NonZeroU16::MIN.saturating_add(999);
+        const CLIENTS: NonZeroU16 = NonZeroU16::MIN.saturating_add(31);
+        Self { buffer: BUFFER, clients: CLIENTS }
+    }
+}
+
+/// What is logged, and how.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Logging {
+    /// The least severe level that is written.
+    pub(crate) level: Level,
+    /// How lines look.
+    pub(crate) format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Level {
+    /// A human is needed.
+    Error,
+    /// Degraded but serving.
+    Warn,
+    /// State changed.
+    #[default]
+    Info,
+    /// For developers.
+    Debug,
+}
+
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One object a line.
+    Json,
+}

@@ -1,0 +1,100 @@
+//! Says in the log what happened to the fleet.
+
+use tracing::{info, warn};
+
+use crate::{
+    clock,
+    event::{Event, TierReason},
+    incident::{Entry, News},
+    model::{BackendId, Topology},
+};
+
+/// Writes an event to the log: changes of state as `info`, what needs watching as `warn`.
+pub(crate) fn log_event(event: &Event, topology: &Topology) {
+    let pool_of = |id: BackendId| topology.pool(id.pool).name.as_str();
+    let name_of = |id: BackendId| topology.backend(id).name.as_str();
+    match event {
+        Event::BackendSuspected { backend, evidence } => info!(
+            target: "bascule::fleet", pool = pool_of(*backend), backend = name_of(*backend),
+            source = evidence.source.name(), reason = %evidence.symptom, "backend suspected"
+        ),
+        Event::EvidenceGathered { backend, evidence } => tracing::debug!(
+            target: "bascule::fleet", pool = pool_of(*backend), backend = name_of(*backend),
+            source = evidence.source.name(), reason = %evidence.symptom, "evidence gathered"
+        ),
+        Event::BackendCleared { backend } => info!(
+            target: "bascule::fleet", pool = pool_of(*backend), backend = name_of(*backend),
+            "backend cleared of suspicion"
+        ),
+        Event::BackendLost { backend, reason, heir, .. } => {
+            let heir = heir.map_or("none", |heir| {
+                topology.pool(backend.pool).backends[heir.index].name.as_str()
+            });
+            warn!(
+                target: "bascule::fleet", pool = pool_of(*backend), backend = name_of(*backend),
+                reason = reason.name(), heir, "backend lost"
+            );
+        }
+        Event::BackendRegained { backend } => info!(
+            target: "bascule::fleet", pool = pool_of(*backend), backend = name_of(*backend),
+            "backend regained"
+        ),
+        Event::TierChanged { pool, from, to, reason } => {
+            let pool = topology.pool(*pool).name.as_str();
+            let (from, to) = (tier_name(*from), tier_name(*to));
+            match reason {
+                TierReason::Lost(reason) => {
+                    warn!(target: "bascule::fleet", pool, from, to, reason = reason.name(), "pool failed over");
+                }
+                TierReason::HoldDownEnded => {
+                    info!(target: "bascule::fleet", pool, from, to, "pool failed back");
+                }
+                TierReason::Regained => info!(target: "bascule::fleet", pool, to, "pool serves"),
+            }
+        }
+        Event::BackendServed { backend } => info!(
+            target: "bascule::fleet", pool = pool_of(*backend), backend = name_of(*backend),
+            "first success since traffic moved here"
+        ),
+        Event::FaultRequested { backend, mode } => warn!(
+            target: "bascule::fleet", pool = pool_of(*backend), backend = name_of(*backend), %mode,
+            "an operator asked for a failure"
+        ),
+    }
+}
+
+/// Writes what is new of an incident to the log.
+pub(crate) fn log_entry(entry: &Entry, topology: &Topology) {
+    let incident = &entry.incident;
+    let pool = topology.pool(incident.backend.pool).name.as_str();
+    let backend = topology.backend(incident.backend).name.as_str();
+    let id = incident.id(pool);
+    let cause = incident.cause.name();
+    match entry.news {
+        News::Opened => warn!(
+            target: "bascule::incident", pool, backend, id, cause,
+            suspected_at = clock::rfc3339_of(incident.moments.suspected),
+            detection_seconds = incident.detection().as_secs_f64(), "incident opened"
+        ),
+        News::Serving => info!(
+            target: "bascule::incident", pool, backend, id,
+            switch_seconds = incident.switch().unwrap_or_default().as_secs_f64(),
+            "incident: served elsewhere"
+        ),
+        News::Settled | News::Recounted => info!(
+            target: "bascule::incident", pool, backend, id, cause, requests = incident.requests.total,
+            rescued = incident.requests.rescued, lost = incident.requests.lost,
+            error_ratio = incident.requests.error_ratio(), "incident: traffic has settled"
+        ),
+        News::Recovered => info!(
+            target: "bascule::incident", pool, backend, id, "incident: backend recovered"
+        ),
+        News::Closed => {
+            info!(target: "bascule::incident", pool, backend, id, cause, "incident closed");
+        }
+    }
+}
+
+fn tier_name(tier: Option<usize>) -> String {
+    tier.map_or_else(|| "none".to_owned(), |tier| tier.to_string())
+}

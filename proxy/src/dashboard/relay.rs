@@ -1,0 +1,145 @@
+//! From the page to the sidecar and back: `/api/x` is the sidecar's `/x`.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use axum::{
+    body,
+    extract::{ConnectInfo, Request, State},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, request};
+use http_body_util::Full;
+use tokio::time::timeout;
+
+use crate::{
+    dashboard::Dashboard,
+    web::{self, HttpClientError, HttpError},
+};
+
+const PREFIX: &str = "/api";
+/// As the sidecar's own bound.
+const BODY_BYTES_MAX: usize = 64 * 1024;
+/// For a request's body to come, and then for the sidecar to answer.
+const WITHIN: Duration = Duration::from_secs(10);
+
+/// Passes a request to the sidecar and its answer to the page.
+pub(crate) async fn relay(
+    State(dashboard): State<Arc<Dashboard>>,
+    request: Request,
+) -> Result<Response, HttpError> {
+    let (head, body) = request.into_parts();
+    let mut relayed = prepare(&dashboard, &head)?;
+    if head.method == Method::POST {
+        let body = timeout(WITHIN, body::to_bytes(body, BODY_BYTES_MAX)).await;
+        *relayed.body_mut() = Full::new(body.map_err(|_| late_body())?.map_err(|_| large_body())?);
+    }
+    let answer =
+        dashboard.client.send(relayed, WITHIN).await.map_err(|error| unreachable(&error))?;
+    Ok(pass_on(answer))
+}
+
+/// Makes the request to the sidecar: same method, path without prefix, our token.
+///
+/// Of the page's headers only the kind of its body goes along. `Origin` in particular does not: it
+/// was checked against the name by which the browser knows us, and the sidecar has another. The
+/// browser's address does: a sidecar without a token must not take everybody who reaches this
+/// server for somebody on its own machine.
+pub(crate) fn prepare(
+    dashboard: &Dashboard,
+    head: &request::Parts,
+) -> Result<http::Request<Full<Bytes>>, HttpError> {
+    let mut relayed = http::Request::new(Full::default());
+    relayed.method_mut().clone_from(&head.method);
+    *relayed.uri_mut() = address_of(&dashboard.config.admin, &head.uri)?;
+    let headers = relayed.headers_mut();
+    if let Some(kind) = head.headers.get(header::CONTENT_TYPE) {
+        headers.insert(header::CONTENT_TYPE, kind.clone());
+    }
+    if let Some(token) = &dashboard.config.token {
+        headers.insert(header::AUTHORIZATION, bearer(token)?);
+    }
+    if let Ok(client) = HeaderValue::from_str(&speaks_for(head)) {
+        headers.insert("x-forwarded-for", client);
+    }
+    Ok(relayed)
+}
+
+fn address_of(admin: &Uri, asked: &Uri) -> Result<Uri, HttpError> {
+    let path = asked.path_and_query().map_or("/", |it| it.as_str());
+    let path = path.strip_prefix(PREFIX).unwrap_or(path);
+    web::under(admin, path).map_err(|error| {
+        let remedy = "give the dashboard the sidecar's address: --admin http://127.0.0.1:9901";
+        HttpError::new(StatusCode::BAD_GATEWAY, "bad_admin_address", error.to_string(), remedy)
+    })
+}
+
+fn bearer(token: &str) -> Result<HeaderValue, HttpError> {
+    let mut value = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| {
+        let message = "the token has characters that a header cannot hold";
+        let remedy = "make a new one: bascule token new --out FILE";
+        HttpError::new(StatusCode::BAD_GATEWAY, "bad_token", message, remedy)
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// Returns the browser's address after whom its own side says that it speaks for.
+fn speaks_for(head: &request::Parts) -> String {
+    let peer = head.extensions.get::<ConnectInfo<SocketAddr>>();
+    let peer = peer.map_or("unknown".to_owned(), |it| it.0.ip().to_canonical().to_string());
+    let mut chain = forwarded_for(&head.headers);
+    chain.push(peer);
+    chain.join(", ")
+}
+
+fn forwarded_for(headers: &HeaderMap) -> Vec<String> {
+    /// A chain of proxies is short.
+    const MOST: usize = 8;
+    headers
+        .get_all("x-forwarded-for")
+        .iter()
+        .flat_map(|value| value.to_str().unwrap_or("unknown").split(','))
+        // Repeated as an address or not at all, so that nothing else gets into the log.
+        .map(|text| text.trim().parse::<IpAddr>())
+        .map(|parsed| parsed.map_or("unknown".to_owned(), |address| address.to_string()))
+        .take(MOST)
+        .collect()
+}
+
+/// Passes on status and body, and the headers that a client of the sidecar would act upon.
+pub(crate) fn pass_on(answer: http::Response<Bytes>) -> Response {
+    let (head, body) = answer.into_parts();
+    let mut response = (head.status, body).into_response();
+    response.headers_mut().remove(header::CONTENT_TYPE);
+    for name in [header::CONTENT_TYPE, header::ALLOW, header::RETRY_AFTER] {
+        if let Some(value) = head.headers.get(&name) {
+            response.headers_mut().insert(name, value.clone());
+        }
+    }
+    response
+}
+
+pub(crate) fn unreachable(error: &HttpClientError) -> HttpError {
+    HttpError::new(
+        StatusCode::BAD_GATEWAY,
+        "admin_unreachable",
+        format!("the sidecar at {error}"),
+        "check that bascule runs, and that --admin is the address in its configuration",
+    )
+}
+
+fn late_body() -> HttpError {
+    let message = format!("the body did not come within {} s", WITHIN.as_secs());
+    HttpError::new(StatusCode::REQUEST_TIMEOUT, "body_timed_out", message, "send it at once")
+}
+
+fn large_body() -> HttpError {
+    let message = format!("the body is larger than {BODY_BYTES_MAX} bytes, or broke off");
+    let remedy = "send an object with the few keys that there are";
+    HttpError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message, remedy)
+}

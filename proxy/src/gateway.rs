@@ -1,0 +1,402 @@
+//! The gateway: the life of a request, a phase per function.
+//!
+//! Pingora calls one function per phase; each asks one question of one module and decides nothing
+//! itself. Forwarding is Pingora's own path, entered by [`Gateway::exchange`] returning `false`;
+//! an engine that forwards exchanges itself takes its place there.
+
+mod account;
+mod attempts;
+mod context;
+mod headers;
+mod peer;
+mod reply;
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use http::Version;
+use pingora::{
+    Error, ErrorSource, ErrorType, Result,
+    http::{RequestHeader, ResponseHeader},
+    modules::http::HttpModules,
+    protocols::Digest,
+    upstreams::peer::HttpPeer,
+};
+use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+use tokio::sync::mpsc;
+
+pub use context::RequestContext;
+
+use crate::{
+    classify::{client_fault, connect_symptom, exchange_symptom},
+    clock,
+    event::{AttemptOutcome, Symptom},
+    fleet::Input,
+    gateway::{
+        context::{Failure, InFlight},
+        headers::{Downstream, IDEMPOTENCY_KEY},
+        peer::{Expectation, peer_of},
+        reply::Reply,
+    },
+    model::{SharedTopology, Target, Timeouts},
+    retry::{Connection, Idempotence},
+    routing::{self, RequestFacts},
+    snapshot::{Live, SnapshotCell},
+    telemetry::metrics::Metrics,
+};
+
+/// Longest silence of a client in the middle of a request, and of one that does not take its
+/// response.
+const CLIENT_PATIENCE: Duration = Duration::from_secs(60);
+/// Bounds on an exchange with the sidecar. Its log stream is silent when nothing happens.
+const SIDECAR_TIMEOUTS: Timeouts = Timeouts {
+    connect: Duration::from_secs(1),
+    between_reads: Duration::from_secs(30),
+    idle: Duration::from_secs(30),
+};
+/// How long the sidecar may take to begin its answer: a fault is passed on to a backend in it.
+const SIDECAR_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Forwards requests: the frame that Pingora calls.
+#[derive(Debug)]
+pub struct Gateway {
+    /// What was configured.
+    pub topology: SharedTopology,
+    /// Who serves.
+    pub snapshot: SnapshotCell,
+    /// What requests count.
+    pub live: Arc<Live>,
+    /// What operators count.
+    pub metrics: Arc<Metrics>,
+    /// Where evidence goes.
+    pub inbox: mpsc::Sender<Input>,
+    /// How the sidecar knows requests that come through here.
+    pub relay_key: String,
+    /// Where the sidecar listens.
+    pub sidecar: SocketAddr,
+}
+
+#[async_trait]
+impl ProxyHttp for Gateway {
+    type CTX = RequestContext;
+
+    fn new_ctx(&self) -> RequestContext {
+        RequestContext::new(clock::now())
+    }
+
+    /// None: Pingora's default adds a compression module to every request.
+    fn init_downstream_modules(&self, _: &mut HttpModules) {}
+
+    /// Routing: which pool serves this request?
+    async fn request_filter(
+        &self,
+        session: &mut Session,
+        ctx: &mut RequestContext,
+    ) -> Result<bool> {
+        self.begin(session, ctx);
+        let Some(target) = self.route(session, ctx) else {
+            Reply::no_route().send(session.as_downstream_mut(), &ctx.request_id).await?;
+            return Ok(true);
+        };
+        ctx.target = Some(target);
+        self.exchange(session, ctx)
+    }
+
+    /// Balancing: which backend receives this attempt?
+    async fn upstream_peer(
+        &self,
+        session: &mut Session,
+        ctx: &mut RequestContext,
+    ) -> Result<Box<HttpPeer>> {
+        match ctx.target {
+            Some(Target::Pool(pool)) => self.next_attempt(pool, session, ctx).await,
+            Some(Target::Sidecar) | None => Ok(Box::new(self.sidecar_peer(session))),
+        }
+    }
+
+    /// What does the backend get to see?
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        request: &mut RequestHeader,
+        ctx: &mut RequestContext,
+    ) -> Result<()> {
+        let listener = &self.topology.listeners[ctx.listener];
+        let client = client_ip(session);
+        let downstream = Downstream {
+            peer: client,
+            trusted_proxies: &listener.trusted_proxies,
+            is_tls: session.digest().is_some_and(|digest| digest.ssl_digest.is_some()),
+            host: host_of(session.req_header()),
+            is_http2: session.is_http2(),
+        };
+        headers::forward(request, downstream, &ctx.request_id)?;
+        match ctx.target {
+            Some(Target::Sidecar) => {
+                let trusted = &listener.trusted_proxies;
+                let asking = headers::client_of(session.req_header(), client, trusted);
+                headers::add_relay(request, &self.relay_key, asking)?;
+            }
+            Some(Target::Pool(_)) | None => headers::strip_relay(request),
+        }
+        if let Some(path) = &ctx.rewritten {
+            request.set_raw_path(path.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// Connected: the attempt may now reach the backend's application.
+    async fn connected_to_upstream(
+        &self,
+        _session: &mut Session,
+        _reused: bool,
+        _peer: &HttpPeer,
+        _fd: std::os::fd::RawFd,
+        _digest: Option<&Digest>,
+        ctx: &mut RequestContext,
+    ) -> Result<()> {
+        ctx.is_retry_decided = false;
+        Ok(())
+    }
+
+    /// The attempt was answered: is the answer good enough to pass on?
+    async fn upstream_response_filter(
+        &self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+        ctx: &mut RequestContext,
+    ) -> Result<()> {
+        let Some(Target::Pool(pool)) = ctx.target else { return Ok(()) };
+        let status = response.status.as_u16();
+        if response.status.is_informational() && status != 101 {
+            return Ok(());
+        }
+        if !self.topology.pool(pool).retries.statuses.contains(&status) {
+            self.report(ctx, AttemptOutcome::Answered { status });
+            return Ok(());
+        }
+        let symptom = Symptom::ErrorStatus(status);
+        if self.may_retry(symptom, Connection::Fresh, session, ctx) {
+            ctx.is_retry_decided = true;
+            let mut error = Error::explain(ErrorType::HTTPStatus(status), "answer not passed on");
+            error.set_retry(true);
+            return Err(error);
+        }
+        // Nobody else can be asked: the backend's own answer, body and all, is the best there is.
+        ctx.failure = None;
+        Ok(())
+    }
+
+    /// What does the client get to see?
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+        ctx: &mut RequestContext,
+    ) -> Result<()> {
+        let is_http2 = response.version == Version::HTTP_2;
+        response.append_header("Via", if is_http2 { "2 bascule" } else { "1.1 bascule" })?;
+        response.insert_header("X-Request-Id", &ctx.request_id)?;
+        // A client of HTTP/1.0 knows no chunks (RFC 9112 §6.1): there, the connection's end is the
+        // body's.
+        if session.req_header().version == Version::HTTP_10
+            && response.remove_header("transfer-encoding").is_some()
+        {
+            session.set_keepalive(None);
+        }
+        Ok(())
+    }
+
+    /// The attempt failed with nothing sent: may another be made?
+    fn fail_to_connect(
+        &self,
+        session: &mut Session,
+        _peer: &HttpPeer,
+        ctx: &mut RequestContext,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
+        let is_retried = matches!(ctx.target, Some(Target::Pool(_)))
+            && self.may_retry(connect_symptom(&error), Connection::Fresh, session, ctx);
+        error.set_retry(is_retried);
+        error
+    }
+
+    /// The attempt failed part-way: may another be made?
+    fn error_while_proxy(
+        &self,
+        _peer: &HttpPeer,
+        session: &mut Session,
+        mut error: Box<Error>,
+        ctx: &mut RequestContext,
+        client_reused: bool,
+    ) -> Box<Error> {
+        let is_retried = if ctx.is_retry_decided {
+            true
+        } else if *error.esource() == ErrorSource::Downstream {
+            self.report(ctx, AttemptOutcome::Abandoned);
+            false
+        } else if !matches!(ctx.target, Some(Target::Pool(_))) {
+            false
+        } else if session.response_written().is_some() {
+            self.report(ctx, AttemptOutcome::Failed(Symptom::ResponseCut));
+            false
+        } else {
+            let connection = if client_reused { Connection::Reused } else { Connection::Fresh };
+            self.may_retry(exchange_symptom(&error), connection, session, ctx)
+        };
+        error.set_retry(is_retried);
+        error
+    }
+
+    /// No attempt is left: what does the client hear?
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        ctx: &mut RequestContext,
+    ) -> FailToProxy {
+        let reply = self.reply_to(error, ctx);
+        let Some(reply) = reply else {
+            return FailToProxy { error_code: 0, can_reuse_downstream: false };
+        };
+        if let Err(unsent) = reply.send(session.as_downstream_mut(), &ctx.request_id).await {
+            tracing::debug!(target: "bascule::gateway", error = %unsent, "client left before the reply");
+        }
+        FailToProxy { error_code: reply.status, can_reuse_downstream: false }
+    }
+
+    /// The request is over: who needs to know?
+    async fn logging(
+        &self,
+        session: &mut Session,
+        error: Option<&Error>,
+        ctx: &mut RequestContext,
+    ) {
+        self.account(session, error, ctx);
+    }
+
+    /// Failures are counted, and told by the fleet once they mean something: a line per failed
+    /// request would bury that.
+    fn suppress_error_log(&self, _: &Session, _: &RequestContext, error: &Error) -> bool {
+        tracing::debug!(target: "bascule::gateway", %error, "request failed");
+        true
+    }
+
+    fn suppress_proxy_warn_log(
+        &self,
+        _: &Session,
+        _: &RequestContext,
+        _: &Error,
+        _: ProxyWarnLogContext,
+    ) -> bool {
+        true
+    }
+}
+
+impl Gateway {
+    /// Notes what must be known of a request before anything can fail.
+    fn begin(&self, session: &mut Session, ctx: &mut RequestContext) {
+        ctx.guard = Some(InFlight::request(&self.live));
+        ctx.listener = self.listener_of(session);
+        self.metrics.request_started(ctx.listener);
+        let mut random = fastrand::Rng::new();
+        let request = session.req_header();
+        ctx.request_id = headers::request_id(request, &mut random);
+        let key = request.headers.get(IDEMPOTENCY_KEY).map(|value| value.as_bytes());
+        ctx.idempotence = Idempotence::of(request.method.as_str(), key);
+        session.set_read_timeout(Some(CLIENT_PATIENCE));
+        session.set_write_timeout(Some(CLIENT_PATIENCE));
+    }
+
+    /// Finds the request's route and notes what it asks for.
+    fn route(&self, session: &Session, ctx: &mut RequestContext) -> Option<Target> {
+        let request = session.req_header();
+        let facts = RequestFacts {
+            host: host_of(request),
+            path: request.uri.path(),
+            method: request.method.as_str(),
+        };
+        let (_, route) = routing::route(&self.topology, &facts)?;
+        ctx.deadline = ctx.began + route.timeout;
+        ctx.rewritten = route.rewrite.as_ref().map(|rewrite| {
+            let sent = request.uri.path_and_query().map_or("/", |it| it.as_str());
+            routing::rewrite(sent, rewrite)
+        });
+        if let Target::Pool(pool) = route.target {
+            self.live.pool(pool).requests.add(ctx.began);
+        }
+        Some(route.target)
+    }
+
+    /// The seam: forwards the exchange and returns `true`, or leaves it to Pingora's own path.
+    #[expect(clippy::unnecessary_wraps, reason = "the shape of an engine that can fail")]
+    fn exchange(&self, _session: &mut Session, _ctx: &mut RequestContext) -> Result<bool> {
+        Ok(false)
+    }
+
+    fn sidecar_peer(&self, session: &Session) -> HttpPeer {
+        let expectation = if session.is_upgrade_req() {
+            Expectation::Upgrade
+        } else {
+            Expectation::ResponseWithin(SIDECAR_PATIENCE)
+        };
+        let address = crate::model::BackendAddress {
+            tls: false,
+            host: self.sidecar.ip().to_string(),
+            port: self.sidecar.port(),
+        };
+        peer_of(&address, self.sidecar, 0, &SIDECAR_TIMEOUTS, expectation, SIDECAR_PATIENCE)
+    }
+
+    /// Returns the answer that the proxy gives itself; `None` when the client is gone.
+    fn reply_to(&self, error: &Error, ctx: &RequestContext) -> Option<Reply> {
+        if *error.esource() == ErrorSource::Downstream {
+            return client_fault(error).map(Reply::bad_request);
+        }
+        match ctx.target {
+            Some(Target::Pool(pool)) => {
+                let name = &self.topology.pool(pool).name;
+                let failure = ctx.failure.unwrap_or(Failure::DeadlinePassed);
+                // Without an attempt of its own, the client hears what others met.
+                let snapshot = self.snapshot.load();
+                let trouble =
+                    snapshot.pool(pool).backends.iter().find_map(|backend| backend.trouble);
+                Some(Reply::unserved(failure, ctx.symptom.or(trouble), name))
+            }
+            Some(Target::Sidecar) => Some(Reply::no_sidecar()),
+            None => Some(Reply::bad_request(400)),
+        }
+    }
+
+    /// Finds the listener by the address on which the client was accepted.
+    fn listener_of(&self, session: &Session) -> usize {
+        let local = session.server_addr().and_then(|address| address.as_inet()).copied();
+        let Some(local) = local else { return 0 };
+        let listeners = &self.topology.listeners;
+        listeners
+            .iter()
+            .position(|it| it.address == local)
+            .or_else(|| {
+                listeners.iter().position(|it| {
+                    it.address.ip().is_unspecified() && it.address.port() == local.port()
+                })
+            })
+            .unwrap_or(0)
+    }
+}
+
+fn client_ip(session: &Session) -> Option<IpAddr> {
+    session.client_addr()?.as_inet().map(SocketAddr::ip)
+}
+
+fn host_of(request: &RequestHeader) -> Option<&str> {
+    request
+        .uri
+        .authority()
+        .map(|authority| authority.as_str())
+        .or_else(|| request.headers.get("host")?.to_str().ok())
+}

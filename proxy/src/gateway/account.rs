@@ -1,0 +1,92 @@
+//! The end of a request: counts what happened, for operators and for incidents.
+
+use std::{sync::atomic::Ordering::Relaxed, time::Duration};
+
+use pingora::{Error, ErrorSource};
+use pingora_proxy::Session;
+
+use crate::{
+    clock,
+    event::{AttemptOutcome, Fate},
+    gateway::{Gateway, context::RequestContext},
+    model::{BackendId, Target},
+    telemetry::metrics::{Answer, FinishedRequest, Rejection, RetryOutcome},
+};
+
+impl Gateway {
+    /// Counts a request that is over.
+    pub(crate) fn account(&self, session: &Session, error: Option<&Error>, ctx: &RequestContext) {
+        let now = clock::now();
+        let took = now.since(ctx.began);
+        let status = session.response_written().map(|response| response.status.as_u16());
+        let fate = fate_of(status, error, ctx);
+        self.metrics.request_finished(&FinishedRequest {
+            listener: ctx.listener,
+            target: ctx.target,
+            answer: answer_of(status, fate, error, ctx),
+            took,
+            bytes_in: session.as_downstream().body_bytes_read() as u64,
+            bytes_out: session.as_downstream().body_bytes_sent() as u64,
+        });
+        let Some(Target::Pool(pool)) = ctx.target else { return };
+        let live = self.live.pool(pool);
+        live.timeline.record(now, took, fate);
+        if live.incident_is_open.load(Relaxed) {
+            self.metrics.request_in_incident(pool, took);
+        }
+        if ctx.attempts == 0 {
+            self.metrics.rejected(pool, Rejection::NoBackend);
+        }
+        if 1 < ctx.attempts {
+            let outcome = match fate {
+                Fate::Rescued => RetryOutcome::Success,
+                Fate::Served | Fate::Lost | Fate::Abandoned => RetryOutcome::Failed,
+            };
+            self.metrics.retry(pool, outcome);
+        }
+    }
+
+    pub(crate) fn count_attempt(&self, id: BackendId, outcome: AttemptOutcome, took: Duration) {
+        self.metrics.attempt_finished(id, outcome, took);
+    }
+}
+
+/// Judges how a request ended as its client would.
+fn fate_of(status: Option<u16>, error: Option<&Error>, ctx: &RequestContext) -> Fate {
+    if error.is_some_and(|error| *error.esource() == ErrorSource::Downstream) {
+        return Fate::Abandoned;
+    }
+    // An error with a good status is a response that broke off.
+    let is_lost = status.is_none_or(|status| 500 <= status) || error.is_some();
+    if is_lost {
+        Fate::Lost
+    } else if 1 < ctx.attempts {
+        Fate::Rescued
+    } else {
+        Fate::Served
+    }
+}
+
+/// Says what the client got, and from whom.
+fn answer_of(
+    status: Option<u16>,
+    fate: Fate,
+    error: Option<&Error>,
+    ctx: &RequestContext,
+) -> Answer {
+    let is_own = match ctx.target {
+        Some(Target::Pool(_)) => ctx.failure.is_some(),
+        Some(Target::Sidecar) | None => true,
+    };
+    let is_whole = match fate {
+        Fate::Served | Fate::Rescued => true,
+        // The proxy's own error answers an error; a backend's response had begun before it.
+        Fate::Lost => error.is_none() || is_own,
+        Fate::Abandoned => status.is_some_and(|status| (400..500).contains(&status)),
+    };
+    match status.filter(|_| is_whole) {
+        Some(status) if is_own => Answer::Proxy(status),
+        Some(status) => Answer::Upstream(status),
+        None => Answer::Aborted,
+    }
+}

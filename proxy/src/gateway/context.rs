@@ -1,0 +1,140 @@
+//! What is known of one request while it is under way.
+
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use crate::{
+    clock::Timestamp,
+    event::Symptom,
+    model::{BackendId, Target},
+    retry::{Idempotence, Reason},
+    snapshot::Live,
+};
+
+/// One request, from its header to its end.
+#[derive(Debug)]
+pub struct RequestContext {
+    /// When the request's header had been read.
+    pub(crate) began: Timestamp,
+    /// Index of the listener it came in on.
+    pub(crate) listener: usize,
+    /// Where its route leads; `None` before routing, and without a matching route.
+    pub(crate) target: Option<Target>,
+    /// The moment by which a response must have begun.
+    pub(crate) deadline: Timestamp,
+    /// Whether it may be executed twice.
+    pub(crate) idempotence: Idempotence,
+    /// Names the request in headers and logs.
+    pub(crate) request_id: String,
+    /// The path and query sent on, where a rewrite changes them.
+    pub(crate) rewritten: Option<String>,
+    /// Backends that have been tried, in order.
+    pub(crate) tried: Vec<usize>,
+    /// Attempts begun.
+    pub(crate) attempts: u32,
+    /// The attempt under way.
+    pub(crate) attempt: Option<Attempt>,
+    /// How the latest failed attempt failed.
+    pub(crate) symptom: Option<Symptom>,
+    /// Why the proxy answers itself.
+    pub(crate) failure: Option<Failure>,
+    /// Whether the decision to retry has been made where the answer was seen.
+    pub(crate) is_retry_decided: bool,
+    /// Whether this request was counted as begun.
+    pub(crate) guard: Option<InFlight>,
+}
+
+/// One try at one backend.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    pub(crate) backend: BackendId,
+    pub(crate) began: Timestamp,
+    /// Counts the attempt as in flight until it is dropped, however that comes about.
+    _guard: InFlight,
+    /// Whether its outcome has been reported.
+    pub(crate) is_reported: bool,
+    /// Failures in a row at the backend that this attempt's answer ended, for the case that it
+    /// turns out to be none.
+    pub(crate) run_ended: u32,
+}
+
+impl Attempt {
+    pub(crate) fn new(backend: BackendId, began: Timestamp, live: &Arc<Live>) -> Self {
+        Self {
+            backend,
+            began,
+            _guard: InFlight::at(backend, live),
+            is_reported: false,
+            run_ended: 0,
+        }
+    }
+}
+
+/// Why the proxy answers a request itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// No backend of the pool may be picked.
+    NoBackend,
+    /// An attempt failed and no other may follow.
+    GivenUp(Reason),
+    /// No response began before the deadline.
+    DeadlinePassed,
+}
+
+/// Counts something as in flight for as long as it lives.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    live: Arc<Live>,
+    backend: Option<BackendId>,
+}
+
+impl InFlight {
+    /// A request, on any listener.
+    pub(crate) fn request(live: &Arc<Live>) -> Self {
+        live.requests_in_flight.fetch_add(1, Relaxed);
+        Self { live: Arc::clone(live), backend: None }
+    }
+
+    /// An attempt at `backend`.
+    fn at(backend: BackendId, live: &Arc<Live>) -> Self {
+        live.backend(backend).in_flight.fetch_add(1, Relaxed);
+        Self { live: Arc::clone(live), backend: Some(backend) }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        match self.backend {
+            Some(backend) => self.live.backend(backend).in_flight.fetch_sub(1, Relaxed),
+            None => self.live.requests_in_flight.fetch_sub(1, Relaxed),
+        };
+    }
+}
+
+impl RequestContext {
+    pub(crate) fn new(now: Timestamp) -> Self {
+        Self {
+            began: now,
+            listener: 0,
+            target: None,
+            deadline: now,
+            idempotence: Idempotence::NotIdempotent,
+            request_id: String::new(),
+            rewritten: None,
+            tried: Vec::new(),
+            attempts: 0,
+            attempt: None,
+            symptom: None,
+            failure: None,
+            is_retry_decided: false,
+            guard: None,
+        }
+    }
+
+    /// Returns the time left until a response must have begun.
+    pub(crate) fn time_left(&self, now: Timestamp) -> Duration {
+        self.deadline.since(now)
+    }
+}

@@ -1,0 +1,194 @@
+//! What the proxy adds to requests on their way to a backend, and believes on their way in.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use pingora::{Result, http::RequestHeader};
+
+/// Names the request from end to end.
+pub(crate) const REQUEST_ID: &str = "x-request-id";
+/// With the right key, says that the data plane sends this request to the sidecar for a client.
+pub(crate) const RELAY: &str = "x-bascule-relay";
+/// The client for whom it does.
+pub(crate) const RELAYED_CLIENT: &str = "x-bascule-client";
+/// Makes a request repeatable, whatever its method.
+pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// A client of whom nothing is known; the sidecar takes it to be elsewhere.
+const UNKNOWN: &str = "unknown";
+
+/// Longest request id taken over from a client; more is replaced.
+const REQUEST_ID_MAX: usize = 128;
+
+/// Takes the request id over from the client, or makes one: 128 random bits in hexadecimal.
+pub(crate) fn request_id(request: &RequestHeader, random: &mut fastrand::Rng) -> String {
+    request
+        .headers
+        .get(REQUEST_ID)
+        .and_then(|value| value.to_str().ok())
+        .filter(|id| !id.is_empty() && id.len() <= REQUEST_ID_MAX)
+        .filter(|id| id.bytes().all(|byte| byte.is_ascii_graphic()))
+        .map_or_else(|| format!("{:032x}", random.u128(..)), str::to_owned)
+}
+
+/// The client's side of a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Downstream<'a> {
+    pub(crate) peer: Option<IpAddr>,
+    pub(crate) trusted_proxies: &'a [IpNet],
+    pub(crate) is_tls: bool,
+    /// `Host`, or `:authority`.
+    pub(crate) host: Option<&'a str>,
+    pub(crate) is_http2: bool,
+}
+
+/// Sets `X-Forwarded-*` and `Via`, and the request id.
+///
+/// What a trusted proxy says of the client is kept and added to. From anybody else it is replaced:
+/// a client must not be able to choose the address that a backend sees.
+pub(crate) fn forward(
+    request: &mut RequestHeader,
+    downstream: Downstream<'_>,
+    request_id: &str,
+) -> Result<()> {
+    let peer = downstream.peer.map(|ip| ip.to_canonical());
+    let is_trusted =
+        peer.is_some_and(|ip| downstream.trusted_proxies.iter().any(|net| net.contains(&ip)));
+    if !is_trusted {
+        for name in ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded"] {
+            request.remove_header(name);
+        }
+    }
+    if let Some(ip) = peer {
+        let chain: Vec<&str> = request
+            .headers
+            .get_all("x-forwarded-for")
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .collect();
+        let chain =
+            if chain.is_empty() { ip.to_string() } else { format!("{}, {ip}", chain.join(", ")) };
+        request.insert_header("X-Forwarded-For", chain)?;
+    }
+    if !request.headers.contains_key("x-forwarded-proto") {
+        request
+            .insert_header("X-Forwarded-Proto", if downstream.is_tls { "https" } else { "http" })?;
+    }
+    if let (false, Some(host)) = (request.headers.contains_key("x-forwarded-host"), downstream.host)
+    {
+        request.insert_header("X-Forwarded-Host", host)?;
+    }
+    request.append_header("Via", if downstream.is_http2 { "2 bascule" } else { "1.1 bascule" })?;
+    request.insert_header("X-Request-Id", request_id)
+}
+
+/// Makes sure that no client can pretend to be the data plane.
+pub(crate) fn strip_relay(request: &mut RequestHeader) {
+    request.remove_header(RELAY);
+    request.remove_header(RELAYED_CLIENT);
+}
+
+/// Tells the sidecar for whom the data plane asks.
+pub(crate) fn add_relay(
+    request: &mut RequestHeader,
+    key: &str,
+    client: Option<IpAddr>,
+) -> Result<()> {
+    strip_relay(request);
+    request.insert_header(RELAY, key)?;
+    let client = client.map_or_else(|| UNKNOWN.to_owned(), |ip| ip.to_canonical().to_string());
+    request.insert_header(RELAYED_CLIENT, client)
+}
+
+/// Returns who asks, as far as can be believed; `request` is as the client sent it.
+///
+/// A peer that says it speaks for somebody is not the one who asks: one on this machine must not
+/// lend its place to clients from anywhere. Whom it speaks for is believed of trusted proxies.
+pub(crate) fn client_of(
+    request: &RequestHeader,
+    peer: Option<IpAddr>,
+    trusted_proxies: &[IpNet],
+) -> Option<IpAddr> {
+    let peer = peer?.to_canonical();
+    let headers = &request.headers;
+    let speaks_for = headers.get_all("x-forwarded-for").iter().next_back();
+    match speaks_for {
+        Some(chain) if trusted_proxies.iter().any(|net| net.contains(&peer)) => {
+            chain.to_str().ok()?.rsplit(',').next()?.trim().parse().ok()
+        }
+        None if !headers.contains_key("forwarded") && !headers.contains_key("x-real-ip") => {
+            Some(peer)
+        }
+        Some(_) | None => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(headers: &[(&'static str, &'static str)]) -> RequestHeader {
+        let mut request = RequestHeader::build("GET", b"/", None).unwrap();
+        for &(name, value) in headers {
+            request.append_header(name, value).unwrap();
+        }
+        request
+    }
+
+    fn downstream(trusted: &[IpNet]) -> Downstream<'_> {
+        Downstream {
+            peer: Some("192.0.2.7".parse().unwrap()),
+            trusted_proxies: trusted,
+            is_tls: false,
+            host: Some("api.example.com"),
+            is_http2: false,
+        }
+    }
+
+    fn header<'a>(request: &'a RequestHeader, name: &str) -> &'a str {
+        request.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    #[test]
+    fn a_client_cannot_choose_the_address_that_backends_see() {
+        let mut it = request(&[("X-Forwarded-For", "198.51.100.1"), ("Forwarded", "for=evil")]);
+        forward(&mut it, downstream(&[]), "id-1").unwrap();
+        assert_eq!(header(&it, "x-forwarded-for"), "192.0.2.7");
+        assert_eq!(header(&it, "forwarded"), "");
+        assert_eq!(header(&it, "x-forwarded-proto"), "http");
+        assert_eq!(header(&it, "x-forwarded-host"), "api.example.com");
+        assert_eq!(header(&it, "via"), "1.1 bascule");
+        assert_eq!(header(&it, "x-request-id"), "id-1");
+    }
+
+    #[test]
+    fn a_trusted_proxy_is_believed_and_added_to() {
+        let trusted = ["192.0.2.0/24".parse().unwrap()];
+        let mut it =
+            request(&[("X-Forwarded-For", "198.51.100.1"), ("X-Forwarded-Proto", "https")]);
+        forward(&mut it, downstream(&trusted), "id-1").unwrap();
+        assert_eq!(header(&it, "x-forwarded-for"), "198.51.100.1, 192.0.2.7");
+        assert_eq!(header(&it, "x-forwarded-proto"), "https");
+    }
+
+    #[test]
+    fn a_peer_that_speaks_for_somebody_does_not_lend_its_place() {
+        let local: Option<IpAddr> = Some("127.0.0.1".parse().unwrap());
+        let trusted = ["127.0.0.0/8".parse().unwrap()];
+        let plain = request(&[]);
+        let relayed = request(&[("X-Forwarded-For", "10.1.2.3, 192.0.2.9")]);
+        let vague = request(&[("Forwarded", "for=192.0.2.9")]);
+        assert_eq!(client_of(&plain, local, &[]), local);
+        assert_eq!(client_of(&relayed, local, &[]), None);
+        assert_eq!(client_of(&relayed, local, &trusted), Some("192.0.2.9".parse().unwrap()));
+        assert_eq!(client_of(&vague, local, &trusted), None);
+    }
+
+    #[test]
+    fn a_request_id_is_kept_if_it_is_sane_and_made_if_not() {
+        let mut random = fastrand::Rng::with_seed(7);
+        assert_eq!(request_id(&request(&[("X-Request-Id", "abc-1")]), &mut random), "abc-1");
+        assert_eq!(request_id(&request(&[("X-Request-Id", "a b")]), &mut random).len(), 32);
+        assert_eq!(request_id(&request(&[]), &mut random).len(), 32);
+    }
+}

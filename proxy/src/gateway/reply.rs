@@ -1,0 +1,128 @@
+//! Answers that the proxy itself gives: short JSON that says what is wrong and what to do.
+
+use bytes::Bytes;
+use pingora::{Result, http::ResponseHeader, protocols::http::ServerSession};
+use serde_json::json;
+
+use crate::{event::Symptom, gateway::context::Failure, retry::Reason};
+
+/// Seconds after which a client should ask again. Health checks take about that long to notice
+/// that a backend is well again.
+const RETRY_AFTER_SECONDS: &str = "1";
+
+/// An answer of the proxy's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    code: &'static str,
+    message: String,
+    remedy: &'static str,
+}
+
+impl Reply {
+    /// No route matches.
+    pub(crate) fn no_route() -> Self {
+        Self {
+            status: 404,
+            code: "no_route",
+            message: "no route matches this host, path and method".to_owned(),
+            remedy: "check the request against `routes` in the configuration",
+        }
+    }
+
+    /// The request cannot be understood, or is not allowed.
+    pub(crate) fn bad_request(status: u16) -> Self {
+        Self {
+            status,
+            code: "bad_request",
+            message: "the request could not be read".to_owned(),
+            remedy: "send a well-formed HTTP request",
+        }
+    }
+
+    /// The sidecar did not answer.
+    pub(crate) fn no_sidecar() -> Self {
+        Self {
+            status: 502,
+            code: "sidecar_unreachable",
+            message: "the sidecar did not answer".to_owned(),
+            remedy: "see the proxy's log; traffic to backends is not affected",
+        }
+    }
+
+    /// The request could not be served by any backend of `pool`. `symptom` is what was met last.
+    pub(crate) fn unserved(failure: Failure, symptom: Option<Symptom>, pool: &str) -> Self {
+        let last = symptom.map_or_else(String::new, |it| format!("; the last attempt: {it}"));
+        let met = symptom.map_or_else(String::new, |it| format!("; last seen: {it}"));
+        match failure {
+            Failure::NoBackend => Self {
+                status: 503,
+                code: "no_backend",
+                message: format!("no backend of pool `{pool}` can serve{met}"),
+                remedy: "retry after the time in Retry-After; operators: see /proxy/health",
+            },
+            Failure::DeadlinePassed => Self {
+                status: 504,
+                code: "deadline_passed",
+                message: format!("pool `{pool}` did not answer before the route's timeout{last}"),
+                remedy: "retry if the request may be repeated",
+            },
+            Failure::GivenUp(reason) => Self {
+                status: given_up_status(reason, symptom),
+                code: "attempt_failed",
+                message: format!("pool `{pool}`: {}{last}", explain(reason)),
+                remedy: match reason {
+                    Reason::NotIdempotent | Reason::BodyNotReplayable => {
+                        "it may have been executed: check before repeating it, \
+                         or send an Idempotency-Key"
+                    }
+                    Reason::AttemptsExhausted
+                    | Reason::Deadline
+                    | Reason::ResponseStarted
+                    | Reason::NoBackend
+                    | Reason::Budget => "retry if the request may be repeated",
+                },
+            },
+        }
+    }
+
+    /// Sends the answer. Nothing is sent when a response has already begun.
+    pub(crate) async fn send(&self, session: &mut ServerSession, request_id: &str) -> Result<()> {
+        let body = json!({ "error": {
+            "code": self.code,
+            "message": self.message,
+            "remedy": self.remedy,
+            "request_id": request_id,
+        }});
+        let body = Bytes::from(format!("{body}\n"));
+        let mut header = ResponseHeader::build(self.status, Some(6))?;
+        header.insert_header("Content-Type", "application/json")?;
+        header.insert_header("Content-Length", body.len().to_string())?;
+        header.insert_header("Cache-Control", "no-store")?;
+        header.insert_header("X-Request-Id", request_id)?;
+        if self.status == 503 {
+            header.insert_header("Retry-After", RETRY_AFTER_SECONDS)?;
+        }
+        session.write_error_response(header, body).await
+    }
+}
+
+fn given_up_status(reason: Reason, symptom: Option<Symptom>) -> u16 {
+    match (reason, symptom) {
+        (Reason::Deadline, _) | (_, Some(Symptom::ResponseTimedOut)) => 504,
+        (Reason::NoBackend | Reason::Budget, _) => 503,
+        _ => 502,
+    }
+}
+
+fn explain(reason: Reason) -> &'static str {
+    match reason {
+        Reason::AttemptsExhausted => "all attempts failed",
+        Reason::Deadline => "the attempt failed and the route's timeout has passed",
+        Reason::NotIdempotent => "the attempt failed and the request must not be repeated",
+        Reason::BodyNotReplayable => "the attempt failed and the request's body is gone",
+        Reason::ResponseStarted => "the response broke off",
+        Reason::NoBackend => "the attempt failed and no other backend can serve",
+        Reason::Budget => "the attempt failed and the retry budget is spent",
+    }
+}

@@ -1,0 +1,333 @@
+//! The book of incidents: follows every story from the first sign of trouble to its end.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use crate::{
+    clock::Timestamp,
+    event::{Event, Evidence, Heir, LossReason, Source},
+    incident::{
+        Cause, Incident, IncidentState, Moments, Requests,
+        window::{self, Window},
+    },
+    model::{BackendId, PoolId, SharedTopology},
+    snapshot::{Live, Timeline},
+};
+
+/// Incidents kept, in all pools together; the oldest finished ones go first.
+const KEPT: usize = 200;
+/// Signs of trouble kept of one incident.
+const EVIDENCE_KEPT: usize = 16;
+/// A failure this soon after an operator asked for one is taken to be that one.
+const REQUEST_HOLDS: Duration = Duration::from_secs(60);
+
+/// What happened to an incident, for logs and metrics.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// The incident as it stands after this.
+    pub incident: Arc<Incident>,
+    /// What is new.
+    pub news: News,
+}
+
+/// What is new of an incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// A backend that served was lost.
+    Opened,
+    /// The first request succeeded elsewhere.
+    Serving,
+    /// Traffic has settled; the window is closed.
+    Settled,
+    /// The window was opened again by an attempt that failed late, and has closed again.
+    Recounted,
+    /// The backend may be picked again.
+    Recovered,
+    /// Traffic is back, or another story of the same backend begins.
+    Closed,
+}
+
+/// Follows every incident of a topology.
+#[derive(Debug)]
+pub struct Book {
+    topology: SharedTopology,
+    /// Trouble of backends that are not lost.
+    suspicions: BTreeMap<BackendId, Vec<Evidence>>,
+    /// When an operator asked for a backend to fail.
+    requested: BTreeMap<BackendId, Timestamp>,
+    /// Oldest first.
+    stories: Vec<Story>,
+    /// Incidents so far, by pool.
+    numbers: Vec<u64>,
+    entries: VecDeque<Entry>,
+}
+
+#[derive(Debug)]
+struct Story {
+    incident: Incident,
+    window: Window,
+    /// Whether its window has closed before.
+    has_settled: bool,
+}
+
+impl Book {
+    /// Makes an empty book.
+    pub fn new(topology: SharedTopology) -> Self {
+        let numbers = vec![0; topology.pools.len()];
+        Self {
+            topology,
+            suspicions: BTreeMap::new(),
+            requested: BTreeMap::new(),
+            stories: Vec::new(),
+            numbers,
+            entries: VecDeque::new(),
+        }
+    }
+
+    /// Takes in an event of `now`.
+    pub fn handle(&mut self, event: &Event, live: &Live, now: Timestamp) {
+        match *event {
+            Event::BackendSuspected { backend, evidence } => {
+                self.suspicions.insert(backend, vec![evidence]);
+                self.trouble(backend, evidence);
+            }
+            Event::EvidenceGathered { backend, evidence } => self.trouble(backend, evidence),
+            Event::BackendCleared { backend } => _ = self.suspicions.remove(&backend),
+            Event::BackendLost { backend, reason, served, heir } => {
+                self.open(backend, reason, served, heir, live, now);
+            }
+            Event::BackendServed { backend } => self.serving(backend, now),
+            Event::BackendRegained { backend } => self.recovered(backend, now),
+            Event::TierChanged { pool, to, .. } => self.tier_changed(pool, to, now),
+            Event::FaultRequested { backend, .. } => _ = self.requested.insert(backend, now),
+        }
+        self.close_the_finished();
+    }
+
+    /// Returns when [`Book::handle_deadline`] must be called next.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.stories.iter().filter_map(|story| story.window.deadline()).min()
+    }
+
+    /// Brings every window up to `now`. Calling it early or twice is harmless.
+    pub fn handle_deadline(&mut self, live: &Live, now: Timestamp) {
+        for story in &mut self.stories {
+            let timeline = &live.pool(story.incident.backend.pool).timeline;
+            let was_open = story.incident.window_to.is_none();
+            story.window.advance(&mut story.incident, timeline, now);
+            if was_open && story.incident.window_to.is_some() {
+                if story.incident.state == IncidentState::Open {
+                    story.incident.state = IncidentState::Serving;
+                }
+                let is_first = !std::mem::replace(&mut story.has_settled, true);
+                let news = if is_first { News::Settled } else { News::Recounted };
+                let incident = Arc::new(story.incident.clone());
+                self.entries.push_back(Entry { incident, news });
+            }
+        }
+        self.close_the_finished();
+    }
+
+    /// Returns the next entry; `None` when all have been fetched.
+    pub fn poll_entry(&mut self) -> Option<Entry> {
+        self.entries.pop_front()
+    }
+
+    /// Returns every incident kept, oldest first.
+    pub fn incidents(&self) -> Vec<Arc<Incident>> {
+        self.stories.iter().map(|story| Arc::new(story.incident.clone())).collect()
+    }
+
+    /// Returns the incident of this pool that was opened last.
+    pub fn latest(&self, pool: PoolId) -> Option<&Incident> {
+        self.stories.iter().rev().map(|story| &story.incident).find(|it| it.backend.pool == pool)
+    }
+
+    /// Tells whether an incident of this pool is in its window.
+    pub fn is_open(&self, pool: PoolId) -> bool {
+        self.stories
+            .iter()
+            .any(|story| story.incident.backend.pool == pool && story.incident.window_to.is_none())
+    }
+
+    fn trouble(&mut self, backend: BackendId, evidence: Evidence) {
+        if let Some(seen) = self.suspicions.get_mut(&backend)
+            && seen.len() < EVIDENCE_KEPT
+            && seen.last() != Some(&evidence)
+        {
+            seen.push(evidence);
+        }
+        for story in &mut self.stories {
+            let incident = &mut story.incident;
+            if incident.backend.pool != backend.pool || incident.state == IncidentState::Closed {
+                continue;
+            }
+            // An attempt that failed at the lost backend belongs to the story however late it
+            // ends; trouble elsewhere keeps a window open, but opens none again.
+            let is_of_it = incident.backend == backend && incident.moments.recovered.is_none();
+            if is_of_it && incident.evidence.len() < EVIDENCE_KEPT {
+                incident.evidence.push(evidence);
+                incident.cause = Cause::of(&incident.evidence);
+            }
+            if evidence.source == Source::Traffic && (is_of_it || incident.window_to.is_none()) {
+                story.window.disturbed(incident, evidence.at);
+            }
+        }
+    }
+
+    fn open(
+        &mut self,
+        backend: BackendId,
+        reason: LossReason,
+        served: Option<usize>,
+        heir: Option<Heir>,
+        live: &Live,
+        now: Timestamp,
+    ) {
+        let mut evidence = self.suspicions.remove(&backend).unwrap_or_default();
+        evidence.truncate(EVIDENCE_KEPT);
+        let from_tier = self.topology.backend(backend).tier;
+        if served != Some(from_tier) {
+            // It stood by; nobody's requests were going there.
+            return;
+        }
+        self.finish_earlier(backend);
+        let suspected = evidence.first().map_or(now, |first| first.at);
+        let asked = self.requested.remove(&backend);
+        let number = &mut self.numbers[backend.pool.0];
+        *number += 1;
+        let window_from = Timeline::floor(suspected);
+        let timeline = &live.pool(backend.pool).timeline;
+        let incident = Incident {
+            number: *number,
+            backend,
+            state: IncidentState::Open,
+            cause: Cause::of(&evidence),
+            detected_by: reason,
+            is_requested: asked.is_some_and(|at| suspected.since(at) <= REQUEST_HOLDS),
+            from_tier,
+            heir,
+            evidence,
+            moments: Moments {
+                suspected,
+                decided: now,
+                serving: None,
+                stable: None,
+                recovered: None,
+                failed_back: None,
+            },
+            window_from,
+            window_to: None,
+            requests: Requests::default(),
+            before: window::before(timeline, window_from, now),
+            during: None,
+            after: None,
+        };
+        self.enter(&incident, News::Opened);
+        let window = Window::new(window_from, now);
+        self.stories.push(Story { window, incident, has_settled: false });
+        self.forget_the_oldest();
+    }
+
+    /// Ends an earlier story of the same backend that has not ended: it never got its traffic
+    /// back.
+    fn finish_earlier(&mut self, backend: BackendId) {
+        for index in 0..self.stories.len() {
+            let incident = &mut self.stories[index].incident;
+            if incident.backend == backend && incident.state != IncidentState::Closed {
+                incident.state = IncidentState::Closed;
+                let incident = incident.clone();
+                self.enter(&incident, News::Closed);
+            }
+        }
+    }
+
+    fn serving(&mut self, backend: BackendId, now: Timestamp) {
+        let tier = self.topology.backend(backend).tier;
+        for index in 0..self.stories.len() {
+            let Story { incident, window, .. } = &mut self.stories[index];
+            if incident.backend.pool == backend.pool
+                && incident.backend != backend
+                && incident.moments.serving.is_none()
+                && incident.state != IncidentState::Closed
+            {
+                incident.moments.serving = Some(now);
+                incident.heir = Some(Heir { tier, index: backend.index });
+                window.disturbed(incident, now);
+                let incident = incident.clone();
+                self.enter(&incident, News::Serving);
+            }
+        }
+    }
+
+    fn recovered(&mut self, backend: BackendId, now: Timestamp) {
+        for index in 0..self.stories.len() {
+            let incident = &mut self.stories[index].incident;
+            if incident.backend == backend && incident.moments.recovered.is_none() {
+                incident.moments.recovered = Some(now);
+                let incident = incident.clone();
+                self.enter(&incident, News::Recovered);
+            }
+        }
+    }
+
+    fn tier_changed(&mut self, pool: PoolId, to: Option<usize>, now: Timestamp) {
+        for story in &mut self.stories {
+            let incident = &mut story.incident;
+            if incident.backend.pool == pool
+                && incident.state != IncidentState::Closed
+                && incident.moments.recovered.is_some()
+                && to == Some(incident.from_tier)
+            {
+                incident.moments.failed_back = Some(now);
+            }
+        }
+    }
+
+    /// Moves stories on whose backend is well again: to `Recovered`, and to `Closed` once traffic
+    /// is back and what it cost is known.
+    fn close_the_finished(&mut self) {
+        for index in 0..self.stories.len() {
+            let incident = &mut self.stories[index].incident;
+            let Some(recovered) = incident.moments.recovered else { continue };
+            if incident.state == IncidentState::Closed {
+                continue;
+            }
+            let has_stayed = incident.heir.is_some_and(|heir| heir.tier == incident.from_tier);
+            if has_stayed && incident.moments.failed_back.is_none() {
+                // Its tier served all along: being eligible again is being back.
+                incident.moments.failed_back = Some(recovered);
+            }
+            if incident.window_to.is_none() {
+                continue;
+            }
+            incident.state = if incident.moments.failed_back.is_some() {
+                IncidentState::Closed
+            } else {
+                IncidentState::Recovered
+            };
+            if incident.state == IncidentState::Closed {
+                let incident = incident.clone();
+                self.enter(&incident, News::Closed);
+            }
+        }
+    }
+
+    fn enter(&mut self, incident: &Incident, news: News) {
+        self.entries.push_back(Entry { incident: Arc::new(incident.clone()), news });
+    }
+
+    fn forget_the_oldest(&mut self) {
+        while KEPT < self.stories.len() {
+            let finished =
+                self.stories.iter().position(|it| it.incident.state == IncidentState::Closed);
+            self.stories.remove(finished.unwrap_or(0));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

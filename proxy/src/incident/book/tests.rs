@@ -1,0 +1,197 @@
+//! Stories told to a book, and what it makes of them.
+
+use super::*;
+use crate::{
+    event::{Fate, Symptom, TierReason},
+    model::sample,
+};
+
+fn at(millis: u64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}
+
+/// A book about a preferred backend `0` and its backup `1`, with traffic of a request every 10 ms.
+struct World {
+    book: Book,
+    live: Live,
+    now: Timestamp,
+}
+
+const PREFERRED: BackendId = BackendId { pool: PoolId(0), index: 0 };
+const BACKUP: BackendId = BackendId { pool: PoolId(0), index: 1 };
+
+impl World {
+    fn new() -> Self {
+        let topology = sample::tiers(&[0, 1]);
+        let live = Live::new(&topology);
+        Self { book: Book::new(topology), live, now: Timestamp::ZERO }
+    }
+
+    /// Lets requests of this fate come in until `to`.
+    fn traffic(&mut self, to: Timestamp, fate: Fate) {
+        while self.now < to {
+            let took = Duration::from_millis(1);
+            self.live.pools[0].timeline.clear_ahead(self.now);
+            self.live.pools[0].timeline.record(self.now, took, fate);
+            self.pass(self.now + Duration::from_millis(10));
+        }
+    }
+
+    fn pass(&mut self, to: Timestamp) {
+        self.now = to;
+        while self.book.next_deadline().is_some_and(|due| due <= to) {
+            let due = self.book.next_deadline().unwrap();
+            self.book.handle_deadline(&self.live, to);
+            if self.book.next_deadline() == Some(due) {
+                break;
+            }
+        }
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.book.handle(&event, &self.live, self.now);
+    }
+
+    fn evidence(&self, symptom: Symptom) -> Evidence {
+        Evidence { at: self.now, source: Source::Traffic, symptom }
+    }
+
+    fn lose(&mut self, symptom: Symptom) {
+        let evidence = self.evidence(symptom);
+        self.tell(Event::BackendSuspected { backend: PREFERRED, evidence });
+        self.traffic(self.now + Duration::from_millis(50), Fate::Rescued);
+        self.tell(Event::BackendLost {
+            backend: PREFERRED,
+            reason: LossReason::Outlier,
+            served: Some(0),
+            heir: Some(Heir { tier: 1, index: 1 }),
+        });
+        self.tell(Event::TierChanged {
+            pool: PoolId(0),
+            from: Some(0),
+            to: Some(1),
+            reason: TierReason::Lost(LossReason::Outlier),
+        });
+    }
+
+    fn fail_back(&mut self) {
+        self.tell(Event::TierChanged {
+            pool: PoolId(0),
+            from: Some(1),
+            to: Some(0),
+            reason: TierReason::HoldDownEnded,
+        });
+    }
+
+    fn only(&self) -> Arc<Incident> {
+        let mut incidents = self.book.incidents();
+        assert_eq!(incidents.len(), 1);
+        incidents.remove(0)
+    }
+
+    fn news(&mut self) -> Vec<News> {
+        std::iter::from_fn(|| self.book.poll_entry()).map(|entry| entry.news).collect()
+    }
+}
+
+#[test]
+fn a_failover_is_told_from_the_first_sign_to_the_return() {
+    let mut world = World::new();
+    world.traffic(at(10_000), Fate::Served);
+    world.lose(Symptom::ConnectionRefused);
+    world.tell(Event::BackendServed { backend: BACKUP });
+    world.traffic(at(30_000), Fate::Served);
+    world.tell(Event::BackendRegained { backend: PREFERRED });
+    world.traffic(at(40_000), Fate::Served);
+    world.fail_back();
+    let incident = world.only();
+    assert_eq!(incident.state, IncidentState::Closed);
+    assert_eq!(incident.cause, Cause::Crash);
+    let moments = incident.moments;
+    assert_eq!(moments.suspected, at(10_000));
+    assert_eq!(moments.decided, at(10_050));
+    assert_eq!(moments.serving, Some(at(10_050)));
+    assert_eq!(moments.stable, Some(at(10_100)));
+    assert_eq!(moments.recovered, Some(at(30_000)));
+    assert_eq!(moments.failed_back, Some(at(40_000)));
+    // The window: from the sign of trouble to the end of the first quiet second.
+    assert_eq!((incident.window_from, incident.window_to), (at(10_000), Some(at(11_100))));
+    assert_eq!(incident.requests, Requests { total: 110, rescued: 5, lost: 0 });
+    assert_eq!(incident.before.unwrap().requests, 1_000);
+    assert_eq!(incident.during.unwrap().requests, 110);
+    assert_eq!(incident.after.unwrap().requests, 1_000);
+    let news = [News::Opened, News::Serving, News::Settled, News::Recovered, News::Closed];
+    assert_eq!(world.news(), news);
+}
+
+#[test]
+fn a_suspicion_that_is_cleared_is_no_incident() {
+    let mut world = World::new();
+    let evidence = world.evidence(Symptom::ResponseTimedOut);
+    world.tell(Event::BackendSuspected { backend: PREFERRED, evidence });
+    world.tell(Event::BackendCleared { backend: PREFERRED });
+    assert!(world.book.incidents().is_empty());
+}
+
+#[test]
+fn the_loss_of_a_backend_that_stands_by_is_no_incident() {
+    let mut world = World::new();
+    let heir = Some(Heir { tier: 0, index: 0 });
+    let reason = LossReason::HealthCheck;
+    world.tell(Event::BackendLost { backend: BACKUP, reason, served: Some(0), heir });
+    assert!(world.book.incidents().is_empty());
+}
+
+#[test]
+fn an_attempt_that_fails_late_opens_the_window_again() {
+    let mut world = World::new();
+    world.traffic(at(1_000), Fate::Served);
+    world.lose(Symptom::ResponseTimedOut);
+    world.tell(Event::BackendServed { backend: BACKUP });
+    world.traffic(at(5_000), Fate::Served);
+    assert!(world.only().window_to.is_some());
+    world.live.pools[0].timeline.record(at(5_000), Duration::from_secs(4), Fate::Lost);
+    let evidence = world.evidence(Symptom::ResponseTimedOut);
+    world.tell(Event::EvidenceGathered { backend: PREFERRED, evidence });
+    assert!(world.only().window_to.is_none());
+    world.traffic(at(8_000), Fate::Served);
+    let incident = world.only();
+    assert_eq!(incident.window_to, Some(at(6_000)));
+    assert_eq!(incident.requests.lost, 1);
+    assert_eq!(world.news(), [News::Opened, News::Serving, News::Settled, News::Recounted]);
+}
+
+#[test]
+fn an_outage_with_nobody_left_lasts_until_somebody_serves() {
+    let mut world = World::new();
+    world.traffic(at(1_000), Fate::Served);
+    world.lose(Symptom::ConnectionRefused);
+    world.traffic(at(400_000), Fate::Lost);
+    let incident = world.only();
+    assert_eq!((incident.state, incident.window_to), (IncidentState::Open, None));
+    world.tell(Event::BackendServed { backend: BACKUP });
+    world.traffic(at(402_000), Fate::Served);
+    // Far longer than the timeline remembers, and every request is in.
+    assert_eq!(world.only().requests.lost, 39_895);
+}
+
+#[test]
+fn an_operator_who_asked_for_it_is_remembered() {
+    let mut world = World::new();
+    world.tell(Event::FaultRequested { backend: PREFERRED, mode: crate::event::FaultMode::Crash });
+    world.traffic(at(1_000), Fate::Served);
+    world.lose(Symptom::ConnectionClosed);
+    assert!(world.only().is_requested);
+}
+
+#[test]
+fn losing_it_again_before_the_return_ends_one_story_and_begins_another() {
+    let mut world = World::new();
+    world.lose(Symptom::ConnectionRefused);
+    world.tell(Event::BackendRegained { backend: PREFERRED });
+    world.lose(Symptom::ConnectionRefused);
+    let incidents = world.book.incidents();
+    let states: Vec<_> = incidents.iter().map(|it| it.state).collect();
+    assert_eq!(states, [IncidentState::Closed, IncidentState::Open]);
+    assert_eq!(incidents[1].number, 2);
+}

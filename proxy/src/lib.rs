@@ -1,0 +1,48 @@
+//! A load-balancing reverse proxy whose failover clients do not notice, with proof of it.
+//!
+//! The module list below is the map of the crate, and `tests/layers.rs` holds the code to it: a
+//! module imports only from groups beneath its own.
+
+// Command line: what was asked for, and the exit code that answers.
+pub mod cli;
+
+// Composition: builds every part and connects them.
+pub mod app;
+
+// Shells: they talk to the world; they never import each other.
+pub mod admin;
+pub mod control;
+pub mod dashboard;
+pub mod gateway;
+
+// Adapters: the world's words in ours.
+pub mod classify;
+pub mod ports;
+
+// Records: what operators see.
+pub mod telemetry;
+
+// Configuration: from what the user wrote to what the proxy runs.
+pub mod config;
+
+// Decisions (pure): synchronous, deterministic, told the time.
+pub mod access;
+pub mod balance;
+pub mod fleet;
+pub mod incident;
+pub mod retry;
+pub mod routing;
+
+// State (pure): what decisions read, and the numbers that requests change.
+pub mod snapshot;
+
+// Facts (pure): what can happen.
+pub mod event;
+
+// Nouns (pure): the validated vocabulary that everything speaks.
+pub mod model;
+
+// Ground: time, secrets in files, and HTTP as the small servers and the command line speak it.
+pub mod clock;
+pub mod token;
+pub mod web;

@@ -1,0 +1,359 @@
+//! The validated vocabulary: what the proxy was told to do, with nothing left to doubt.
+//!
+//! A [`Topology`] is only made by `config`, which rejects everything that could not work. The
+//! rest of the crate therefore needs no checks: every route names a pool that exists, every pool
+//! has a backend, every threshold is at least one.
+
+#[cfg(test)]
+pub(crate) mod sample;
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    num::{NonZeroU32, NonZeroUsize},
+    ops::RangeInclusive,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use ipnet::IpNet;
+
+/// Index of a pool in [`Topology::pools`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PoolId(pub usize);
+
+/// Names one backend: its pool, and its index in [`Pool::backends`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BackendId {
+    /// The pool that the backend belongs to.
+    pub pool: PoolId,
+    /// Index in [`Pool::backends`].
+    pub index: usize,
+}
+
+/// Everything that one configuration describes.
+#[derive(Clone, Debug)]
+pub struct Topology {
+    /// Worker threads of the data plane.
+    pub threads: NonZeroUsize,
+    /// Where clients connect.
+    pub listeners: Vec<Listener>,
+    /// In order of precedence: the first match wins.
+    pub routes: Vec<Route>,
+    /// What routes refer to by [`PoolId`].
+    pub pools: Vec<Pool>,
+    /// The sidecar.
+    pub admin: Admin,
+    /// What is logged, and how.
+    pub logging: Logging,
+}
+
+impl Topology {
+    /// Returns the pool named by `id`.
+    pub fn pool(&self, id: PoolId) -> &Pool {
+        &self.pools[id.0]
+    }
+
+    /// Returns the backend named by `id`.
+    pub fn backend(&self, id: BackendId) -> &Backend {
+        &self.pools[id.pool.0].backends[id.index]
+    }
+
+    /// Returns every backend's id, pool by pool, in the order of the configuration.
+    pub fn backend_ids(&self) -> impl Iterator<Item = BackendId> + '_ {
+        self.pools.iter().enumerate().flat_map(|(pool, it)| {
+            (0..it.backends.len()).map(move |index| BackendId { pool: PoolId(pool), index })
+        })
+    }
+
+    /// Returns the pool called `name`.
+    pub fn pool_named(&self, name: &str) -> Option<PoolId> {
+        self.pools.iter().position(|pool| pool.name == name).map(PoolId)
+    }
+}
+
+/// An address on which clients are accepted.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// Unique name, also a metric label.
+    pub name: String,
+    /// The address to bind.
+    pub address: SocketAddr,
+    /// Peers whose `X-Forwarded-*` headers are believed; from others they are replaced.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+/// Which requests go where.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// Unique name.
+    pub name: String,
+    /// What a request must look like.
+    pub matches: Match,
+    /// How the path changes on the way.
+    pub rewrite: Option<Rewrite>,
+    /// Where the request goes.
+    pub target: Target,
+    /// From the request's head to the beginning of its response, retries included.
+    pub timeout: Duration,
+}
+
+/// A route's conditions; all must hold. An empty list means any.
+#[derive(Clone, Debug, Default)]
+pub struct Match {
+    /// Lower case, without port.
+    pub hosts: Vec<String>,
+    /// Exact, or prefix. Without one, any path.
+    pub path: Option<PathMatch>,
+    /// Upper case.
+    pub methods: Vec<String>,
+}
+
+/// How a path is compared. Both begin with `/`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PathMatch {
+    /// The path is this, to the letter.
+    Exact(String),
+    /// The path is this or continues below it: `/v1/` and `/v1` match `/v1/x`, never `/v1x`.
+    Prefix(String),
+}
+
+/// How a request's path changes before it is sent to a backend. The query stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rewrite {
+    /// The whole path becomes this.
+    Path(String),
+    /// This prefix is removed; what remains starts with `/`.
+    StripPrefix(String),
+}
+
+/// Where a route leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// To a backend of this pool.
+    Pool(PoolId),
+    /// To the sidecar, which then answers on the data plane's address too.
+    Sidecar,
+}
+
+/// A named set of interchangeable backends.
+#[derive(Clone, Debug)]
+pub struct Pool {
+    /// Unique name, also a metric label.
+    pub name: String,
+    /// How one of a tier's eligible backends is picked.
+    pub balance: Balance,
+    /// When a tier hands over, and when it gets its traffic back.
+    pub tiers: TierPolicy,
+    /// In the order of the configuration; at least one.
+    pub backends: Vec<Backend>,
+    /// How health is checked.
+    pub health_check: HealthCheck,
+    /// How real traffic is judged.
+    pub outlier_detection: OutlierPolicy,
+    /// When a failed attempt is followed by another.
+    pub retries: RetryPolicy,
+    /// Bounds on what one attempt may take.
+    pub timeouts: Timeouts,
+}
+
+impl Pool {
+    /// Returns the number of tiers; they are numbered from 0, which is preferred, without gaps.
+    pub fn tier_count(&self) -> usize {
+        self.backends.iter().map(|backend| backend.tier + 1).max().unwrap_or(0)
+    }
+}
+
+/// How one of a tier's eligible backends is picked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Balance {
+    /// In turn, as often as the weights say, spread evenly.
+    RoundRobin,
+    /// The less busy, in relation to its weight, of two picked at random.
+    LeastRequests,
+}
+
+/// One address that serves.
+#[derive(Clone, Debug)]
+pub struct Backend {
+    /// Unique in its pool, also a metric label.
+    pub name: String,
+    /// As configured, for people.
+    pub url: String,
+    /// Where it is reached.
+    pub address: BackendAddress,
+    /// 0 is preferred.
+    pub tier: usize,
+    /// Share within its tier, in relation to the others' weights.
+    pub weight: NonZeroU32,
+}
+
+/// Scheme, host and port of a backend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackendAddress {
+    /// Whether TLS is spoken; the host is then also the name that the certificate must bear.
+    pub tls: bool,
+    /// A host name or an IP address (IPv6 without brackets).
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+}
+
+impl BackendAddress {
+    /// Returns `host:port`, with brackets around an IPv6 address.
+    pub fn authority(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+}
+
+impl fmt::Display for BackendAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.tls { "https" } else { "http" };
+        write!(f, "{scheme}://{}", self.authority())
+    }
+}
+
+/// When a tier hands over to the next, and when it gets its traffic back.
+#[derive(Clone, Copy, Debug)]
+pub struct TierPolicy {
+    /// A tier serves while it has at least this many eligible backends.
+    pub fail_over_below: NonZeroUsize,
+    /// How long a preferred tier must be able to serve before traffic returns to it.
+    pub failback_after: Duration,
+}
+
+/// How and how often a backend is asked whether it is well.
+#[derive(Clone, Debug)]
+pub struct HealthCheck {
+    /// What is asked.
+    pub kind: CheckKind,
+    /// From the start of one check to the start of the next.
+    pub interval: Duration,
+    /// The same, while something looks wrong.
+    pub interval_fast: Duration,
+    /// Share of the interval by which each wait is lengthened or shortened at random, 0 to 1.
+    pub jitter: f64,
+    /// For one whole check: connecting, asking, answering.
+    pub timeout: Duration,
+    /// Passes in a row that make an unhealthy backend healthy.
+    pub rise: NonZeroU32,
+    /// Failures in a row that make a healthy backend unhealthy.
+    pub fall: NonZeroU32,
+}
+
+/// What a health check asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CheckKind {
+    /// `GET path`; the status must lie in the range.
+    Http {
+        /// Begins with `/`.
+        path: String,
+        /// The statuses that pass.
+        expect: RangeInclusive<u16>,
+    },
+    /// The connection is accepted.
+    Tcp,
+}
+
+/// How real traffic condemns a backend.
+#[derive(Clone, Copy, Debug)]
+pub struct OutlierPolicy {
+    /// Failed attempts in a row, with no success between, that eject a backend.
+    pub consecutive_failures: NonZeroU32,
+    /// The first ejection's length; each further one soon after is twice as long.
+    pub eject_base: Duration,
+    /// The longest ejection.
+    pub eject_max: Duration,
+    /// Share of a pool's backends that may be ejected at once, 0 to 1; always at least one
+    /// backend, never the last eligible one.
+    pub max_ejected: f64,
+}
+
+/// When a failed attempt is followed by another.
+#[derive(Clone, Debug)]
+pub struct RetryPolicy {
+    /// Attempts in all, the first included.
+    pub max_attempts: NonZeroU32,
+    /// Answers of a backend that count as a failed attempt.
+    pub statuses: Vec<u16>,
+    /// How long one attempt may take to begin its answer.
+    pub per_try_timeout: Duration,
+    /// Share of recent requests that may be retried, 0 and up.
+    pub budget_ratio: f64,
+    /// Retries allowed in any case, per second.
+    pub budget_min_per_second: u32,
+}
+
+/// Bounds on what one attempt may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// To connect, TLS included.
+    pub connect: Duration,
+    /// Between two reads of a response's body, and between two writes of a request's.
+    pub between_reads: Duration,
+    /// How long an unused connection to a backend is kept.
+    pub idle: Duration,
+}
+
+/// The sidecar: where state is read and changed.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// The address to bind.
+    pub address: SocketAddr,
+    /// Where the operators' token is read from, at start.
+    pub token_file: Option<PathBuf>,
+    /// Origins of web pages, beside the sidecar's own, that may change state.
+    pub allow_origins: Vec<String>,
+    /// Whether faults may be injected.
+    pub fault_injection: bool,
+    /// The live log.
+    pub log_stream: LogStreamLimits,
+}
+
+/// Bounds on the live log.
+#[derive(Clone, Copy, Debug)]
+pub struct LogStreamLimits {
+    /// Recent lines kept, and lines that may wait for one slow reader.
+    pub buffer: NonZeroUsize,
+    /// Readers at a time.
+    pub clients: NonZeroUsize,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Logging {
+    /// The least severe level written.
+    pub level: Level,
+    /// How lines look.
+    pub format: LogFormat,
+}
+
+/// Severity, most severe first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// A human is needed.
+    Error,
+    /// Degraded but serving.
+    Warn,
+    /// State changed.
+    Info,
+    /// For developers.
+    Debug,
+}
+
+/// How log lines look on standard error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// A topology that many parts hold.
+pub type SharedTopology = Arc<Topology>;

@@ -1,0 +1,115 @@
+//! Small topologies for tests.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    num::{NonZeroU32, NonZeroUsize},
+    sync::Arc,
+    time::Duration,
+};
+
+use crate::model::{
+    Admin, Backend, BackendAddress, Balance, CheckKind, HealthCheck, Level, Listener, LogFormat,
+    LogStreamLimits, Logging, Match, OutlierPolicy, Pool, PoolId, RetryPolicy, Route,
+    SharedTopology, Target, TierPolicy, Timeouts, Topology,
+};
+
+/// Makes a pool of backends `b0`, `b1`, … from their tiers and weights.
+pub(crate) fn pool(name: &str, backends: &[(usize, u32)]) -> Pool {
+    Pool {
+        name: name.to_owned(),
+        balance: Balance::RoundRobin,
+        tiers: TierPolicy {
+            fail_over_below: NonZeroUsize::MIN,
+            failback_after: Duration::from_secs(30),
+        },
+        backends: backends.iter().enumerate().map(backend).collect(),
+        health_check: HealthCheck {
+            kind: CheckKind::Http { path: "/health".to_owned(), expect: 200..=299 },
+            interval: Duration::from_secs(1),
+            interval_fast: Duration::from_millis(100),
+            jitter: 0.2,
+            timeout: Duration::from_millis(500),
+            rise: NonZeroU32::new(2).unwrap(),
+            fall: NonZeroU32::new(2).unwrap(),
+        },
+        outlier_detection: OutlierPolicy {
+            consecutive_failures: NonZeroU32::new(3).unwrap(),
+            eject_base: Duration::from_secs(5),
+            eject_max: Duration::from_secs(300),
+            max_ejected: 0.5,
+        },
+        retries: RetryPolicy {
+            max_attempts: NonZeroU32::new(3).unwrap(),
+            statuses: vec![502, 503, 504],
+            per_try_timeout: Duration::from_secs(2),
+            budget_ratio: 0.2,
+            budget_min_per_second: 3,
+        },
+        timeouts: Timeouts {
+            connect: Duration::from_millis(250),
+            between_reads: Duration::from_secs(30),
+            idle: Duration::from_secs(55),
+        },
+    }
+}
+
+/// Makes a topology of one pool `api` with a backend in each of these tiers, and a hold-down of ten
+/// seconds.
+pub(crate) fn tiers(tiers: &[usize]) -> SharedTopology {
+    let backends: Vec<(usize, u32)> = tiers.iter().map(|&tier| (tier, 1)).collect();
+    let mut api = pool("api", &backends);
+    api.tiers.failback_after = Duration::from_secs(10);
+    Arc::new(topology(vec![api]))
+}
+
+fn backend((index, &(tier, weight)): (usize, &(usize, u32))) -> Backend {
+    let port = 3001 + u16::try_from(index).unwrap();
+    Backend {
+        name: format!("b{index}"),
+        url: format!("http://127.0.0.1:{port}"),
+        address: BackendAddress { tls: false, host: "127.0.0.1".to_owned(), port },
+        tier,
+        weight: NonZeroU32::new(weight).unwrap(),
+    }
+}
+
+/// Makes a topology of `pools`, with one listener, and a route that sends everything to the first.
+pub(crate) fn topology(pools: Vec<Pool>) -> Topology {
+    Topology {
+        threads: NonZeroUsize::MIN,
+        listeners: vec![listener("public")],
+        routes: vec![route("rest", Match::default())],
+        pools,
+        admin: Admin {
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 9901)),
+            token_file: None,
+            allow_origins: Vec::new(),
+            fault_injection: true,
+            log_stream: LogStreamLimits {
+                buffer: NonZeroUsize::new(1000).unwrap(),
+                clients: NonZeroUsize::new(32).unwrap(),
+            },
+        },
+        logging: Logging { level: Level::Info, format: LogFormat::Text },
+    }
+}
+
+/// Makes a listener on loopback.
+pub(crate) fn listener(name: &str) -> Listener {
+    Listener {
+        name: name.to_owned(),
+        address: SocketAddr::from((Ipv4Addr::LOCALHOST, 8021)),
+        trusted_proxies: Vec::new(),
+    }
+}
+
+/// Makes a route to the first pool.
+pub(crate) fn route(name: &str, matches: Match) -> Route {
+    Route {
+        name: name.to_owned(),
+        matches,
+        rewrite: None,
+        target: Target::Pool(PoolId(0)),
+        timeout: Duration::from_secs(15),
+    }
+}

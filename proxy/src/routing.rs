@@ -1,0 +1,121 @@
+//! Routing: which route does this request take, and what path does its backend see?
+//!
+//! **Paths are compared as they were sent.** Nothing is decoded, resolved or merged, neither for
+//! the comparison nor for what is sent on: the backend sees the bytes that the client wrote, so
+//! the two cannot disagree about bytes. They can still disagree about *meaning*: a backend may
+//! resolve `/v1/../admin` to `/admin`, and a prefix that was written to expose `/v1/` would have
+//! exposed everything. Normalising first is the usual answer, and the usual source of holes,
+//! because every server normalises differently (`%2e`, `%2f`, `\`, `..;`). So a prefix claims
+//! less instead: a path with a segment that any server is known to read as `..` lies below no
+//! prefix but `/`, above which there is nothing. Such a request takes a route that admits any
+//! path, if there is one, and otherwise none. Clients that resolve paths themselves, as browsers
+//! and HTTP libraries do, never send one.
+
+mod host;
+mod path;
+mod rewrite;
+
+use crate::model::{Match, Route, Topology};
+
+pub use rewrite::rewrite;
+
+/// What routing may know of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestFacts<'a> {
+    /// The `Host` header or `:authority`, as sent: any case, perhaps with a port, perhaps an IPv6
+    /// address in brackets. `None` when absent.
+    pub host: Option<&'a str>,
+    /// As sent, without the query.
+    pub path: &'a str,
+    /// As sent: methods are case-sensitive.
+    pub method: &'a str,
+}
+
+/// Returns the first route whose conditions all hold, with its index in [`Topology::routes`].
+pub fn route<'a>(topology: &'a Topology, request: &RequestFacts<'_>) -> Option<(usize, &'a Route)> {
+    topology.routes.iter().enumerate().find(|(_, route)| holds(&route.matches, request))
+}
+
+fn holds(matches: &Match, request: &RequestFacts<'_>) -> bool {
+    let is_method = || matches.methods.iter().any(|method| method == request.method);
+    let is_host = || matches.hosts.iter().any(|name| host::is_same(name, request.host));
+    (matches.methods.is_empty() || is_method())
+        && matches.path.as_ref().is_none_or(|wanted| path::is_match(wanted, request.path))
+        && (matches.hosts.is_empty() || is_host())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::{PathMatch, sample};
+
+    fn topology(matches: Vec<Match>) -> Topology {
+        let mut topology = sample::topology(vec![sample::pool("api", &[(0, 1)])]);
+        topology.routes = matches.into_iter().map(|it| sample::route("r", it)).collect();
+        topology
+    }
+
+    fn prefix(prefix: &str) -> Match {
+        Match { path: Some(PathMatch::Prefix(prefix.to_owned())), ..Match::default() }
+    }
+
+    fn check(topology: &Topology, host: &str, method: &str, path: &str, expected: Option<usize>) {
+        let request = RequestFacts { host: Some(host), path, method };
+        let found = route(topology, &request).map(|(index, _)| index);
+        assert_eq!(found, expected, "{method} {host} {path}");
+    }
+
+    #[test]
+    fn the_first_match_wins() {
+        let topology = topology(vec![prefix("/v1/"), prefix("/v1/users/"), Match::default()]);
+        check(&topology, "a", "GET", "/v1/users/7", Some(0));
+        check(&topology, "a", "GET", "/v2", Some(2));
+    }
+
+    #[test]
+    fn all_conditions_of_a_route_must_hold() {
+        let topology = topology(vec![Match {
+            hosts: vec!["api.example.com".to_owned(), "localhost".to_owned()],
+            path: Some(PathMatch::Exact("/data".to_owned())),
+            methods: vec!["GET".to_owned(), "POST".to_owned()],
+        }]);
+        check(&topology, "api.example.com", "GET", "/data", Some(0));
+        check(&topology, "LocalHost:8021", "POST", "/data", Some(0));
+        check(&topology, "example.com", "GET", "/data", None);
+        check(&topology, "localhost", "get", "/data", None);
+        check(&topology, "localhost", "GET", "/data/", None);
+    }
+
+    #[test]
+    fn without_a_host_only_routes_for_any_host_match() {
+        let hosts = vec!["localhost".to_owned()];
+        let topology =
+            topology(vec![Match { hosts, ..Match::default() }, Match { ..Match::default() }]);
+        let request = RequestFacts { host: None, path: "/", method: "GET" };
+        assert_eq!(route(&topology, &request).map(|(index, _)| index), Some(1));
+    }
+
+    #[test]
+    fn a_path_that_climbs_is_left_to_routes_for_any_path() {
+        let topology = topology(vec![prefix("/v1/"), Match::default()]);
+        check(&topology, "a", "GET", "/v1/../admin", Some(1));
+    }
+
+    proptest! {
+        #[test]
+        fn no_route_before_the_chosen_one_matches_alone(
+            prefixes in prop::collection::vec("(/[ab]{0,2}){1,2}", 1..5),
+            path in "(/[ab]{0,2}){1,4}",
+        ) {
+            let all = topology(prefixes.iter().map(|it| prefix(it)).collect());
+            let request = RequestFacts { host: None, path: &path, method: "GET" };
+            let chosen = route(&all, &request).map(|(index, _)| index);
+            let alone = prefixes.iter().position(|it| {
+                route(&topology(vec![prefix(it)]), &request).is_some()
+            });
+            prop_assert_eq!(chosen, alone);
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Hosts: does the one that the client named mean the one that the route names?
+
+use std::net::Ipv6Addr;
+
+/// Tells whether `sent`, a `Host` header's value, names the same host as `configured`.
+///
+/// Case, port, brackets, the root's trailing dot and the spelling of an IPv6 address make no
+/// difference. An absent or empty host is nobody's.
+pub(crate) fn is_same(configured: &str, sent: Option<&str>) -> bool {
+    let Some(sent) = sent.map(name_of).filter(|name| !name.is_empty()) else { return false };
+    let configured = name_of(configured);
+    configured.eq_ignore_ascii_case(sent) || is_same_address(configured, sent)
+}
+
+fn is_same_address(a: &str, b: &str) -> bool {
+    // Only IPv6 has more than one spelling; the colon spares all others the parsing.
+    b.contains(':')
+        && a.parse::<Ipv6Addr>().is_ok_and(|a| b.parse::<Ipv6Addr>().is_ok_and(|b| a == b))
+}
+
+/// Cuts off port, brackets and trailing dot.
+fn name_of(host: &str) -> &str {
+    if let Some((address, _port)) = host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        return address;
+    }
+    match host.split_once(':') {
+        // More than one colon: an IPv6 address without brackets, hence without a port.
+        Some((_, rest)) if rest.contains(':') => host,
+        Some((name, _port)) => without_root(name),
+        None => without_root(host),
+    }
+}
+
+fn without_root(name: &str) -> &str {
+    name.strip_suffix('.').unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn check(configured: &str, sent: &str, expected: bool) {
+        assert_eq!(is_same(configured, Some(sent)), expected, "{configured} and {sent}");
+    }
+
+    #[test]
+    fn a_host_is_the_same_in_any_case_and_with_any_port() {
+        check("api.example.com", "api.example.com", true);
+        check("api.example.com", "API.Example.com:8021", true);
+        check("api.example.com", "api.example.com.", true);
+        check("api.example.com", "api.example.com.:80", true);
+        check("127.0.0.1", "127.0.0.1:8021", true);
+    }
+
+    #[test]
+    fn an_ipv6_address_is_the_same_in_any_spelling() {
+        check("::1", "[::1]", true);
+        check("::1", "[::1]:8021", true);
+        check("[::1]", "[::1]:8021", true);
+        check("::1", "[0:0:0:0:0:0:0:1]", true);
+        check("2001:db8::a", "[2001:DB8::A]:443", true);
+        check("::1", "[::2]:8021", false);
+    }
+
+    #[test]
+    fn other_hosts_are_others() {
+        check("example.com", "api.example.com", false);
+        check("example.com", "example.com.evil.com", false);
+        check("example.com", "user@example.com", false);
+        check("example.com", "example.com..", false);
+        check("example.com", "", false);
+        check("example.com", ":80", false);
+        assert!(!is_same("example.com", None));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_a_client_sends_can_break_the_comparison(sent in any::<String>()) {
+            _ = is_same("example.com", Some(&sent));
+        }
+
+        #[test]
+        fn a_name_is_itself(name in "[a-z0-9-]{1,8}(\\.[a-z0-9-]{1,8}){0,3}", port in any::<u16>()) {
+            prop_assert!(is_same(&name, Some(&name)));
+            let with_port = format!("{}:{port}", name.to_uppercase());
+            prop_assert!(is_same(&name, Some(&with_port)));
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! State: the immutable view that requests read, and the few numbers that they change.
+//!
+//! `control` is the only writer of [`Snapshot`]s and swaps a new one in whenever the fleet
+//! decided something; a request loads the current one, once, and never waits. What requests
+//! change themselves are atomics in [`Live`].
+
+mod live;
+mod rate;
+mod schedule;
+mod timeline;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+pub use live::{BackendLive, Live, PoolLive};
+pub use rate::RateWindow;
+pub use schedule::Schedule;
+pub use timeline::{Latencies, SLOT, Timeline, WindowCounts};
+
+use crate::{
+    clock::Timestamp,
+    event::Symptom,
+    model::{BackendId, PoolId},
+};
+
+/// Where the current snapshot is read.
+pub type SnapshotCell = Arc<ArcSwap<Snapshot>>;
+
+/// The condition of every pool, as last decided.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Indexed by [`PoolId`].
+    pub pools: Vec<PoolSnapshot>,
+}
+
+impl Snapshot {
+    /// Returns the pool named by `id`.
+    pub fn pool(&self, id: PoolId) -> &PoolSnapshot {
+        &self.pools[id.0]
+    }
+
+    /// Returns the backend named by `id`.
+    pub fn backend(&self, id: BackendId) -> &BackendSnapshot {
+        &self.pools[id.pool.0].backends[id.index]
+    }
+
+    /// Tells whether every backend has been checked at least once.
+    pub fn is_checked(&self) -> bool {
+        self.pools
+            .iter()
+            .flat_map(|pool| &pool.backends)
+            .all(|backend| backend.condition != Condition::Unknown)
+    }
+}
+
+/// One pool's condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolSnapshot {
+    /// The tier that serves; `None` when nothing can.
+    pub active_tier: Option<usize>,
+    /// Since when that tier serves, or nothing does.
+    pub since: Timestamp,
+    /// The return of traffic to a preferred tier, if one is waited for.
+    pub failback: Option<Failback>,
+    /// Indexed by tier.
+    pub tiers: Vec<TierSnapshot>,
+    /// Indexed as in the topology.
+    pub backends: Vec<BackendSnapshot>,
+}
+
+impl PoolSnapshot {
+    /// Returns the index of the active tier's first eligible backend.
+    pub fn active_backend(&self) -> Option<usize> {
+        self.tiers[self.active_tier?].eligible.first().copied()
+    }
+
+    /// Returns whom a request that has tried the backends in `tried` could be sent to, in any
+    /// tier.
+    pub fn candidates(&self, tried: &[usize]) -> Candidates {
+        let mut eligible = self.tiers.iter().flat_map(|tier| &tier.eligible).peekable();
+        if eligible.peek().is_none() {
+            Candidates::Nobody
+        } else if eligible.any(|index| !tried.contains(index)) {
+            Candidates::Untried
+        } else {
+            Candidates::TriedOnly
+        }
+    }
+}
+
+/// Whom another attempt of a request could go to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Candidates {
+    /// An eligible backend that the request has not tried.
+    Untried,
+    /// Only eligible backends that the request has tried.
+    TriedOnly,
+    /// Nobody.
+    Nobody,
+}
+
+/// A return of traffic that waits for its hold-down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failback {
+    /// The tier that gets its traffic back.
+    pub to_tier: usize,
+    /// When, if it stays able to serve.
+    pub at: Timestamp,
+}
+
+/// Who may be picked in one tier.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TierSnapshot {
+    /// Indices of the eligible backends, ascending.
+    pub eligible: Vec<usize>,
+    /// The order in which they take turns.
+    pub schedule: Schedule,
+}
+
+/// One backend's condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackendSnapshot {
+    /// What is known of it.
+    pub condition: Condition,
+    /// The latest sign of trouble, until all is well again.
+    pub trouble: Option<Symptom>,
+    /// Since when it is in this condition.
+    pub since: Timestamp,
+    /// Rises by one each time the backend is lost, so that connections from before are not used
+    /// again.
+    pub epoch: u64,
+    /// The latest health check.
+    pub last_check: Option<LastCheck>,
+}
+
+/// What is known of a backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// Not checked yet.
+    Unknown,
+    /// All is well.
+    Healthy,
+    /// Something looks wrong; not yet enough to lose it.
+    Suspected,
+    /// Health checks say no.
+    Unhealthy,
+    /// Real traffic said no.
+    Ejected {
+        /// When it may be picked again, if health checks agree.
+        until: Timestamp,
+    },
+}
+
+impl Condition {
+    /// Tells whether the backend may be picked.
+    pub fn is_eligible(self) -> bool {
+        match self {
+            Self::Healthy | Self::Suspected => true,
+            Self::Unknown | Self::Unhealthy | Self::Ejected { .. } => false,
+        }
+    }
+}
+
+/// One health check, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastCheck {
+    /// When it ended.
+    pub at: Timestamp,
+    /// `None` when it passed.
+    pub failure: Option<Symptom>,
+    /// How long it took.
+    pub took: std::time::Duration,
+}

@@ -1,0 +1,150 @@
+//! The few numbers that requests change.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+};
+
+use arc_swap::ArcSwapOption;
+
+use crate::{
+    clock::Timestamp,
+    event::Fault,
+    model::{Backend, BackendId, Pool, PoolId, Topology},
+    snapshot::{RateWindow, Timeline},
+};
+
+/// Everything that requests count or read live, for one topology.
+#[derive(Debug)]
+pub struct Live {
+    /// Indexed by [`PoolId`].
+    pub pools: Vec<PoolLive>,
+    /// Requests that have begun and not ended, on all listeners.
+    pub requests_in_flight: AtomicU64,
+}
+
+impl Live {
+    /// Makes the numbers of `topology`, all at zero.
+    pub fn new(topology: &Topology) -> Self {
+        Self {
+            pools: topology.pools.iter().map(PoolLive::new).collect(),
+            requests_in_flight: AtomicU64::new(0),
+        }
+    }
+
+    /// Returns the pool named by `id`.
+    pub fn pool(&self, id: PoolId) -> &PoolLive {
+        &self.pools[id.0]
+    }
+
+    /// Returns the backend named by `id`.
+    pub fn backend(&self, id: BackendId) -> &BackendLive {
+        &self.pools[id.pool.0].backends[id.index]
+    }
+}
+
+/// The live numbers of one pool.
+#[derive(Debug)]
+pub struct PoolLive {
+    /// Whose turn it is, per tier.
+    pub cursors: Vec<AtomicUsize>,
+    /// Requests of the last seconds: what the retry budget is a share of.
+    pub requests: RateWindow,
+    /// Retries of the last seconds: what the budget was spent on.
+    pub retries: RateWindow,
+    /// Requests by when they finished, how they ended and how long they took.
+    pub timeline: Timeline,
+    /// Whether an incident of this pool is in its window.
+    pub incident_is_open: AtomicBool,
+    /// Indexed as in the topology.
+    pub backends: Vec<BackendLive>,
+}
+
+impl PoolLive {
+    fn new(pool: &Pool) -> Self {
+        Self {
+            cursors: (0..pool.tier_count()).map(|_| AtomicUsize::new(0)).collect(),
+            requests: RateWindow::default(),
+            retries: RateWindow::default(),
+            timeline: Timeline::new(pool.backends.len()),
+            incident_is_open: AtomicBool::new(false),
+            backends: pool.backends.iter().map(BackendLive::new).collect(),
+        }
+    }
+}
+
+/// The live numbers of one backend.
+#[derive(Debug)]
+pub struct BackendLive {
+    /// Attempts that have begun and not ended.
+    pub in_flight: AtomicU64,
+    /// Attempts that ended, ever.
+    pub attempts: AtomicU64,
+    /// Attempts that failed, ever.
+    pub failures: AtomicU64,
+    /// Failed attempts since the last success.
+    pub failure_run: AtomicU32,
+    /// Whether the fleet wants to hear of successes, too.
+    pub is_watched: AtomicBool,
+    /// Where the backend is: from the configuration, or as its name was last resolved.
+    address: ArcSwapOption<SocketAddr>,
+    /// The fault that an operator injected, if any; it may have ended.
+    fault: ArcSwapOption<Fault>,
+}
+
+impl BackendLive {
+    fn new(backend: &Backend) -> Self {
+        let ip: Option<IpAddr> = backend.address.host.parse().ok();
+        let address = ip.map(|ip| Arc::new(SocketAddr::new(ip, backend.address.port)));
+        Self {
+            in_flight: AtomicU64::new(0),
+            attempts: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+            failure_run: AtomicU32::new(0),
+            is_watched: AtomicBool::new(false),
+            address: ArcSwapOption::new(address),
+            fault: ArcSwapOption::empty(),
+        }
+    }
+
+    /// Returns where the backend is; `None` while its name was never resolved.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.address.load().as_deref().copied()
+    }
+
+    /// Notes where the backend's name leads.
+    pub fn resolved_to(&self, address: SocketAddr) {
+        if self.address() != Some(address) {
+            self.address.store(Some(Arc::new(address)));
+        }
+    }
+
+    /// Returns the injected fault that applies at `now`.
+    pub fn fault(&self, now: Timestamp) -> Option<Fault> {
+        self.fault.load().as_deref().copied().filter(|fault| fault.is_active(now))
+    }
+
+    /// Starts `fault`, in place of any other, or ends the one under way.
+    pub fn inject(&self, fault: Option<Fault>) {
+        self.fault.store(fault.map(Arc::new));
+    }
+
+    /// Counts the end of an attempt that was answered. Tells whether the fleet wants to hear.
+    pub fn succeeded(&self) -> bool {
+        self.attempts.fetch_add(1, Relaxed);
+        if self.failure_run.load(Relaxed) != 0 {
+            self.failure_run.store(0, Relaxed);
+        }
+        self.is_watched.load(Relaxed)
+    }
+
+    /// Counts the end of an attempt that failed. Returns the failures in a row, this one included.
+    pub fn failed(&self) -> u32 {
+        self.attempts.fetch_add(1, Relaxed);
+        self.failures.fetch_add(1, Relaxed);
+        self.failure_run.fetch_add(1, Relaxed).saturating_add(1)
+    }
+}

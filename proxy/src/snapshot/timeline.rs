@@ -1,0 +1,286 @@
+//! What happened to requests, by the moment at which they finished.
+//!
+//! An incident's record and the page's charts ask for counts and latencies of arbitrary windows,
+//! some of which began before anybody knew that they would matter. So every request is counted in
+//! a slot of 100 ms, in a ring that covers the last five minutes. A slot is cleared long before
+//! its turn comes ([`Timeline::clear_ahead`]), not by the request that finds it stale: no request
+//! is lost to a race between clearing and counting, and none pays for it.
+
+use std::{
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
+    time::Duration,
+};
+
+use crate::{clock::Timestamp, event::Fate};
+
+/// The length of one slot: windows are multiples of it.
+pub const SLOT: Duration = Duration::from_millis(100);
+const SLOT_MILLIS: u64 = 100;
+/// Slots kept: five minutes, what the charts show.
+const SLOTS: u64 = 3_000;
+/// Slots kept clear ahead of the present. The clearer may be late by almost this much.
+const AHEAD: u64 = 100;
+
+/// Latency buckets: each bound is a quarter above the one before, from 50 µs to over a minute.
+const BUCKETS: usize = 64;
+const BUCKET_BASE_SECONDS: f64 = 50e-6;
+const BUCKET_GROWTH: f64 = 1.25;
+
+/// Counts of requests by when they finished, for one pool.
+#[derive(Debug)]
+pub struct Timeline {
+    slots: Vec<Slot>,
+    /// Attempts answered, by slot and backend: `slot * backends + index`.
+    answered: Vec<AtomicU32>,
+    backends: usize,
+}
+
+#[derive(Debug)]
+struct Slot {
+    requests: AtomicU32,
+    lost: AtomicU32,
+    rescued: AtomicU32,
+    latencies: [AtomicU32; BUCKETS],
+}
+
+impl Slot {
+    fn new() -> Self {
+        Self {
+            requests: AtomicU32::new(0),
+            lost: AtomicU32::new(0),
+            rescued: AtomicU32::new(0),
+            latencies: [const { AtomicU32::new(0) }; BUCKETS],
+        }
+    }
+
+    fn clear(&self) {
+        self.requests.store(0, Relaxed);
+        self.lost.store(0, Relaxed);
+        self.rescued.store(0, Relaxed);
+        for bucket in &self.latencies {
+            bucket.store(0, Relaxed);
+        }
+    }
+}
+
+/// Sums over a window of a [`Timeline`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WindowCounts {
+    /// Requests that finished.
+    pub requests: u64,
+    /// Of those, the ones that ended in an error of the proxy's or a backend's making.
+    pub lost: u64,
+    /// Of those, the ones that were answered well after a failed attempt.
+    pub rescued: u64,
+    /// How long they took.
+    pub latencies: Latencies,
+}
+
+impl WindowCounts {
+    /// Adds the sums of another window.
+    pub fn add(&mut self, other: &Self) {
+        self.requests += other.requests;
+        self.lost += other.lost;
+        self.rescued += other.rescued;
+        for (sum, count) in self.latencies.0.iter_mut().zip(&other.latencies.0) {
+            *sum += count;
+        }
+    }
+}
+
+impl Default for WindowCounts {
+    fn default() -> Self {
+        Self { requests: 0, lost: 0, rescued: 0, latencies: Latencies([0; BUCKETS]) }
+    }
+}
+
+/// A histogram of latencies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Latencies([u64; BUCKETS]);
+
+impl Latencies {
+    /// Returns the latency, in seconds, below which the share `q` (0 to 1) of requests stayed.
+    ///
+    /// Interpolated within the bucket, so off by less than a quarter. `None` without requests.
+    pub fn quantile(&self, q: f64) -> Option<f64> {
+        let total: u64 = self.0.iter().sum();
+        if total == 0 {
+            return None;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "counts of five minutes fit an f64")]
+        let rank = (q * total as f64).clamp(f64::MIN_POSITIVE, total as f64);
+        let mut below = 0.0;
+        for (index, &count) in self.0.iter().enumerate() {
+            #[expect(clippy::cast_precision_loss, reason = "counts of five minutes fit an f64")]
+            let count = count as f64;
+            if rank <= below + count && 0.0 < count {
+                let lower = if index == 0 { 0.0 } else { bound_seconds(index - 1) };
+                return Some(lower + (bound_seconds(index) - lower) * (rank - below) / count);
+            }
+            below += count;
+        }
+        Some(bound_seconds(BUCKETS - 1))
+    }
+}
+
+impl Timeline {
+    /// Makes an empty timeline for a pool of `backends` backends.
+    pub fn new(backends: usize) -> Self {
+        let count = usize::try_from(SLOTS).unwrap_or(usize::MAX);
+        Self {
+            slots: (0..count).map(|_| Slot::new()).collect(),
+            answered: (0..count * backends).map(|_| AtomicU32::new(0)).collect(),
+            backends,
+        }
+    }
+
+    /// Counts a request that finished at `now` after `took`.
+    pub fn record(&self, now: Timestamp, took: Duration, fate: Fate) {
+        let slot = &self.slots[index_of(slot_of(now))];
+        slot.requests.fetch_add(1, Relaxed);
+        match fate {
+            Fate::Served | Fate::Abandoned => {}
+            Fate::Rescued => _ = slot.rescued.fetch_add(1, Relaxed),
+            Fate::Lost => _ = slot.lost.fetch_add(1, Relaxed),
+        }
+        slot.latencies[bucket_of(took)].fetch_add(1, Relaxed);
+    }
+
+    /// Counts an attempt that the backend at `index` answered at `now`.
+    pub fn record_answer(&self, now: Timestamp, index: usize) {
+        self.answered[index_of(slot_of(now)) * self.backends + index].fetch_add(1, Relaxed);
+    }
+
+    /// Clears the slots whose turn comes within the next ten seconds. Must be called more often
+    /// than that; calling it early or twice is harmless.
+    pub fn clear_ahead(&self, now: Timestamp) {
+        let present = slot_of(now);
+        for slot in present + 1..=present + AHEAD {
+            let index = index_of(slot);
+            self.slots[index].clear();
+            for count in &self.answered[index * self.backends..(index + 1) * self.backends] {
+                count.store(0, Relaxed);
+            }
+        }
+    }
+
+    /// Returns the sums over `from..to`, both rounded down to whole slots.
+    ///
+    /// What lies more than [`Timeline::reach`] before `now` is gone and counts as nothing.
+    pub fn window(&self, from: Timestamp, to: Timestamp, now: Timestamp) -> WindowCounts {
+        let mut counts =
+            WindowCounts { requests: 0, lost: 0, rescued: 0, latencies: Latencies([0; BUCKETS]) };
+        for slot in self.range(from, to, now) {
+            let slot = &self.slots[index_of(slot)];
+            counts.requests += u64::from(slot.requests.load(Relaxed));
+            counts.lost += u64::from(slot.lost.load(Relaxed));
+            counts.rescued += u64::from(slot.rescued.load(Relaxed));
+            for (sum, bucket) in counts.latencies.0.iter_mut().zip(&slot.latencies) {
+                *sum += u64::from(bucket.load(Relaxed));
+            }
+        }
+        counts
+    }
+
+    /// Returns the attempts answered by the backend at `index` in `from..to`.
+    pub fn answers(&self, from: Timestamp, to: Timestamp, now: Timestamp, index: usize) -> u64 {
+        self.range(from, to, now)
+            .map(|slot| self.answered[index_of(slot) * self.backends + index].load(Relaxed))
+            .map(u64::from)
+            .sum()
+    }
+
+    /// Returns the last slot boundary at or before `at`.
+    pub fn floor(at: Timestamp) -> Timestamp {
+        Timestamp::from_millis(slot_of(at) * SLOT_MILLIS)
+    }
+
+    /// Returns the first slot boundary at or after `at`.
+    pub fn ceil(at: Timestamp) -> Timestamp {
+        let floor = Self::floor(at);
+        if floor == at { at } else { floor + SLOT }
+    }
+
+    /// Returns how far back windows may lie.
+    pub fn reach() -> Duration {
+        Duration::from_millis((SLOTS - AHEAD - 1) * SLOT_MILLIS)
+    }
+
+    fn range(&self, from: Timestamp, to: Timestamp, now: Timestamp) -> std::ops::Range<u64> {
+        let oldest = slot_of(now.minus(Self::reach()));
+        slot_of(from).max(oldest)..slot_of(to).min(slot_of(now) + 1)
+    }
+}
+
+fn slot_of(at: Timestamp) -> u64 {
+    at.as_millis() / SLOT_MILLIS
+}
+
+fn index_of(slot: u64) -> usize {
+    usize::try_from(slot % SLOTS).unwrap_or(0)
+}
+
+fn bound_seconds(bucket: usize) -> f64 {
+    BUCKET_BASE_SECONDS * BUCKET_GROWTH.powi(i32::try_from(bucket).unwrap_or(i32::MAX))
+}
+
+fn bucket_of(took: Duration) -> usize {
+    let steps = (took.as_secs_f64() / BUCKET_BASE_SECONDS).ln() / BUCKET_GROWTH.ln();
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "clamped to the buckets' indices; a float cast saturates"
+    )]
+    let bucket = steps.ceil().max(0.0) as usize;
+    bucket.min(BUCKETS - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    #[test]
+    fn a_window_holds_what_finished_in_it_and_no_more() {
+        let timeline = Timeline::new(2);
+        let took = Duration::from_millis(1);
+        timeline.record(at(999), took, Fate::Served);
+        timeline.record(at(1_000), took, Fate::Rescued);
+        timeline.record(at(1_499), took, Fate::Lost);
+        timeline.record(at(1_500), took, Fate::Served);
+        timeline.record_answer(at(1_100), 1);
+        let counts = timeline.window(at(1_000), at(1_500), at(2_000));
+        assert_eq!((counts.requests, counts.lost, counts.rescued), (2, 1, 1));
+        assert_eq!(timeline.answers(at(1_000), at(1_500), at(2_000), 1), 1);
+        assert_eq!(timeline.answers(at(1_000), at(1_500), at(2_000), 0), 0);
+    }
+
+    #[test]
+    fn slots_are_empty_again_after_a_turn_of_the_ring() {
+        let timeline = Timeline::new(1);
+        timeline.record(at(50), Duration::from_millis(1), Fate::Served);
+        timeline.record_answer(at(50), 0);
+        let later = at(SLOTS * SLOT_MILLIS);
+        timeline.clear_ahead(later.minus(Duration::from_secs(1)));
+        let counts = timeline.window(later, later + SLOT, later + SLOT);
+        assert_eq!(counts.requests, 0);
+        assert_eq!(timeline.answers(later, later + SLOT, later + SLOT, 0), 0);
+    }
+
+    #[test]
+    fn quantiles_are_off_by_less_than_a_quarter() {
+        let timeline = Timeline::new(1);
+        for millis in 1..=1_000 {
+            timeline.record(at(10), Duration::from_millis(millis), Fate::Served);
+        }
+        let latencies = timeline.window(at(0), at(100), at(100)).latencies;
+        for (q, expected) in [(0.5, 0.5), (0.99, 0.99)] {
+            let found = latencies.quantile(q).unwrap();
+            assert!((found / expected - 1.0).abs() < 0.25, "{q}: {found}");
+        }
+        assert_eq!(timeline.window(at(100), at(200), at(200)).latencies.quantile(0.5), None);
+    }
+}

@@ -1,0 +1,288 @@
+//! Metrics: what Prometheus scrapes.
+//!
+//! Everything is resolved when the topology is known: a request reaches its counters by index,
+//! without looking a label up and without allocating. Label values come from the configuration
+//! and from closed sets, never from a client. What alerts ask of is there from the start, at
+//! zero: a counter that appears with its first increment hides that increment from `rate()`.
+
+mod backend;
+mod family;
+mod label;
+mod listener;
+mod placement;
+mod pool;
+mod request;
+mod table;
+
+use std::{
+    sync::{PoisonError, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use prometheus::{Error, IntCounter, IntGauge, Registry, TextEncoder};
+
+use crate::{
+    clock::{self, Timestamp},
+    event::{AttemptOutcome, Event, LossReason, Symptom, TierReason},
+    incident::Cause,
+    model::{BackendId, PoolId, Target, Topology},
+    snapshot::{Live, Snapshot},
+    telemetry::metrics::{
+        backend::{BackendFamilies, BackendHandles},
+        label::Origin,
+        listener::{ListenerFamilies, ListenerHandles, ResponseHandles},
+        pool::{PoolFamilies, PoolHandles},
+    },
+};
+
+pub use label::{FailoverReason, Rejection, RetryOutcome, Trigger};
+pub use request::{Answer, FinishedRequest};
+pub use table::{Kind, Metric, TABLE};
+
+/// Pool label of requests that the sidecar answered. A pool of that name would share its series.
+const POOL_SIDECAR: &str = "sidecar";
+/// Pool label of requests that took no route. A pool of that name would share its series.
+const POOL_NONE: &str = "none";
+
+/// Every metric of one topology.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Indexed as in the topology.
+    listeners: Vec<ListenerHandles>,
+    /// The pools', then the sidecar's, then those of no route.
+    responses: Vec<ResponseHandles>,
+    /// Indexed by [`PoolId`].
+    pools: Vec<PoolHandles>,
+    /// Indexed by [`PoolId`], then as in the topology.
+    backends: Vec<Vec<BackendHandles>>,
+    evidence_dropped: IntCounter,
+    log_stream_clients: IntGauge,
+    log_lines_dropped: IntCounter,
+}
+
+impl Metrics {
+    /// Makes the metrics of `topology`, all at zero and in their own registry.
+    pub fn new(topology: &Topology) -> Result<Self, Error> {
+        let registry = Registry::new();
+        let listener_families = ListenerFamilies::new(&registry)?;
+        let response_family = family::counters(&registry, &table::RESPONSES)?;
+        let backend_families = BackendFamilies::new(&registry)?;
+        let pool_families = PoolFamilies::new(&registry)?;
+        let build_info = family::gauges(&registry, &table::BUILD_INFO)?;
+        build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        register_process(&registry)?;
+
+        let mut labels: Vec<&str> = topology.pools.iter().map(|it| it.name.as_str()).collect();
+        labels.extend([POOL_SIDECAR, POOL_NONE]);
+        let listeners = topology.listeners.iter();
+        let pools = topology.pools.iter();
+        let backends = pools.clone().map(|pool| {
+            let of_pool = pool.backends.iter();
+            of_pool.map(|it| BackendHandles::new(&backend_families, &pool.name, it)).collect()
+        });
+        Ok(Self {
+            listeners: listeners
+                .map(|it| ListenerHandles::new(&listener_families, &it.name, &labels))
+                .collect(),
+            responses: labels
+                .iter()
+                .map(|label| ResponseHandles::new(&response_family, label))
+                .collect(),
+            backends: backends.collect(),
+            pools: pools.map(|pool| PoolHandles::new(&pool_families, &pool.name)).collect(),
+            evidence_dropped: single_counter(&registry, &table::EVIDENCE_DROPPED)?,
+            log_stream_clients: family::gauges(&registry, &table::LOG_STREAM_CLIENTS)?
+                .with_label_values::<&str>(&[]),
+            log_lines_dropped: single_counter(&registry, &table::LOG_LINES_DROPPED)?,
+            registry,
+        })
+    }
+
+    /// Counts a request that has begun on `listener`, an index in [`Topology::listeners`].
+    pub fn request_started(&self, listener: usize) {
+        self.listeners[listener].in_flight.inc();
+    }
+
+    /// Counts a request that was counted by [`Metrics::request_started`] and has ended.
+    pub fn request_finished(&self, request: &FinishedRequest) {
+        let label = match request.target {
+            Some(Target::Pool(pool)) => pool.0,
+            Some(Target::Sidecar) => self.pools.len(),
+            None => self.pools.len() + 1,
+        };
+        let responses = &self.responses[label];
+        let class = match request.answer {
+            Answer::Upstream(status) => {
+                responses.get(status, Origin::Upstream).inc();
+                label::class_of(status)
+            }
+            Answer::Proxy(status) => {
+                responses.get(status, Origin::Proxy).inc();
+                label::class_of(status)
+            }
+            Answer::Aborted => label::ABORTED,
+        };
+        let listener = &self.listeners[request.listener];
+        listener.in_flight.dec();
+        listener.bytes_in.inc_by(request.bytes_in);
+        listener.bytes_out.inc_by(request.bytes_out);
+        listener.requests[label].by_class[class].inc();
+        listener.requests[label].duration.observe(request.took.as_secs_f64());
+    }
+
+    /// Counts a request of `pool` that ended inside an incident's window, beside
+    /// [`Metrics::request_finished`].
+    pub fn request_in_incident(&self, pool: PoolId, took: Duration) {
+        self.pools[pool.0].request_duration.observe(took.as_secs_f64());
+    }
+
+    /// Counts an attempt that has ended; one that the client abandoned is not counted.
+    pub fn attempt_finished(&self, backend: BackendId, outcome: AttemptOutcome, took: Duration) {
+        let Some(outcome) = label::outcome_of(outcome) else { return };
+        let backend = self.backend(backend);
+        backend.attempts[outcome].inc();
+        backend.attempt_duration.observe(took.as_secs_f64());
+    }
+
+    /// Counts a retry that has ended or was denied.
+    pub fn retry(&self, pool: PoolId, outcome: RetryOutcome) {
+        self.pools[pool.0].retries[outcome as usize].inc();
+    }
+
+    /// Counts a request that was answered without an attempt.
+    pub fn rejected(&self, pool: PoolId, reason: Rejection) {
+        self.pools[pool.0].rejected[reason as usize].inc();
+    }
+
+    /// Counts a health check that has ended; `failure` is `None` when it passed.
+    pub fn health_check(&self, backend: BackendId, failure: Option<Symptom>, took: Duration) {
+        self.backend(backend).checks[label::check_result_of(failure)].inc();
+        self.pools[backend.pool.0].check_duration.observe(took.as_secs_f64());
+    }
+
+    /// Counts outcomes of attempts that were not judged.
+    pub fn evidence_dropped(&self, count: u64) {
+        self.evidence_dropped.inc_by(count);
+    }
+
+    /// Shows how many read the live log.
+    pub fn log_stream_clients(&self, count: usize) {
+        self.log_stream_clients.set(family::small(count));
+    }
+
+    /// Counts lines that readers of the live log missed.
+    pub fn log_lines_dropped(&self, count: u64) {
+        self.log_lines_dropped.inc_by(count);
+    }
+
+    /// Counts `event`, which happened at `now`. `trigger` matters for changes of tier only, and is
+    /// what the incident says of the loss that led to this one.
+    pub fn event(&self, event: &Event, trigger: Trigger, now: Timestamp) {
+        match *event {
+            Event::BackendLost { backend, reason: LossReason::Outlier, .. } => {
+                self.pools[backend.pool.0].ejections.inc();
+            }
+            Event::TierChanged { pool, from, to, reason } => {
+                let loss = match reason {
+                    TierReason::Lost(loss) => Some(FailoverReason::new(loss, trigger)),
+                    TierReason::HoldDownEnded | TierReason::Regained => None,
+                };
+                self.tier_changed(pool, from, to, loss, now);
+            }
+            Event::BackendSuspected { .. }
+            | Event::EvidenceGathered { .. }
+            | Event::BackendCleared { .. }
+            | Event::BackendLost { reason: LossReason::HealthCheck, .. }
+            | Event::BackendRegained { .. }
+            | Event::BackendServed { .. }
+            | Event::FaultRequested { .. } => {}
+        }
+    }
+
+    /// Observes that a loss was decided, `detection` after the first sign of trouble.
+    pub fn failover_decided(&self, pool: PoolId, reason: FailoverReason, detection: Duration) {
+        self.pools[pool.0].detection[reason as usize].observe(detection.as_secs_f64());
+    }
+
+    /// Observes the first success elsewhere, `switch` after the decision.
+    pub fn failover_served(&self, pool: PoolId, switch: Duration) {
+        self.pools[pool.0].switch.observe(switch.as_secs_f64());
+    }
+
+    /// Counts an incident whose window has ended: its cause, the requests that it lost, and those
+    /// that a retry saved.
+    pub fn incident_counted(&self, pool: PoolId, cause: Cause, lost: u64, rescued: u64) {
+        let pool = &self.pools[pool.0];
+        #[expect(clippy::cast_precision_loss, reason = "the buckets end at 3000")]
+        pool.client_errors.observe(lost as f64);
+        pool.masked.inc_by(rescued);
+        if let Some(index) = Cause::ALL.iter().position(|&it| it == cause) {
+            pool.incidents[index].inc();
+        }
+    }
+
+    /// Shows the condition of everything at `now`. Repeating it is harmless.
+    pub fn publish(&self, topology: &Topology, snapshot: &Snapshot, live: &Live, now: Timestamp) {
+        for (index, handles) in self.pools.iter().enumerate() {
+            let pool = snapshot.pool(PoolId(index));
+            handles.active_tier.set(pool.active_tier.map_or(-1, family::small));
+            let is_open = &live.pool(PoolId(index)).incident_is_open;
+            handles.in_progress.set(i64::from(is_open.load(Relaxed)));
+        }
+        for id in topology.backend_ids() {
+            let is_serving = snapshot.pool(id.pool).active_tier == Some(topology.backend(id).tier);
+            let handles = self.backend(id);
+            handles.set_condition(snapshot.backend(id), is_serving);
+            handles.fault_active.set(i64::from(live.backend(id).fault(now).is_some()));
+        }
+    }
+
+    /// Returns all metrics in Prometheus' text format.
+    pub fn render(&self) -> String {
+        TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_else(|error| {
+            // Not a comment: Prometheus refuses the scrape and shows this line.
+            format!("metrics could not be rendered: {error}\n")
+        })
+    }
+
+    fn tier_changed(
+        &self,
+        pool: PoolId,
+        from: Option<usize>,
+        to: Option<usize>,
+        loss: Option<FailoverReason>,
+        now: Timestamp,
+    ) {
+        let pool = &self.pools[pool.0];
+        let mut placement = pool.placement.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((direction, reason)) = placement.moved(from, to, loss) else { return };
+        pool.failovers[direction as usize][reason as usize].inc();
+        let at = clock::wall_of(now).as_secs();
+        pool.last.set(i64::try_from(at).unwrap_or(i64::MAX));
+    }
+
+    fn backend(&self, id: BackendId) -> &BackendHandles {
+        &self.backends[id.pool.0][id.index]
+    }
+}
+
+fn single_counter(registry: &Registry, metric: &Metric) -> Result<IntCounter, Error> {
+    Ok(family::counters(registry, metric)?.with_label_values::<&str>(&[]))
+}
+
+/// Registers `process_…`: processor time, memory, descriptors, threads, start.
+#[cfg(target_os = "linux")]
+fn register_process(registry: &Registry) -> Result<(), Error> {
+    use prometheus::process_collector::ProcessCollector;
+    registry.register(Box::new(ProcessCollector::for_self()))
+}
+
+/// The library knows how to read these numbers on Linux only.
+#[cfg(not(target_os = "linux"))]
+fn register_process(_: &Registry) -> Result<(), Error> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

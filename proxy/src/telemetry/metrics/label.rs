@@ -1,0 +1,173 @@
+//! The closed sets from which label values come.
+
+use crate::{
+    event::{AttemptOutcome, FaultMode, LossReason, Symptom},
+    snapshot::Condition,
+};
+
+/// How one of a pool's retries ended, or why it was denied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RetryOutcome {
+    /// It was answered.
+    Success,
+    /// It failed, too.
+    Failed,
+    /// It was not made: the budget was spent.
+    DeniedBudget,
+    /// It was not made: the request must not be executed twice.
+    DeniedMethod,
+}
+
+impl RetryOutcome {
+    pub(crate) const NAMES: [&'static str; 4] =
+        ["success", "failed", "denied_budget", "denied_method"];
+}
+
+/// Why a request was answered without an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejection {
+    /// Nothing was eligible.
+    NoBackend,
+}
+
+impl Rejection {
+    pub(crate) const NAMES: [&'static str; 1] = ["no_backend"];
+}
+
+/// Whether somebody asked for a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// An operator did, by injecting a fault.
+    Operator,
+    /// Nobody did.
+    Failure,
+}
+
+/// Why traffic moved to a later tier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailoverReason {
+    /// Health checks failed.
+    HealthCheck,
+    /// Real traffic failed.
+    Outlier,
+    /// An operator asked for it.
+    FaultInjection,
+}
+
+impl FailoverReason {
+    pub(crate) const NAMES: [&'static str; 3] =
+        [LossReason::HealthCheck.name(), LossReason::Outlier.name(), "fault_injection"];
+
+    /// Returns the reason for a loss. That an operator asked for it outranks who noticed.
+    pub fn new(loss: LossReason, trigger: Trigger) -> Self {
+        match (trigger, loss) {
+            (Trigger::Operator, _) => Self::FaultInjection,
+            (Trigger::Failure, LossReason::HealthCheck) => Self::HealthCheck,
+            (Trigger::Failure, LossReason::Outlier) => Self::Outlier,
+        }
+    }
+}
+
+/// Which way traffic moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    /// To a later tier.
+    Over,
+    /// To a preferred tier.
+    Back,
+}
+
+impl Direction {
+    pub(crate) const NAMES: [&'static str; 2] = ["over", "back"];
+}
+
+/// The only reason to eject that there is: `outlier_detection.consecutive_failures`.
+pub(crate) const EJECTION: &str = "consecutive_failures";
+
+/// Classes of a response's status, the first digit less one, and after them `aborted`.
+pub(crate) const CODE_CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "aborted"];
+
+/// Index in [`CODE_CLASSES`] of requests whose response did not end.
+pub(crate) const ABORTED: usize = 5;
+
+/// Returns the index of a status in [`CODE_CLASSES`]. What is beyond 599 means no more to a client
+/// than 500 does (RFC 9110 §15).
+pub(crate) fn class_of(status: u16) -> usize {
+    usize::from(status / 100).clamp(1, 5) - 1
+}
+
+/// Who made a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A backend.
+    Upstream,
+    /// The proxy itself, or its sidecar.
+    Proxy,
+}
+
+impl Origin {
+    pub(crate) const NAMES: [&'static str; 2] = ["upstream", "proxy"];
+}
+
+/// How attempts end.
+pub(crate) const OUTCOMES: [&str; 5] =
+    ["success", "error_status", "timeout", "connect_error", "reset"];
+
+/// Returns the index in [`OUTCOMES`]; `None` for what says nothing of the backend.
+pub(crate) fn outcome_of(outcome: AttemptOutcome) -> Option<usize> {
+    let symptom = match outcome {
+        AttemptOutcome::Answered { .. } => return Some(0),
+        AttemptOutcome::Abandoned => return None,
+        AttemptOutcome::Failed(symptom) => symptom,
+    };
+    Some(match symptom {
+        Symptom::ErrorStatus(_) | Symptom::Injected(FaultMode::Error) => 1,
+        Symptom::ResponseTimedOut | Symptom::Injected(FaultMode::Hang | FaultMode::Slow) => 2,
+        Symptom::ConnectionRefused
+        | Symptom::ConnectTimedOut
+        | Symptom::ConnectFailed
+        | Symptom::Injected(FaultMode::Refuse) => 3,
+        Symptom::ConnectionClosed
+        | Symptom::ResponseCut
+        | Symptom::Garbage
+        | Symptom::Injected(FaultMode::Crash) => 4,
+    })
+}
+
+/// How health checks end.
+pub(crate) const CHECK_RESULTS: [&str; 3] = ["pass", "fail", "timeout"];
+
+/// Returns the index in [`CHECK_RESULTS`].
+pub(crate) fn check_result_of(failure: Option<Symptom>) -> usize {
+    match failure {
+        None => 0,
+        Some(
+            Symptom::ConnectTimedOut
+            | Symptom::ResponseTimedOut
+            | Symptom::Injected(FaultMode::Hang | FaultMode::Slow),
+        ) => 2,
+        Some(
+            Symptom::ConnectionRefused
+            | Symptom::ConnectFailed
+            | Symptom::ConnectionClosed
+            | Symptom::ErrorStatus(_)
+            | Symptom::ResponseCut
+            | Symptom::Garbage
+            | Symptom::Injected(FaultMode::Crash | FaultMode::Refuse | FaultMode::Error),
+        ) => 1,
+    }
+}
+
+/// What is known of a backend, in the words that operators read.
+pub(crate) const STATES: [&str; 5] = ["up", "failing", "down", "ejected", "unknown"];
+
+/// Returns the index in [`STATES`].
+pub(crate) fn state_of(condition: Condition) -> usize {
+    match condition {
+        Condition::Healthy => 0,
+        Condition::Suspected => 1,
+        Condition::Unhealthy => 2,
+        Condition::Ejected { .. } => 3,
+        Condition::Unknown => 4,
+    }
+}

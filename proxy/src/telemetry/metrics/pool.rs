@@ -1,0 +1,110 @@
+//! What is counted by pool: retries, health checks, failovers and what they cost.
+
+use std::sync::Mutex;
+
+use prometheus::{
+    Error, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
+};
+
+use crate::{
+    incident::Cause,
+    telemetry::metrics::{
+        family,
+        label::{Direction, EJECTION, FailoverReason, Rejection, RetryOutcome},
+        placement::Placement,
+        table,
+    },
+};
+
+#[derive(Debug)]
+pub(crate) struct PoolFamilies {
+    retries: IntCounterVec,
+    rejected: IntCounterVec,
+    check_duration: HistogramVec,
+    ejections: IntCounterVec,
+    active_tier: IntGaugeVec,
+    failovers: IntCounterVec,
+    in_progress: IntGaugeVec,
+    detection: HistogramVec,
+    switch: HistogramVec,
+    client_errors: HistogramVec,
+    masked: IntCounterVec,
+    request_duration: HistogramVec,
+    last: IntGaugeVec,
+    incidents: IntCounterVec,
+}
+
+impl PoolFamilies {
+    pub(crate) fn new(registry: &Registry) -> Result<Self, Error> {
+        Ok(Self {
+            retries: family::counters(registry, &table::RETRIES)?,
+            rejected: family::counters(registry, &table::REJECTED)?,
+            check_duration: family::histograms(registry, &table::HEALTH_CHECK_DURATION)?,
+            ejections: family::counters(registry, &table::EJECTIONS)?,
+            active_tier: family::gauges(registry, &table::POOL_ACTIVE_TIER)?,
+            failovers: family::counters(registry, &table::FAILOVERS)?,
+            in_progress: family::gauges(registry, &table::FAILOVER_IN_PROGRESS)?,
+            detection: family::histograms(registry, &table::FAILOVER_DETECTION)?,
+            switch: family::histograms(registry, &table::FAILOVER_SWITCH)?,
+            client_errors: family::histograms(registry, &table::FAILOVER_CLIENT_ERRORS)?,
+            masked: family::counters(registry, &table::FAILOVER_MASKED)?,
+            request_duration: family::histograms(registry, &table::FAILOVER_REQUEST_DURATION)?,
+            last: family::gauges(registry, &table::FAILOVER_LAST)?,
+            incidents: family::counters(registry, &table::INCIDENT_EVENTS)?,
+        })
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct PoolHandles {
+    /// Indexed by [`RetryOutcome`].
+    pub(crate) retries: [IntCounter; 4],
+    /// Indexed by [`Rejection`].
+    pub(crate) rejected: [IntCounter; 1],
+    pub(crate) check_duration: Histogram,
+    pub(crate) ejections: IntCounter,
+    pub(crate) active_tier: IntGauge,
+    /// Indexed by [`Direction`], then by [`FailoverReason`].
+    pub(crate) failovers: [[IntCounter; 3]; 2],
+    pub(crate) in_progress: IntGauge,
+    /// Indexed by [`FailoverReason`].
+    pub(crate) detection: [Histogram; 3],
+    pub(crate) switch: Histogram,
+    pub(crate) client_errors: Histogram,
+    pub(crate) masked: IntCounter,
+    pub(crate) request_duration: Histogram,
+    pub(crate) last: IntGauge,
+    /// Indexed as [`Cause::ALL`].
+    pub(crate) incidents: [IntCounter; 7],
+    /// A lock, because a move is judged by the one before it; taken a few times a minute at most,
+    /// never by a request.
+    pub(crate) placement: Mutex<Placement>,
+}
+
+impl PoolHandles {
+    pub(crate) fn new(families: &PoolFamilies, pool: &str) -> Self {
+        let of_pool = [pool];
+        let active_tier = families.active_tier.with_label_values(&of_pool);
+        active_tier.set(-1);
+        Self {
+            retries: family::each(&families.retries, &of_pool, RetryOutcome::NAMES),
+            rejected: family::each(&families.rejected, &of_pool, Rejection::NAMES),
+            check_duration: families.check_duration.with_label_values(&of_pool),
+            ejections: families.ejections.with_label_values(&[pool, EJECTION]),
+            active_tier,
+            failovers: Direction::NAMES.map(|direction| {
+                family::each(&families.failovers, &[pool, direction], FailoverReason::NAMES)
+            }),
+            in_progress: families.in_progress.with_label_values(&of_pool),
+            detection: FailoverReason::NAMES
+                .map(|reason| families.detection.with_label_values(&[pool, reason])),
+            switch: families.switch.with_label_values(&of_pool),
+            client_errors: families.client_errors.with_label_values(&of_pool),
+            masked: families.masked.with_label_values(&of_pool),
+            request_duration: families.request_duration.with_label_values(&of_pool),
+            last: families.last.with_label_values(&of_pool),
+            incidents: family::each(&families.incidents, &of_pool, Cause::ALL.map(Cause::name)),
+            placement: Mutex::new(Placement::default()),
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Every metric: name, kind, labels, help. Nowhere else names one.
+
+/// One metric, as declared.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric {
+    /// The full name.
+    pub name: &'static str,
+    /// What it measures with.
+    pub kind: Kind,
+    /// In the order in which values are given.
+    pub labels: &'static [&'static str],
+    /// One sentence, for people.
+    pub help: &'static str,
+}
+
+/// What a metric measures with.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    /// Only rises.
+    Counter,
+    /// Rises and falls.
+    Gauge,
+    /// Counts observations by size; the bounds are inclusive.
+    Histogram(&'static [f64]),
+}
+
+/// Requests and attempts. Finer than what OpenTelemetry advises, because a proxy that adds half a
+/// millisecond must see it; 0.1 is a bound because objectives are set there.
+const REQUEST_SECONDS: Kind = Kind::Histogram(&[
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+]);
+/// What takes one round trip on a local network when all is well.
+const SHORT_SECONDS: Kind =
+    Kind::Histogram(&[0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0]);
+/// From one missed health check at the fast interval to several at slow ones.
+const DETECTION_SECONDS: Kind =
+    Kind::Histogram(&[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0]);
+/// Zero has its own bucket: it is the promise.
+const CLIENT_ERRORS: Kind =
+    Kind::Histogram(&[0.0, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0]);
+
+macro_rules! table {
+    ($($id:ident = $kind:expr, $name:literal, [$($label:literal),*], $help:literal;)*) => {
+        $(pub(crate) const $id: Metric =
+            Metric { name: $name, kind: $kind, labels: &[$($label),*], help: $help };)*
+
+        /// Every metric but the process's own (`process_…`), in the order of the documentation.
+        pub const TABLE: &[Metric] = &[$($id),*];
+    };
+}
+
+table! {
+    REQUESTS = Kind::Counter, "bascule_requests_total", ["listener", "pool", "code_class"],
+        "Requests finished, by class of the status sent; aborted if the response did not end.";
+    RESPONSES = Kind::Counter, "bascule_responses_total", ["pool", "code", "origin"],
+        "Responses sent, by status and by who made them.";
+    REQUEST_DURATION = REQUEST_SECONDS, "bascule_request_duration_seconds", ["listener", "pool"],
+        "Time from a request's head to the end of its response, retries included.";
+    REQUESTS_IN_FLIGHT = Kind::Gauge, "bascule_requests_in_flight", ["listener"],
+        "Requests that have begun and not ended.";
+    REQUEST_BYTES = Kind::Counter, "bascule_request_bytes_total", ["listener"],
+        "Bytes of request bodies received.";
+    RESPONSE_BYTES = Kind::Counter, "bascule_response_bytes_total", ["listener"],
+        "Bytes of response bodies sent.";
+    UPSTREAM_REQUESTS = Kind::Counter, "bascule_upstream_requests_total",
+        ["pool", "backend", "outcome"],
+        "Attempts ended, by outcome; those that the client abandoned are left out.";
+    UPSTREAM_DURATION = REQUEST_SECONDS, "bascule_upstream_duration_seconds", ["pool", "backend"],
+        "Time that attempts took; those that the client abandoned are left out.";
+    RETRIES = Kind::Counter, "bascule_retries_total", ["pool", "outcome"],
+        "Retries by how they ended, and retries denied that would otherwise have been made.";
+    REJECTED = Kind::Counter, "bascule_rejected_total", ["pool", "reason"],
+        "Requests answered with an error because no attempt could be made.";
+    BACKEND_ELIGIBLE = Kind::Gauge, "bascule_backend_eligible", ["pool", "backend"],
+        "Whether the backend may be picked.";
+    BACKEND_ACTIVE = Kind::Gauge, "bascule_backend_active", ["pool", "backend"],
+        "Whether the backend is eligible and in the tier that serves.";
+    BACKEND_HEALTH = Kind::Gauge, "bascule_backend_health", ["pool", "backend", "state"],
+        "Whether the backend is in this state; it is in exactly one.";
+    BACKEND_INFO = Kind::Gauge, "bascule_backend_info", ["pool", "backend", "tier"],
+        "Always 1: the tier of the backend, as configured.";
+    BACKEND_WEIGHT = Kind::Gauge, "bascule_backend_weight", ["pool", "backend"],
+        "The backend's share within its tier, in relation to the others' weights.";
+    HEALTH_CHECKS = Kind::Counter, "bascule_health_checks_total", ["pool", "backend", "result"],
+        "Health checks ended, by result.";
+    HEALTH_CHECK_DURATION = SHORT_SECONDS, "bascule_health_check_duration_seconds", ["pool"],
+        "Time that health checks took.";
+    EJECTIONS = Kind::Counter, "bascule_ejections_total", ["pool", "reason"],
+        "Backends taken out because of how they treated real traffic.";
+    POOL_ACTIVE_TIER = Kind::Gauge, "bascule_pool_active_tier", ["pool"],
+        "The tier that serves, 0 being preferred; -1 when nothing is eligible.";
+    FAILOVERS = Kind::Counter, "bascule_failovers_total", ["pool", "direction", "reason"],
+        "Moves of a pool's traffic to a later tier, and back; those back with the same reason.";
+    FAILOVER_IN_PROGRESS = Kind::Gauge, "bascule_failover_in_progress", ["pool"],
+        "Whether a backend was lost and traffic has not settled.";
+    FAILOVER_DETECTION = DETECTION_SECONDS, "bascule_failover_detection_seconds",
+        ["pool", "reason"],
+        "Time from the first sign of trouble to the backend being taken out.";
+    FAILOVER_SWITCH = SHORT_SECONDS, "bascule_failover_switch_seconds", ["pool"],
+        "Time from a backend being taken out to the first success elsewhere.";
+    FAILOVER_CLIENT_ERRORS = CLIENT_ERRORS, "bascule_failover_client_errors", ["pool"],
+        "Errors that clients saw, per incident.";
+    FAILOVER_MASKED = Kind::Counter, "bascule_failover_masked_requests_total", ["pool"],
+        "Requests inside incident windows that a retry saved.";
+    FAILOVER_REQUEST_DURATION = REQUEST_SECONDS, "bascule_failover_request_duration_seconds",
+        ["pool"],
+        "Time that requests inside incident windows took.";
+    FAILOVER_LAST = Kind::Gauge, "bascule_failover_last_timestamp_seconds", ["pool"],
+        "Unix time at which traffic last moved between tiers; 0 if it never did.";
+    INCIDENT_EVENTS = Kind::Counter, "bascule_incident_events_total", ["pool", "cause"],
+        "Incidents whose window has ended, by cause.";
+    EVIDENCE_DROPPED = Kind::Counter, "bascule_evidence_dropped_total", [],
+        "Outcomes of attempts that were not judged because too many waited.";
+    FAULT_ACTIVE = Kind::Gauge, "bascule_fault_active", ["pool", "backend"],
+        "Whether a fault injected by an operator is under way.";
+    LOG_STREAM_CLIENTS = Kind::Gauge, "bascule_log_stream_clients", [],
+        "Readers of the live log.";
+    LOG_LINES_DROPPED = Kind::Counter, "bascule_log_lines_dropped_total", [],
+        "Lines that readers of the live log missed because they were slow.";
+    BUILD_INFO = Kind::Gauge, "bascule_build_info", ["version"],
+        "Always 1: what is running.";
+}

@@ -1,0 +1,194 @@
+//! Secrets: made from the system's randomness, kept in files, never in a message.
+
+use std::{
+    fs::{self, OpenOptions, Permissions},
+    io::{self, Read, Write},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+/// 256 bits: beyond guessing, and still one short line.
+const TOKEN_BYTES: usize = 32;
+/// Shorter could be guessed by trying.
+const LENGTH_MIN: usize = 16;
+/// Longer is another file.
+const LENGTH_MAX: usize = 1_024;
+
+/// Why there is no token. Never says what a file holds.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// The file cannot be read.
+    #[error(
+        "cannot read the token file {path}: {reason}; make one with `bascule token new --out {path}`"
+    )]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// In the system's words.
+        reason: String,
+    },
+    /// The file holds something else.
+    #[error(
+        "the token file {path} must hold one line of {LENGTH_MIN} to {LENGTH_MAX} visible \
+         characters; make one with `bascule token new --out {path}`"
+    )]
+    NotAToken {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// The file cannot be written.
+    #[error("cannot write the token file {path}: {reason}")]
+    Unwritable {
+        /// Which file.
+        path: PathBuf,
+        /// In the system's words.
+        reason: String,
+    },
+    /// The system gives no random numbers.
+    #[error("the system gives no random numbers: {0}")]
+    NoRandomness(String),
+}
+
+/// Who may read a token file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readers {
+    /// Its owner.
+    Owner,
+    /// Every user: for a volume that containers with different users share.
+    Everybody,
+}
+
+/// Reads the token in the file at `path`, without the white space around it.
+///
+/// # Errors
+/// When the file cannot be read, or holds anything but one line that can be a token.
+pub fn read(path: &Path) -> Result<String, TokenError> {
+    let mut text = String::new();
+    // Enough to see that a line is too long, and no more: the path may name a device.
+    let limit = u64::try_from(2 * LENGTH_MAX).unwrap_or(u64::MAX);
+    let file = fs::File::open(path);
+    match file.and_then(|file| file.take(limit).read_to_string(&mut text)) {
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            return Err(TokenError::NotAToken { path: path.to_owned() });
+        }
+        Err(error) => {
+            let reason = error.kind().to_string();
+            return Err(TokenError::Unreadable { path: path.to_owned(), reason });
+        }
+    }
+    let token = text.trim();
+    let fits = (LENGTH_MIN..=LENGTH_MAX).contains(&token.len());
+    if fits && token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Ok(token.to_owned())
+    } else {
+        Err(TokenError::NotAToken { path: path.to_owned() })
+    }
+}
+
+/// Writes a fresh token to the file at `path`, in place of what was there, in one step: whoever
+/// reads the file meanwhile gets the old token or the new one.
+///
+/// # Errors
+/// When the file cannot be written; what was there remains.
+pub fn write_new(path: &Path, readers: Readers) -> Result<(), TokenError> {
+    let token = random()?;
+    let mode = match readers {
+        Readers::Owner => 0o600,
+        Readers::Everybody => 0o644,
+    };
+    let mut fresh = path.as_os_str().to_owned();
+    fresh.push(".new");
+    let fresh = PathBuf::from(fresh);
+    let written = || -> io::Result<()> {
+        let mut options = OpenOptions::new();
+        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+        // The mode above is for a new file only, and the umask takes from it.
+        file.set_permissions(Permissions::from_mode(mode))?;
+        writeln!(file, "{token}")?;
+        file.sync_all()?;
+        fs::rename(&fresh, path)
+    };
+    written().map_err(|error| {
+        // A half-written file must not stay; that there is none is no further error.
+        _ = fs::remove_file(&fresh);
+        TokenError::Unwritable { path: path.to_owned(), reason: error.kind().to_string() }
+    })
+}
+
+/// Returns 256 random bits as 64 hexadecimal digits.
+///
+/// # Errors
+/// When the system gives no random numbers.
+pub fn random() -> Result<String, TokenError> {
+    let mut bytes = [0; TOKEN_BYTES];
+    getrandom::fill(&mut bytes).map_err(|error| TokenError::NoRandomness(error.to_string()))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file of its own for each test, removed when the test ends.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new() -> Self {
+            Self(std::env::temp_dir().join(format!("bascule-token-{}", random().unwrap())))
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            _ = fs::remove_file(&self.0);
+        }
+    }
+
+    #[test]
+    fn a_fresh_token_can_be_read_and_is_another_each_time() {
+        let file = Scratch::new();
+        write_new(&file.0, Readers::Owner).unwrap();
+        let first = read(&file.0).unwrap();
+        assert_eq!(first.len(), 2 * TOKEN_BYTES);
+        write_new(&file.0, Readers::Owner).unwrap();
+        assert_ne!(read(&file.0).unwrap(), first);
+    }
+
+    #[test]
+    fn only_those_who_may_can_read_the_file() {
+        let file = Scratch::new();
+        let mode = || fs::metadata(&file.0).unwrap().permissions().mode() & 0o777;
+        write_new(&file.0, Readers::Everybody).unwrap();
+        assert_eq!(mode(), 0o644);
+        write_new(&file.0, Readers::Owner).unwrap();
+        assert_eq!(mode(), 0o600);
+    }
+
+    #[test]
+    fn what_is_no_token_is_refused_and_not_repeated() {
+        let file = Scratch::new();
+        let long = "x".repeat(LENGTH_MAX + 1);
+        let lines = "sixteen-chars-\nor-more";
+        for text in ["", "\n", "too-short", "sixteen-chars- or more", lines, &long] {
+            fs::write(&file.0, text).unwrap();
+            let error = read(&file.0).unwrap_err();
+            assert!(matches!(error, TokenError::NotAToken { .. }), "{text:?}: {error}");
+            assert!(!error.to_string().contains("chars-"), "{error}");
+        }
+        fs::write(&file.0, [0xff; 40]).unwrap();
+        assert!(matches!(read(&file.0), Err(TokenError::NotAToken { .. })));
+        fs::write(&file.0, "  exactly-sixteen-\n").unwrap();
+        assert_eq!(read(&file.0).unwrap(), "exactly-sixteen-");
+    }
+
+    #[test]
+    fn a_missing_file_is_named_with_the_remedy() {
+        let file = Scratch::new();
+        let error = read(&file.0).unwrap_err().to_string();
+        assert!(error.contains(&file.0.display().to_string()), "{error}");
+        assert!(error.contains("entity not found; make one with"), "{error}");
+        let error = write_new(Path::new("/nowhere/at/all"), Readers::Owner).unwrap_err();
+        assert!(matches!(error, TokenError::Unwritable { .. }), "{error}");
+    }
+}

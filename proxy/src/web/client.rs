@@ -1,0 +1,265 @@
+//! A small HTTP/1.1 client: one connection per request, everything bounded.
+//!
+//! Connections are not kept. The requests are few, and one sent on a connection that the other
+//! side is just closing would fail without anybody knowing whether it was executed; a fresh
+//! connection on the loopback costs less than that doubt.
+
+use std::{
+    error::Error,
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, Uri};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use tokio::time::timeout;
+
+/// The largest answer taken: a page of incidents is far below, the whole of `/metrics` too.
+const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Nobody whom this client talks to is far away.
+const CONNECT_WITHIN: Duration = Duration::from_secs(2);
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpClientError {
+    /// Nobody accepts connections there.
+    #[error("{authority} cannot be reached: {reason}")]
+    Unreachable {
+        /// Host and port.
+        authority: String,
+        /// In the system's words.
+        reason: String,
+    },
+    /// The connection was accepted, the answer did not come in time.
+    #[error("{authority} did not answer within {} s", within.as_secs_f64())]
+    TimedOut {
+        /// Host and port.
+        authority: String,
+        /// How long was waited.
+        within: Duration,
+    },
+    /// The connection broke, or what came is not HTTP.
+    #[error("{authority} broke off: {reason}")]
+    Broken {
+        /// Host and port.
+        authority: String,
+        /// In the library's words.
+        reason: String,
+    },
+    /// The answer is longer than anybody needs.
+    #[error("the answer of {authority} is larger than {ANSWER_BYTES_MAX} bytes")]
+    TooLarge {
+        /// Host and port.
+        authority: String,
+    },
+    /// The address is not one of plain HTTP.
+    #[error("`{address}` is not an address such as http://127.0.0.1:9901")]
+    BadAddress {
+        /// As it was given, without user and password.
+        address: String,
+    },
+}
+
+/// Sends requests over plain HTTP/1.1.
+#[derive(Clone, Debug)]
+pub struct HttpClient(Client<HttpConnector, Full<Bytes>>);
+
+impl Default for HttpClient {
+    fn default() -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_connect_timeout(Some(CONNECT_WITHIN));
+        connector.set_nodelay(true);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_max_idle_per_host(0)
+            .set_host(true)
+            .build(connector);
+        Self(client)
+    }
+}
+
+impl HttpClient {
+    /// Sends `request` and returns the whole answer, or an error after `within`.
+    pub async fn send(
+        &self,
+        request: Request<Full<Bytes>>,
+        within: Duration,
+    ) -> Result<Response<Bytes>, HttpClientError> {
+        let authority = authority_of(request.uri())?;
+        let exchange = async {
+            let response =
+                self.0.request(request).await.map_err(|error| explain(&authority, &error))?;
+            let (head, body) = response.into_parts();
+            let body = Limited::new(body, ANSWER_BYTES_MAX)
+                .collect()
+                .await
+                .map_err(|error| explain_body(&authority, &*error))?;
+            Ok(Response::from_parts(head, body.to_bytes()))
+        };
+        timeout(within, exchange).await.unwrap_or_else(|_| {
+            Err(HttpClientError::TimedOut { authority: authority.clone(), within })
+        })
+    }
+
+    /// Sends `request` and returns the answer's head, with its body or upgraded connection to
+    /// come, or an error after `within`.
+    pub async fn begin(
+        &self,
+        request: Request<Full<Bytes>>,
+        within: Duration,
+    ) -> Result<Response<Incoming>, HttpClientError> {
+        let authority = authority_of(request.uri())?;
+        timeout(within, self.0.request(request))
+            .await
+            .map_err(|_| HttpClientError::TimedOut { authority: authority.clone(), within })?
+            .map_err(|error| explain(&authority, &error))
+    }
+}
+
+/// Asks the sidecar at `admin` for `path`, which begins with `/`; for the command line.
+///
+/// # Errors
+/// When there is no whole answer within `within`. An answer that says no is not an error.
+pub async fn ask_admin(
+    admin: &Uri,
+    path: &str,
+    within: Duration,
+) -> Result<(StatusCode, Bytes), HttpClientError> {
+    let mut request = Request::new(Full::default());
+    *request.uri_mut() = under(admin, path)?;
+    let (head, body) = HttpClient::default().send(request, within).await?.into_parts();
+    Ok((head.status, body))
+}
+
+/// Returns the address of `path_and_query`, which begins with `/`, below `base`.
+///
+/// # Errors
+/// When `base` is not an `http` address.
+pub fn under(base: &Uri, path_and_query: &str) -> Result<Uri, HttpClientError> {
+    let authority = authority_of(base)?;
+    let prefix = base.path().trim_end_matches('/');
+    Uri::builder()
+        .scheme("http")
+        .authority(authority)
+        .path_and_query(format!("{prefix}{path_and_query}"))
+        .build()
+        .map_err(|_| HttpClientError::BadAddress { address: base.to_string() })
+}
+
+/// Returns where what listens on `address` is reached from this machine: a listener on all
+/// addresses, on the loopback.
+pub fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
+}
+
+/// Returns host and port of `uri`; never user and password, so that messages can name it.
+fn authority_of(uri: &Uri) -> Result<String, HttpClientError> {
+    let plain = uri.scheme_str() == Some("http");
+    match uri.authority().filter(|authority| plain && !authority.host().is_empty()) {
+        Some(authority) => {
+            let text = authority.as_str();
+            Ok(text.rsplit_once('@').map_or(text, |(_, host)| host).to_owned())
+        }
+        None => Err(HttpClientError::BadAddress {
+            address: format!("{}://{}", uri.scheme_str().unwrap_or(""), uri.host().unwrap_or("")),
+        }),
+    }
+}
+
+fn explain(authority: &str, error: &hyper_util::client::legacy::Error) -> HttpClientError {
+    let (authority, reason) = (authority.to_owned(), reason_of(error));
+    if error.is_connect() {
+        HttpClientError::Unreachable { authority, reason }
+    } else {
+        HttpClientError::Broken { authority, reason }
+    }
+}
+
+fn explain_body(authority: &str, error: &(dyn Error + 'static)) -> HttpClientError {
+    let authority = authority.to_owned();
+    if error.is::<LengthLimitError>() {
+        HttpClientError::TooLarge { authority }
+    } else {
+        HttpClientError::Broken { authority, reason: reason_of(error) }
+    }
+}
+
+/// Returns the innermost cause, and of an error of the system its kind: `connection refused`.
+fn reason_of(error: &(dyn Error + 'static)) -> String {
+    let mut cause = error;
+    loop {
+        if let Some(io) = cause.downcast_ref::<io::Error>()
+            && io.raw_os_error().is_some()
+        {
+            return io.kind().to_string();
+        }
+        match cause.source() {
+            Some(inner) => cause = inner,
+            None => return cause.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_put_below_its_base() {
+        let check = |base: &str, path: &str, expected: &str| {
+            assert_eq!(under(&base.parse().unwrap(), path).unwrap(), expected);
+        };
+        check("http://proxy:9901", "/proxy/health", "http://proxy:9901/proxy/health");
+        check("http://[::1]:9901/", "/incidents?limit=1", "http://[::1]:9901/incidents?limit=1");
+        check("http://u:p@proxy/bascule/", "/readyz", "http://proxy/bascule/readyz");
+    }
+
+    #[test]
+    fn a_base_without_http_is_refused_and_its_password_not_repeated() {
+        for base in ["https://u:secret@proxy:9901", "proxy:9901", "/x"] {
+            let error = under(&base.parse().unwrap(), "/").unwrap_err();
+            assert!(error.to_string().contains("is not an address"), "{error}");
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_listener_on_all_addresses_is_reached_on_the_loopback() {
+        let check = |address: &str, expected: &str| {
+            assert_eq!(reachable(address.parse().unwrap()).to_string(), expected);
+        };
+        check("0.0.0.0:8021", "127.0.0.1:8021");
+        check("[::]:8021", "[::1]:8021");
+        check("10.1.2.3:8021", "10.1.2.3:8021");
+    }
+
+    #[tokio::test]
+    async fn a_closed_port_is_named_with_the_reason() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        let base = format!("http://{address}").parse().unwrap();
+        let error = ask_admin(&base, "/readyz", Duration::from_secs(5)).await.unwrap_err();
+        assert_eq!(error.to_string(), format!("{address} cannot be reached: connection refused"));
+    }
+
+    #[tokio::test]
+    async fn a_listener_that_never_answers_is_given_up() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let error = ask_admin(&base, "/readyz", Duration::from_millis(50)).await.unwrap_err();
+        assert!(matches!(error, HttpClientError::TimedOut { .. }), "{error}");
+    }
+}

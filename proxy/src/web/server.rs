@@ -1,0 +1,108 @@
+//! The accept loop of the small servers: bounded connections, deadlines, an orderly end.
+//!
+//! `axum::serve` has neither a limit on connections nor a deadline for a request's head, so a
+//! client that opens sockets and says nothing would hold memory for ever.
+
+use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use axum::{Router, extract::ConnectInfo};
+use hyper::{Request, body::Incoming, server::conn::http1, service::Service};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+/// Operators, one page per tab and a scraper or two need a few dozen.
+const CONNECTIONS_MAX: usize = 512;
+/// From the start of a connection, or the end of the last answer, to the end of a request's head.
+const HEAD_WITHIN: Duration = Duration::from_secs(30);
+/// What requests under way get to finish when the server ends.
+const GRACE: Duration = Duration::from_secs(5);
+/// After a failed accept (mostly: no file descriptor left), so that the loop does not spin.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(100);
+
+/// Serves `router` on `listener` until `shutdown`, then lets requests under way finish, for five
+/// seconds at most. Each request carries its peer as [`ConnectInfo`].
+///
+/// Upgraded connections are no longer the server's: whoever upgraded them ends them.
+pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<Output = ()>) {
+    let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let (closing, is_closing) = watch::channel(false);
+    let mut connections = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let (stream, peer, permit) = tokio::select! {
+            biased;
+            () = &mut shutdown => break,
+            accepted = accept(&listener, &permits) => accepted,
+        };
+        while connections.try_join_next().is_some() {}
+        connections.spawn(converse(stream, peer, router.clone(), is_closing.clone(), permit));
+    }
+    drop(listener);
+    closing.send_replace(true);
+    // What has not finished by then is cut when the set is dropped.
+    _ = timeout(GRACE, async { while connections.join_next().await.is_some() {} }).await;
+}
+
+/// Waits until `is_closing` becomes true; for ever when nobody is left to say so.
+pub async fn closed(is_closing: &mut watch::Receiver<bool>) {
+    if is_closing.wait_for(|closing| *closing).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    permits: &Arc<Semaphore>,
+) -> (TcpStream, SocketAddr, Option<OwnedSemaphorePermit>) {
+    // The semaphore is never closed, so the permit is always there.
+    let permit = Arc::clone(permits).acquire_owned().await.ok();
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => return (stream, peer, permit),
+            Err(error) => {
+                tracing::warn!(%error, "could not accept a connection");
+                sleep(PAUSE_AFTER_FAILURE).await;
+            }
+        }
+    }
+}
+
+async fn converse(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    mut is_closing: watch::Receiver<bool>,
+    permit: Option<OwnedSemaphorePermit>,
+) {
+    // Answers are small and awaited; waiting for more to send would only delay them.
+    _ = stream.set_nodelay(true);
+    let router = TowerToHyperService::new(router);
+    let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        router.call(request)
+    });
+    let mut connection = pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_WITHIN)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades()
+    );
+    // How a connection ends is the client's business: errors here are not ours to report.
+    tokio::select! {
+        _ = connection.as_mut() => {}
+        () = closed(&mut is_closing) => {
+            connection.as_mut().graceful_shutdown();
+            _ = connection.await;
+        }
+    }
+    drop(permit);
+}

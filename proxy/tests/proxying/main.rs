@@ -1,0 +1,29 @@
+//! The data plane over real sockets: the program itself, between clients that miss nothing and
+//! backends that fail on command and prove what they executed.
+
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first thing that is wrong")]
+#![expect(clippy::panic, reason = "a test may stop at the first thing that is wrong")]
+#![expect(clippy::disallowed_methods, reason = "a test measures with its own clock")]
+#![expect(clippy::print_stderr, reason = "a test that fails shows the log of its proxy")]
+
+mod bodies;
+mod broken;
+mod budgets;
+mod client;
+mod commands;
+mod connections;
+mod crash;
+mod headers;
+mod incidents;
+mod life;
+mod load;
+mod outage;
+mod ports;
+mod proxy;
+mod retries;
+mod routing;
+mod setup;
+mod streams;
+mod stub;
+mod tiers;
+mod websocket;

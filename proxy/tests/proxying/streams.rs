@@ -1,0 +1,64 @@
+//! Bodies that are sent in pieces arrive in pieces, as they are sent.
+
+use std::time::{Duration, Instant};
+
+use bascule_backend::fill;
+
+use crate::{
+    client::{content_length, soon},
+    setup::{Setup, backend},
+};
+
+#[tokio::test]
+async fn a_piece_arrives_while_the_next_is_still_awaited() {
+    let primary = backend("primary");
+    let proxy = Setup::tiers(&[&primary]).start().await;
+    let mut raw = proxy.connect().await;
+    raw.get("/blob?size=4000&chunk=1000&pace_ms=150", "").await;
+    assert_eq!(content_length(&raw.head().await), 4000);
+    let mut bytes = raw.exactly(1000).await;
+    let first = Instant::now();
+    bytes.extend(raw.exactly(3000).await);
+    // Three pauses follow the first piece. It may be read late, by less than one of them.
+    assert!(Duration::from_millis(300) <= first.elapsed(), "{:?}", first.elapsed());
+    let mut expected = vec![0; 4000];
+    fill(0, &mut expected);
+    assert_eq!(bytes, expected);
+}
+
+#[tokio::test]
+async fn a_stream_of_events_may_pause_for_longer_than_an_attempt_may_take_to_answer() {
+    let primary = backend("primary");
+    let proxy = Setup::tiers(&[&primary])
+        .with("pools.api.retries.per_try_timeout", "200ms")
+        .with("routes", serde_json::json!([{ "pool": "api", "timeout": "300ms" }]))
+        .start()
+        .await;
+    let path = "/blob?size=3000&chunk=1000&pace_ms=500&chunked=true";
+    let answer = proxy.ask("GET", path, &[("accept", "text/event-stream")], "").await;
+    assert_eq!((answer.status, answer.body.len()), (200, 3000));
+}
+
+#[tokio::test]
+async fn an_upload_reaches_the_backend_while_it_is_still_being_sent() {
+    let primary = backend("primary");
+    let proxy = Setup::tiers(&[&primary]).start().await;
+    let mut raw = proxy.connect().await;
+    raw.send("POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nhello").await;
+    // The backend has the request before its body is complete.
+    soon(primary.received_at_least(1)).await;
+    raw.send("world").await;
+    let (_, body) = raw.answer().await;
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&body).unwrap()["body"], "helloworld");
+}
+
+#[tokio::test]
+async fn a_long_body_outlives_the_routes_timeout_for_its_beginning() {
+    let primary = backend("primary");
+    let proxy = Setup::tiers(&[&primary])
+        .with("routes", serde_json::json!([{ "pool": "api", "timeout": "500ms" }]))
+        .start()
+        .await;
+    let answer = proxy.get("/blob?size=10000&chunk=1000&pace_ms=100").await;
+    assert_eq!((answer.status, answer.body.len()), (200, 10_000));
+}

@@ -1,0 +1,118 @@
+//! WebSockets, to backends and to the sidecar's log.
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::{WebSocketStream, client_async, tungstenite::Message};
+
+use crate::{
+    client::{soon, try_ask},
+    proxy::Proxy,
+    setup::{Setup, backend},
+};
+
+async fn open(proxy: &Proxy, path: &str) -> WebSocketStream<TcpStream> {
+    let url = format!("ws://{}{path}", proxy.public);
+    soon(client_async(url, proxy.connect().await.0)).await.unwrap().0
+}
+
+async fn frame(socket: &mut WebSocketStream<TcpStream>) -> Value {
+    let message = soon(socket.next()).await.unwrap().unwrap();
+    serde_json::from_str(message.to_text().unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn a_thousand_messages_come_back_in_order() {
+    let primary = backend("primary");
+    let proxy = Setup::tiers(&[&primary]).start().await;
+    let (mut sink, mut stream) = open(&proxy, "/ws").await.split();
+    let message = |number: usize| Message::text(format!("{number}:{}", "x".repeat(number * 7)));
+    let send = async {
+        for number in 0..1000 {
+            sink.send(message(number)).await.unwrap();
+        }
+    };
+    let receive = async {
+        for number in 0..1000 {
+            assert!(stream.next().await.unwrap().unwrap() == message(number), "{number}");
+        }
+    };
+    soon(async { tokio::join!(send, receive) }).await;
+}
+
+#[tokio::test]
+async fn a_conversation_may_be_silent_for_longer_than_requests_may_take() {
+    let primary = backend("primary");
+    let proxy = Setup::tiers(&[&primary])
+        .with("pools.api.retries.per_try_timeout", "100ms")
+        .with("pools.api.timeouts.between_reads", "100ms")
+        .with("routes", json!([{ "pool": "api", "timeout": "200ms" }]))
+        .start()
+        .await;
+    let mut socket = open(&proxy, "/ws").await;
+    socket.send(Message::text("before")).await.unwrap();
+    assert_eq!(soon(socket.next()).await.unwrap().unwrap(), Message::text("before"));
+    // The silence is what is tested.
+    tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+    socket.send(Message::text("after")).await.unwrap();
+    assert_eq!(soon(socket.next()).await.unwrap().unwrap(), Message::text("after"));
+}
+
+#[tokio::test]
+async fn the_end_of_either_side_ends_the_other() {
+    let mut primary = backend("primary");
+    let proxy = Setup::tiers(&[&primary]).start().await;
+    let mut left = open(&proxy, "/ws").await;
+    left.send(Message::text("x")).await.unwrap();
+    soon(left.next()).await.unwrap().unwrap();
+    proxy.pool_until(|pool| pool["backends"][0]["in_flight"] == 1).await;
+    drop(left);
+    proxy.pool_until(|pool| pool["backends"][0]["in_flight"] == 0).await;
+
+    let mut cut = open(&proxy, "/ws").await;
+    cut.send(Message::text("x")).await.unwrap();
+    soon(cut.next()).await.unwrap().unwrap();
+    primary.kill().await;
+    let last = soon(cut.next()).await;
+    assert!(matches!(last, Some(Err(_)) | None), "{last:?}");
+}
+
+#[tokio::test]
+async fn a_backend_that_refuses_costs_no_websocket() {
+    let (mut primary, secondary) = (backend("primary"), backend("secondary"));
+    let proxy = Setup::tiers(&[&primary, &secondary])
+        .with("pools.api.health_check.interval", "60s")
+        .start()
+        .await;
+    primary.kill().await;
+    let mut socket = open(&proxy, "/ws").await;
+    socket.send(Message::text("x")).await.unwrap();
+    assert_eq!(soon(socket.next()).await.unwrap().unwrap(), Message::text("x"));
+    assert_eq!(secondary.total(), 1);
+}
+
+#[tokio::test]
+async fn the_log_is_read_through_the_data_plane_as_it_is_written() {
+    let (primary, secondary) = (backend("primary"), backend("secondary"));
+    let proxy = Setup::tiers(&[&primary, &secondary])
+        .with(
+            "routes",
+            json!([{ "match": { "path": "/logs" }, "sidecar": true }, { "pool": "api" }]),
+        )
+        .start()
+        .await;
+    let mut socket = open(&proxy, "/logs?pool=api&level=warn").await;
+    assert_eq!(frame(&mut socket).await["type"], "hello");
+    let order = json!({ "mode": "refuse", "for": "60s" }).to_string();
+    let headers = [("content-type", "application/json")];
+    let failed = try_ask(proxy.admin, "POST", "/proxy/fail", &headers, order).await.unwrap();
+    assert_eq!(failed.status, 202, "{failed:?}");
+    loop {
+        let frame = frame(&mut socket).await;
+        let lines = frame["lines"].as_array().unwrap();
+        assert!(lines.iter().all(|it| it["fields"]["pool"] == "api"), "{frame}");
+        if lines.iter().any(|it| it["message"] == "incident opened") {
+            break;
+        }
+    }
+}

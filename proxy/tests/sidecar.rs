@@ -1,0 +1,15 @@
+//! The sidecar and the dashboard over real sockets, with a state made by hand.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+#[path = "sidecar/dashboard.rs"]
+mod dashboard;
+#[path = "sidecar/fail.rs"]
+mod fail;
+#[path = "sidecar/guard.rs"]
+mod guard;
+#[path = "sidecar/logs.rs"]
+mod logs;
+#[path = "sidecar/reads.rs"]
+mod reads;
+#[path = "sidecar/world.rs"]
+mod world;
