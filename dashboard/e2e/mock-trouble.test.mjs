@@ -1,0 +1,245 @@
+// The page when things go wrong: no connection, nonsense on the wire, a flood of log lines.
+
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { createMock } from '../mock/server.mjs';
+import { DIST, launch, open, picture, sidewaysScroll, untilSentence, violations } from './browser.mjs';
+
+let browser;
+before(async () => {
+  browser = await launch();
+});
+after(() => browser.close());
+
+async function playing(scenario, body) {
+  const mock = createMock({ scenario, dist: DIST });
+  const url = await mock.listen(Number(process.env.MOCK_PORT ?? 0));
+  try {
+    await body(url, mock.play);
+  } finally {
+    await mock.close();
+  }
+}
+
+/** Complaints that are the browser's own about a server that is away. */
+const away = (text) => /net::ERR_|Failed to load resource|WebSocket connection/.test(text);
+
+describe('connection', () => {
+  for (const [scheme, device] of [['light', 'desk'], ['dark', 'phone']]) {
+    test(`lost and found again: ${scheme}, ${device}`, () =>
+      playing('storied', async (url, play) => {
+        const { page, complaints, close } = await open(browser, url, { scheme, device });
+        await untilSentence(page, /Serving from primary/);
+        play.trouble = 'closed';
+        for (const client of play.sockets) client.terminate();
+        const bar = page.getByTestId('disconnected');
+        await bar.getByText(/Not connected for \d+/).waitFor();
+        await bar.getByText(/Next attempt in \d+/).waitFor();
+        await bar.getByText(/The values below are from \d\d:\d\d:\d\d/).waitFor();
+        await page.waitForFunction(() => document.title.startsWith('Not connected'));
+        assert.equal(await page.getByRole('button', { name: /^Fail primary/ }).getAttribute('aria-disabled'), 'true');
+        await page.getByText('Fail and Recover cannot be used: not connected').waitFor();
+        await page.waitForTimeout(2_500);
+        await picture(page, `disconnected-${scheme}-${device}`);
+        assert.deepEqual(await violations(page), []);
+        assert.equal(await sidewaysScroll(page), 0);
+        play.trouble = null;
+        await bar.getByRole('button', { name: 'Retry now' }).click();
+        await bar.waitFor({ state: 'detached', timeout: 3_000 });
+        assert.equal(await page.getByRole('button', { name: /^Fail primary/ }).getAttribute('aria-disabled'), 'false');
+        assert.deepEqual(complaints.filter((it) => !away(it)), []);
+        await close();
+      }));
+  }
+
+  test('never had: the page says what it asked, what it heard and what to do', () =>
+    playing('down', async (url) => {
+      const { page, close } = await open(browser, url);
+      await page.getByText('The proxy has not answered yet.').waitFor();
+      await page.getByText('the proxy does not answer at 127.0.0.1:9901').first().waitFor();
+      await page.getByText('To fix: start bascule').waitFor();
+      await picture(page, 'never-connected-light-desk');
+      assert.deepEqual(await violations(page), []);
+      await close();
+    }));
+
+  test('slow to come: after three seconds the page says what it waits for', () =>
+    playing('calm', async (url, play) => {
+      play.trouble = 'silent';
+      const { page, close } = await open(browser, url, { device: 'phone' });
+      await page.getByText('Asking the proxy how it is…').waitFor();
+      await picture(page, 'loading-light-phone');
+      await untilSentence(page, /Waiting for GET \/api\/proxy\/health for \d/, 5_000);
+      await page.getByText('no answer within 4 s').first().waitFor({ timeout: 6_000 });
+      await close();
+    }));
+
+  test('one call that fails does not take the rest of the page with it', () =>
+    playing('storied', async (url, play) => {
+      const { page, close } = await open(browser, url);
+      await page.locator('[data-incident]').first().waitFor();
+      play.broken.add('incidents');
+      await page.getByText('incidents cannot be read.').waitFor();
+      await page.getByText(/as of \d\d:\d\d:\d\d/).waitFor({ timeout: 8_000 });
+      await untilSentence(page, /Serving from primary/);
+      play.broken.clear();
+      await page.getByText('incidents cannot be read.').waitFor({ state: 'detached' });
+      await close();
+    }));
+
+  test('a restarted proxy is said to have restarted', () =>
+    playing('storied', async (url, play) => {
+      const { page, close } = await open(browser, url);
+      await page.locator('[data-incident]').first().waitFor();
+      play.restart();
+      await page.getByText('The proxy restarted at').waitFor();
+      await page.getByText('No failovers since start').waitFor();
+      await picture(page, 'restarted-light-desk');
+      await page.getByRole('button', { name: 'Dismiss' }).click();
+      await page.getByText('The proxy restarted at').waitFor({ state: 'detached' });
+      await close();
+    }));
+
+  test('an incident that is not kept is explained', () =>
+    playing('calm', async (url) => {
+      const { page, close } = await open(browser, url, { path: '/#/incident/api-9' });
+      await page.getByText('no incident api-9.').waitFor();
+      await page.getByText('GET /incidents lists those that are kept').waitFor();
+      await close();
+    }));
+});
+
+describe('nonsense', () => {
+  test('in an answer is shown as a problem, with the place', () =>
+    playing('storied', async (url, play) => {
+      const { page, complaints, close } = await open(browser, url);
+      await untilSentence(page, /Serving from primary/);
+      play.trouble = 'malformed';
+      await page.getByText('the answer could not be read: now: expected a time, got "yesterday"').waitFor();
+      play.trouble = null;
+      await page.getByTestId('disconnected').waitFor({ state: 'detached', timeout: 20_000 });
+      assert.deepEqual(complaints, []);
+      await close();
+    }));
+
+  test('in the log becomes a row, and the log goes on', () =>
+    playing('calm', async (url, play) => {
+      const { page, complaints, close } = await open(browser, url);
+      await page.locator('.log-row').first().waitFor();
+      for (const client of play.sockets) {
+        client.send('not json');
+        client.send(Buffer.from([1, 2, 3]));
+        client.send('{"type":"lines","lines":[{"seq":"one"}]}');
+        client.send('{"type":"dropped","count":214}');
+      }
+      await page.getByText('a frame that is not JSON').waitFor();
+      await page.getByText('a frame that is not text').waitFor();
+      await page.getByText('lines[0].seq: expected a number, got "one"').waitFor();
+      await page.getByText('214 lines skipped').waitFor();
+      play.log.write('warn', 'fleet', 'and the log goes on', { pool: 'api' });
+      await page.getByText('and the log goes on').waitFor();
+      assert.deepEqual(complaints, []);
+      await close();
+    }));
+});
+
+describe('log', () => {
+  const rows = (page) => page.locator('.log-row').count();
+
+  test('takes 5,000 lines a second for 3 s with few rows drawn and no long task', () =>
+    playing('flood', async (url, play) => {
+      const { page, complaints, close } = await open(browser, url);
+      await page.locator('.log-row').first().waitFor();
+      await page.evaluate(() => {
+        globalThis.longest = 0;
+        globalThis.frames = 0;
+        new PerformanceObserver((list) => {
+          for (const it of list.getEntries()) globalThis.longest = Math.max(globalThis.longest, it.duration);
+        }).observe({ type: 'longtask' });
+        const count = () => { globalThis.frames += 1; requestAnimationFrame(count); };
+        requestAnimationFrame(count);
+      });
+      const before = play.log.seq;
+      let most = 0;
+      for (let i = 0; i < 30; i += 1) {
+        await page.waitForTimeout(100);
+        most = Math.max(most, await rows(page));
+      }
+      const written = play.log.seq - before;
+      const { longest, frames } = await page.evaluate(() => ({ longest: globalThis.longest, frames: globalThis.frames }));
+      console.log(`# ${written} lines, at most ${most} rows in the page, longest task ${longest.toFixed(0)} ms, ${frames} frames`);
+      assert.ok(written > 10_000, `only ${written} lines were played`);
+      assert.ok(most > 0 && most < 40, `${most} rows`);
+      // A shared two-core machine runs other things too; a page that hangs is what must not be.
+      assert.ok(longest < 250, `a task of ${longest} ms`);
+      assert.match((await page.getByTestId('log-count').textContent()) ?? '', /10,000 lines/);
+      await picture(page, 'flood-light-desk');
+      assert.deepEqual(complaints, []);
+      await close();
+    }));
+
+  test('filters by level and text at once, and marks stay', () =>
+    playing('storied', async (url, play) => {
+      const { page, close } = await open(browser, url, { scheme: 'dark' });
+      await page.getByText('pool failed over').first().waitFor();
+      await page.keyboard.press('/');
+      assert.equal(await page.evaluate(() => document.activeElement?.getAttribute('type')), 'search');
+      await page.keyboard.type('ejected refused');
+      await page.waitForFunction(() => document.querySelectorAll('.log-row').length === 1);
+      await page.keyboard.press('Escape');
+      await page.getByRole('combobox', { name: 'Level' }).selectOption('warn');
+      await page.waitForFunction(() => [...document.querySelectorAll('.log-row')].every((it) => it.textContent.includes('warn')));
+      await page.getByRole('combobox', { name: 'Level' }).selectOption('debug');
+      await page.getByText('health check passed').first().waitFor();
+      await page.getByRole('searchbox').fill('nothing holds this');
+      await page.getByText('No line holds “nothing holds this”.').waitFor();
+      assert.ok(play.sockets.size <= 1);
+      await close();
+    }));
+
+  test('pauses, counts what is new, and resumes at the end', () =>
+    playing('flood', async (url) => {
+      const { page, close } = await open(browser, url);
+      await page.locator('.log-row').first().waitFor();
+      await page.getByRole('button', { name: 'Pause' }).click();
+      const frozen = await page.locator('.log-row').allTextContents();
+      await page.getByRole('button', { name: /^Resume \([\d,]+ new\)$/ }).waitFor();
+      assert.deepEqual(await page.locator('.log-row').allTextContents(), frozen);
+      await page.getByRole('button', { name: /^Resume/ }).click();
+      await page.waitForFunction((old) => document.querySelector('.log-row')?.textContent !== old, frozen[0]);
+      await page.locator('.log-box').hover();
+      await page.mouse.wheel(0, -400);
+      await page.getByRole('button', { name: /^Resume/ }).waitFor();
+      await close();
+    }));
+
+  test('is walked by keyboard, and a line opens to its JSON', () =>
+    playing('storied', async (url) => {
+      const { page, close } = await open(browser, url);
+      await page.getByText('pool failed back').first().waitFor();
+      await page.locator('.log-box').focus();
+      await page.keyboard.press('ArrowUp');
+      await page.keyboard.press('ArrowUp');
+      await page.keyboard.press('Enter');
+      const json = page.locator('.log-json');
+      await json.waitFor();
+      assert.ok('seq' in JSON.parse((await json.textContent()) ?? ''));
+      assert.deepEqual(await violations(page), []);
+      await picture(page, 'log-open-light-desk');
+      await page.keyboard.press('Escape');
+      await json.waitFor({ state: 'detached' });
+      await page.getByRole('button', { name: 'Pause' }).waitFor();
+      await close();
+    }));
+
+  test('repeats nothing after it lost its connection', () =>
+    playing('calm', async (url, play) => {
+      const { page, close } = await open(browser, url);
+      await page.getByText('bascule started').waitFor();
+      for (const client of play.sockets) client.terminate();
+      play.log.write('info', 'fleet', 'written while nobody read', {});
+      await page.getByText('written while nobody read').waitFor();
+      assert.equal(await page.getByText('bascule started').count(), 1);
+      await close();
+    }));
+});

@@ -1,0 +1,85 @@
+// The page: one column of answers, from "are users affected?" down to "why?".
+
+import { connection, health } from './feed/store';
+import { route } from './route';
+import { Header } from './view/Header';
+import { IncidentPage } from './view/IncidentPage';
+import { Icon } from './view/Icon';
+import { Incidents } from './view/Incidents';
+import { LogPanel } from './view/LogPanel';
+import { Moment } from './view/Moment';
+import { Notices } from './view/Notices';
+import { PoolView } from './view/PoolView';
+import { Signals } from './view/Signals';
+import { Announcer, Verdict } from './view/Verdict';
+
+export function App() {
+  const at = route.value;
+  const old = connection.value.kind === 'lost';
+  return (
+    <>
+      <a class="skip" href="#main" onClick={skip}>
+        Skip to the pool
+      </a>
+      <Header />
+      <Announcer />
+      <Notices />
+      <div class="top">
+        <Verdict />
+      </div>
+      <main id="main" tabIndex={-1} class={old ? 'old' : ''}>
+        {old && health.value === null ? (
+          <NothingYet />
+        ) : at.page === 'incident' ? (
+          <IncidentPage id={at.id} />
+        ) : (
+          <>
+            <PoolView />
+            <Incidents />
+            <Signals />
+          </>
+        )}
+        <LogPanel />
+      </main>
+      <Footer />
+    </>
+  );
+}
+
+/** Nothing was ever heard, so there is nothing to lay out. */
+function NothingYet() {
+  return (
+    <section class="empty" aria-label="Nothing known yet">
+      <Icon name="inbox" size={28} />
+      <div>
+        <p>
+          <strong>Pools, incidents and charts appear here as soon as the proxy answers</strong>
+        </p>
+        <p class="quiet-text">
+          To see one at work: <code>bascule demo</code>
+        </p>
+      </div>
+    </section>
+  );
+}
+
+/** The hash is the route, so the skip link moves focus itself. */
+function skip(event: Event): void {
+  event.preventDefault();
+  document.getElementById('main')?.focus();
+}
+
+function Footer() {
+  const value = health.value?.value;
+  return (
+    <footer class="footer">
+      <span>Bascule {value?.version}</span>
+      {value !== undefined && (
+        <span>
+          started <Moment at={value.started_at} />
+        </span>
+      )}
+      <span>Times are local; hover for UTC</span>
+    </footer>
+  );
+}

@@ -1,0 +1,42 @@
+// Names the lines of a chart, with the value under the cursor or else the latest.
+
+import { clock, NONE } from '../format';
+import type { Line } from './Chart';
+
+export interface LegendProps {
+  lines: readonly Line[];
+  values: readonly (number | null)[];
+  /** Unix seconds under the cursor; null shows the latest values. */
+  at: number | null;
+}
+
+export function Legend({ lines, values, at }: LegendProps) {
+  return (
+    <ul class="legend">
+      {lines.map((line, index) => {
+        const value = values[index] ?? null;
+        return (
+          <li key={line.label}>
+            <Swatch line={line} />
+            {line.label} <b>{value === null ? (line.none ?? NONE) : line.format(value)}</b>
+          </li>
+        );
+      })}
+      <li class="legend-at">{at === null ? 'latest' : clock(at * 1000)}</li>
+    </ul>
+  );
+}
+
+/** Drawn as the chart draws it: a block for bars, a line, or a dashed line. */
+function Swatch({ line }: { line: Line }) {
+  const color = `var(${line.color})`;
+  return (
+    <svg class="swatch" viewBox="0 0 18 10" width="18" height="10" aria-hidden="true">
+      {line.kind === 'bars' ? (
+        <rect x="5" y="0" width="7" height="10" rx="1" style={{ fill: color }} />
+      ) : (
+        <path d="M0 5H18" style={{ stroke: color }} stroke-width="2.5" stroke-dasharray={line.dash === undefined ? undefined : '5 3'} />
+      )}
+    </svg>
+  );
+}

@@ -1,0 +1,34 @@
+import { expect, test } from 'vitest';
+import { backend, pool, SECONDARY } from '../fixtures';
+import { parseRoute } from '../route';
+import { consequence, curl, failRequest } from './failing';
+
+const choice = { mode: 'slow', length: '30s', delay: '3s' } as const;
+
+test('only what the mode has a use for is sent', () => {
+  expect(failRequest('api', 'primary', { ...choice, mode: 'crash' })).toEqual({ pool: 'api', backend: 'primary', mode: 'crash' });
+  expect(failRequest('api', 'primary', { ...choice, mode: 'hang' })).toEqual({ pool: 'api', backend: 'primary', mode: 'hang', for: '30s' });
+  expect(failRequest('api', 'primary', choice)).toEqual({ pool: 'api', backend: 'primary', mode: 'slow', for: '30s', delay: '3s' });
+  expect(curl('http://localhost:3000', failRequest('api', 'primary', { ...choice, mode: 'crash' }))).toBe(
+    `curl -X POST http://localhost:3000/api/proxy/fail -H 'content-type: application/json' -d '{"pool":"api","backend":"primary","mode":"crash"}'`,
+  );
+});
+
+test('the consequence names who takes over, or that nobody can', () => {
+  expect(consequence(pool(), backend(), choice)).toEqual({
+    costly: false,
+    text: 'Traffic of api moves to secondary (tier 1). Requests caught by the failure are retried where that is safe. The fault ends by itself after 30\u00a0s.',
+  });
+  const alone = pool({ backends: [backend(), backend({ ...SECONDARY, eligible: false })] });
+  expect(consequence(alone, backend(), choice).costly).toBe(true);
+  expect(consequence(alone, backend(), choice).text).toContain('requests will be lost until primary recovers');
+  expect(consequence(pool(), backend(SECONDARY), choice).text).toContain('no traffic moves');
+});
+
+test('addresses are read, and odd ones lead to the overview', () => {
+  expect(parseRoute('')).toEqual({ page: 'overview', pool: null });
+  expect(parseRoute('#/pool/a%20b')).toEqual({ page: 'overview', pool: 'a b' });
+  expect(parseRoute('#/incident/api-3')).toEqual({ page: 'incident', id: 'api-3' });
+  expect(parseRoute('#/incident/')).toEqual({ page: 'overview', pool: null });
+  expect(parseRoute('#/incident/%E0%A4%A')).toEqual({ page: 'overview', pool: null });
+});

@@ -1,0 +1,103 @@
+// Wires the page to the API: what is asked, and which signal each answer lands in.
+
+import { batch } from '@preact/signals';
+import * as decode from '../wire/decode';
+import type { FailAccepted, FailRequest, Incident, Recovered } from '../wire/types';
+import { call } from './api';
+import type { Answer } from './api';
+import { startPoll } from './poll';
+import type { Poll, Sink, Source, World } from './poll';
+import * as store from './store';
+
+/** The charts show five minutes; the API answers one point a second. */
+export const SERIES_SECONDS = 300;
+const INCIDENTS_MAX = 100;
+/** Countdowns and ages show whole seconds, so four looks a second never skip one. */
+const TICK_MS = 250;
+
+const browser: World = {
+  now: () => Date.now(),
+  random: () => Math.random(),
+  after: (milliseconds, then) => {
+    const id = window.setTimeout(then, milliseconds);
+    return () => window.clearTimeout(id);
+  },
+};
+
+const source: Source = {
+  health: () => call({ path: '/api/proxy/health', decode: decode.health }),
+  incidents: async () => {
+    const answer = await call({ path: `/api/incidents?limit=${INCIDENTS_MAX}`, decode: decode.incidents });
+    return answer.ok ? { ok: true, value: answer.value.incidents } : answer;
+  },
+  series: () => {
+    const pool = store.pool.value;
+    if (pool === null) return null;
+    const query = new URLSearchParams({ pool: pool.name, seconds: String(SERIES_SECONDS) });
+    return call({ path: `/api/series?${query}`, decode: decode.series });
+  },
+};
+
+const sink: Sink = {
+  health: (value) => batch(() => store.acceptHealth(value, Date.now())),
+  incidents: (answer) =>
+    batch(() => {
+      store.incidentsProblem.value = answer.ok ? null : answer.problem;
+      if (answer.ok) store.incidents.value = { value: answer.value, at: Date.now() };
+    }),
+  series: (answer) =>
+    batch(() => {
+      store.seriesProblem.value = answer.ok ? null : answer.problem;
+      if (answer.ok && answer.value.pool === store.pool.value?.name) {
+        store.series.value = { value: answer.value, at: Date.now() };
+      }
+    }),
+  lost: (problem, retryAt) => store.acceptLoss(problem, retryAt, Date.now()),
+  trying: () => {
+    const before = store.connection.value;
+    if (before.kind === 'lost') store.connection.value = { ...before, trying: true };
+  },
+};
+
+let poll: Poll | null = null;
+
+export function startFeed(): void {
+  poll = startPoll(source, sink, browser);
+  window.setInterval(() => {
+    store.tick.value = Date.now();
+  }, TICK_MS);
+  document.addEventListener('visibilitychange', () => {
+    if (!document.hidden) poll?.now();
+  });
+}
+
+export function retryNow(): void {
+  poll?.now();
+}
+
+/** Shows another pool; what was drawn for the one before is put away at once. */
+export function selectPool(name: string): void {
+  if (store.pool.value?.name === name) return;
+  batch(() => {
+    store.selectedPool.value = name;
+    store.series.value = null;
+  });
+  poll?.now();
+}
+
+export async function fail(request: FailRequest): Promise<Answer<FailAccepted>> {
+  const answer = await call({ path: '/api/proxy/fail', method: 'POST', body: request, decode: decode.failAccepted });
+  poll?.now();
+  return answer;
+}
+
+export async function recover(pool: string, backend: string): Promise<Answer<Recovered>> {
+  const body = { pool, backend };
+  const answer = await call({ path: '/api/proxy/recover', method: 'POST', body, decode: decode.recovered });
+  poll?.now();
+  return answer;
+}
+
+export function fetchIncident(id: string): Promise<Answer<Incident>> {
+  return call({ path: `/api/incidents/${encodeURIComponent(id)}`, decode: decode.incident });
+}

@@ -1,0 +1,110 @@
+// The log's WebSocket: connects, backs off, and hands frames on, decoded, once per frame drawn.
+
+import { logFrame } from '../wire/decode';
+import { DecodeError } from '../wire/shape';
+import type { LogFrame, LogLevel } from '../wire/types';
+import { backoffSeconds } from './backoff';
+import type { World } from './poll';
+
+export type LogConnection =
+  | { kind: 'connecting' }
+  | { kind: 'open' }
+  | { kind: 'closed'; retryAt: number };
+
+export type LogEvent = { frame: LogFrame } | { trouble: string } | { opened: true };
+
+export interface LogSocket {
+  close(): void;
+}
+
+export interface LogTarget {
+  url: string;
+  onEvents(events: LogEvent[]): void;
+  onConnection(state: LogConnection): void;
+}
+
+/** Frames that wait for the next drawing; a hidden page draws rarely and must not hoard. */
+const WAITING_MAX = 400;
+
+export function logUrl(base: Location, level: LogLevel, pool: string | null): string {
+  const query = new URLSearchParams({ level });
+  if (pool !== null) query.set('pool', pool);
+  return `${base.protocol === 'https:' ? 'wss' : 'ws'}://${base.host}/api/logs?${query}`;
+}
+
+export function openLogSocket(target: LogTarget, world: World, draw: (then: () => void) => void): LogSocket {
+  let socket: WebSocket | null = null;
+  let failures = 0;
+  let closed = false;
+  let cancel = (): void => {};
+  let waiting: LogEvent[] = [];
+  let skipped = 0;
+  let scheduled = false;
+
+  const flush = (): void => {
+    scheduled = false;
+    if (closed) return;
+    const events = waiting;
+    if (skipped > 0) events.unshift({ frame: { type: 'dropped', count: skipped } });
+    waiting = [];
+    skipped = 0;
+    target.onEvents(events);
+  };
+
+  const take = (event: LogEvent): void => {
+    waiting.push(event);
+    if (waiting.length > WAITING_MAX) {
+      const oldest = waiting.shift();
+      if (oldest !== undefined && 'frame' in oldest) {
+        if (oldest.frame.type === 'lines') skipped += oldest.frame.lines.length;
+        if (oldest.frame.type === 'dropped') skipped += oldest.frame.count;
+      }
+    }
+    if (!scheduled) {
+      scheduled = true;
+      draw(flush);
+    }
+  };
+
+  const connect = (): void => {
+    target.onConnection({ kind: 'connecting' });
+    const opening = new WebSocket(target.url);
+    socket = opening;
+    opening.onopen = () => {
+      if (closed) return;
+      take({ opened: true });
+      target.onConnection({ kind: 'open' });
+    };
+    opening.onmessage = (message: MessageEvent<unknown>) => {
+      if (closed) return;
+      failures = 0;
+      take(read(message.data));
+    };
+    opening.onclose = () => {
+      if (closed) return;
+      failures += 1;
+      const wait = backoffSeconds(failures, world.random()) * 1000;
+      target.onConnection({ kind: 'closed', retryAt: world.now() + wait });
+      cancel = world.after(wait, connect);
+    };
+  };
+
+  connect();
+  return {
+    close: () => {
+      closed = true;
+      cancel();
+      socket?.close();
+    },
+  };
+}
+
+function read(data: unknown): LogEvent {
+  if (typeof data !== 'string') return { trouble: 'a frame that is not text' };
+  try {
+    return { frame: logFrame(JSON.parse(data), '') };
+  } catch (error) {
+    if (error instanceof DecodeError) return { trouble: `a frame could not be read: ${error.message}` };
+    return { trouble: 'a frame that is not JSON' };
+  }
+}

@@ -1,0 +1,28 @@
+// Starts the page: theme before the first paint, then the feed, then the view.
+
+import { render } from 'preact';
+import { App } from './App';
+import { selectPool, startFeed } from './feed/feed';
+import { selectedPool } from './feed/store';
+import { startRoute } from './route';
+import { startTheme } from './theme';
+import './style/tokens.css';
+import './style/base.css';
+import './style/page.css';
+import './style/notice.css';
+import './style/pool.css';
+import './style/dialog.css';
+import './style/chart.css';
+import './style/timeline.css';
+import './style/incident.css';
+import './style/detail.css';
+import './style/log.css';
+
+startTheme();
+startRoute((name) => {
+  if (selectedPool.value === null) selectedPool.value = name;
+  else selectPool(name);
+});
+startFeed();
+const root = document.getElementById('app');
+if (root !== null) render(<App />, root);

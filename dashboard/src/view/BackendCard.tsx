@@ -1,0 +1,196 @@
+// One backend: its state and why, what it carries, its fault if one is injected, and what can be done.
+
+import { useState } from 'preact/hooks';
+import type { Problem } from '../feed/api';
+import { recover } from '../feed/feed';
+import { actionsRefused } from '../feed/store';
+import { count, duration, ratio } from '../format';
+import type { Backend, BackendState, LastCheck } from '../wire/types';
+import { Icon, STATE_ICON } from './Icon';
+import { Ago, Moment, Since, Until } from './Moment';
+import { ProblemBox } from './Notices';
+
+const STATE_WORD: Record<BackendState, string> = {
+  up: 'Up',
+  failing: 'Failing',
+  down: 'Down',
+  ejected: 'Ejected',
+  unknown: 'Not checked yet',
+};
+
+const STATE_TONE: Record<BackendState, string> = {
+  up: 'good',
+  failing: 'warn',
+  down: 'bad',
+  ejected: 'bad',
+  unknown: 'off',
+};
+
+export interface BackendCardProps {
+  pool: string;
+  backend: Backend;
+  /** Share of the traffic, 0 to 1; null while unknown. */
+  share: number | null;
+  onFail: () => void;
+}
+
+export function BackendCard({ pool, backend, share, onFail }: BackendCardProps) {
+  return (
+    <article class={backend.active ? 'card active' : 'card'} aria-label={`Backend ${backend.name}`} data-backend={backend.name}>
+      <div class="card-head">
+        <h4>{backend.name}</h4>
+        <span class="card-url">{backend.url.replace(/^https?:\/\//, '')}</span>
+        {backend.active && <span class="tag tone-good">Active</span>}
+      </div>
+      <p class={`state tone-${STATE_TONE[backend.state]}`}>
+        <Icon name={STATE_ICON[backend.state]} />
+        <strong>{STATE_WORD[backend.state]}</strong>
+        <span class="quiet-text">
+          since <Moment at={backend.since} /> (<Since at={backend.since} />)
+        </span>
+        <span class="reason">{reason(backend)}</span>
+      </p>
+      <Share share={share} />
+      <dl class="facts">
+        <div class="wide">
+          <dt>Last check</dt>
+          <dd>
+            <Check check={backend.last_check} />
+          </dd>
+        </div>
+        <div>
+          <dt>In flight</dt>
+          <dd>{count(backend.in_flight)}</dd>
+        </div>
+        <div>
+          <dt>Requests</dt>
+          <dd>{count(backend.requests)}</dd>
+        </div>
+        <div>
+          <dt>Failures</dt>
+          <dd>{count(backend.failures)}</dd>
+        </div>
+        <div>
+          <dt>Weight</dt>
+          <dd>{count(backend.weight)}</dd>
+        </div>
+      </dl>
+      {backend.fault !== null && (
+        <p class="fault tone-warn" data-testid="fault">
+          <Icon name="bolt" />
+          <span>
+            Injected fault: <strong>{backend.fault.mode}</strong>
+            {backend.fault.ends_at !== null && (
+              <>
+                , ends in <Until at={backend.fault.ends_at} />
+              </>
+            )}
+          </span>
+        </p>
+      )}
+      <Actions pool={pool} backend={backend} onFail={onFail} />
+    </article>
+  );
+}
+
+function reason(backend: Backend) {
+  if (backend.state === 'ejected' && backend.ejected_until !== null) {
+    return (
+      <>
+        {backend.reason ?? 'Ejected'}; readmitted in <Until at={backend.ejected_until} />
+      </>
+    );
+  }
+  if (backend.reason !== null) return backend.reason;
+  return backend.eligible ? '' : 'Not eligible for traffic';
+}
+
+function Share(props: { share: number | null }) {
+  const share = props.share ?? 0;
+  return (
+    <div class="share">
+      <span class="share-track">
+        <span class="share-bar" style={{ width: `${(share * 100).toFixed(1)}%` }} />
+      </span>
+      <span>{props.share === null ? 'Traffic share unknown' : `${ratio(Math.round(share * 100) / 100)} of traffic`}</span>
+    </div>
+  );
+}
+
+const RESULT_WORD: Record<LastCheck['result'], string> = { pass: 'Passed', fail: 'Failed', timeout: 'Timed out' };
+
+function Check(props: { check: LastCheck | null }) {
+  const { check } = props;
+  if (check === null) return <>None yet</>;
+  return (
+    <>
+      {RESULT_WORD[check.result]} in {duration(check.duration_seconds)}, <Ago at={check.at} />
+      {check.detail !== '' && check.detail !== 'passed' && <span class="quiet-text"> · {check.detail}</span>}
+    </>
+  );
+}
+
+function Actions({ pool, backend, onFail }: Pick<BackendCardProps, 'pool' | 'backend' | 'onFail'>) {
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const [busy, setBusy] = useState(false);
+  const refused = actionsRefused.value;
+  const nothingWrong = backend.fault === null && backend.state === 'up';
+  const noRecovery = refused ?? (nothingWrong ? `${backend.name} has nothing to recover from` : null);
+
+  const onRecover = async (): Promise<void> => {
+    setBusy(true);
+    const answer = await recover(pool, backend.name);
+    setBusy(false);
+    setProblem(answer.ok ? null : answer.problem);
+  };
+
+  return (
+    <>
+      <div class="actions">
+        <Action label="Fail" icon="bolt" target={backend.name} refused={refused} onClick={onFail} suffix="…" />
+        <Action
+          label={busy ? 'Recovering' : 'Recover'}
+          icon="refresh"
+          target={backend.name}
+          refused={busy ? 'waiting for the answer' : noRecovery}
+          onClick={() => void onRecover()}
+        />
+      </div>
+      {problem !== null && (
+        <ProblemBox problem={problem}>
+          <button type="button" class="button quiet" onClick={() => setProblem(null)}>
+            Dismiss
+          </button>
+        </ProblemBox>
+      )}
+    </>
+  );
+}
+
+interface ActionProps {
+  label: string;
+  icon: 'bolt' | 'refresh';
+  target: string;
+  /** Why it cannot be used; it stays focusable so that the reason can be read. */
+  refused: string | null;
+  onClick: () => void;
+  suffix?: string;
+}
+
+function Action({ label, icon, target, refused, onClick, suffix }: ActionProps) {
+  return (
+    <button
+      type="button"
+      class="button"
+      aria-disabled={refused !== null}
+      title={refused ?? ''}
+      aria-label={`${label} ${target}${refused === null ? '' : `, cannot be used: ${refused}`}`}
+      onClick={() => {
+        if (refused === null) onClick();
+      }}
+    >
+      <Icon name={icon} size={14} /> {label}
+      {suffix}
+    </button>
+  );
+}

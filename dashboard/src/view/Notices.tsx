@@ -1,0 +1,97 @@
+// Bars and boxes that say what is wrong and what to do: no connection, a restart, a failed call.
+
+import type { ComponentChildren } from 'preact';
+import type { Problem } from '../feed/api';
+import { retryNow } from '../feed/feed';
+import { connection, health, restartedAt } from '../feed/store';
+import { clock } from '../format';
+import { Icon } from './Icon';
+import { Moment, SinceHere, UntilHere } from './Moment';
+
+export function Notices() {
+  return (
+    <>
+      <Disconnected />
+      <Restarted />
+    </>
+  );
+}
+
+function Disconnected() {
+  const state = connection.value;
+  if (state.kind !== 'lost') return null;
+  const at = health.value?.at;
+  return (
+    <section class="notice tone-bad" aria-label="Connection" data-testid="disconnected">
+      <Icon name="plug" size={20} />
+      <div class="notice-words">
+        <p>
+          <strong>
+            Not connected for <SinceHere at={state.since} />.
+          </strong>{' '}
+          {at === undefined ? 'Nothing is known yet.' : `The values below are from ${clock(at)}.`}{' '}
+          {state.trying ? (
+            'Trying now…'
+          ) : (
+            <>
+              Next attempt in <UntilHere at={state.retryAt} />.
+            </>
+          )}
+        </p>
+        <p class="notice-detail">
+          <code>{state.problem.what}</code>: {state.problem.message}. To fix: {state.problem.remedy}.
+        </p>
+      </div>
+      <button type="button" class="button" onClick={retryNow}>
+        <Icon name="refresh" size={14} /> Retry now
+      </button>
+    </section>
+  );
+}
+
+function Restarted() {
+  const at = restartedAt.value;
+  if (at === null) return null;
+  return (
+    <section class="notice tone-moved" aria-label="Restart" data-testid="restarted">
+      <Icon name="refresh" size={18} />
+      <div class="notice-words">
+        <p>
+          <strong>
+            The proxy restarted at <Moment at={at} />.
+          </strong>{' '}
+          Counters, incidents and charts start over from there.
+        </p>
+      </div>
+      <button
+        type="button"
+        class="button quiet"
+        onClick={() => {
+          restartedAt.value = null;
+        }}
+      >
+        Dismiss
+      </button>
+    </section>
+  );
+}
+
+/** One failed call, shown where its answer would have been. */
+export function ProblemBox(props: { problem: Problem; children?: ComponentChildren }) {
+  const { problem } = props;
+  return (
+    <div class="problem tone-bad" role="group" aria-label="Problem">
+      <Icon name="triangle" />
+      <div>
+        <p>
+          <strong>{problem.message}.</strong> To fix: {problem.remedy}.
+        </p>
+        <p class="quiet-text">
+          <code>{problem.what}</code>
+          {problem.status !== null && ` answered ${problem.status}`}
+        </p>
+        {props.children}
+      </div>
+    </div>
+  );
+}
