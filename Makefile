@@ -1,0 +1,34 @@
+# Every recipe is one line or calls a script that is kept beside what it serves.
+
+# Where set-up puts tools that the machine does not have.
+export PATH := $(CURDIR)/.cache/bin:$(PATH):$(HOME)/.cargo/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check dashboard compose-test deny regen setup
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
+
+demo: ## build and start everything: page on 3000, proxy on 8021 (ARGS="--load 100")
+	@.ci/demo $(ARGS)
+
+test: ## run every test, cheapest first; needs Node.js; installs Chromium, k6, promtool
+	@.ci/test
+
+check: ## what to run before a commit: about two minutes
+	@.ci/setup build page && .ci/test format scripts lint docs units types
+
+dashboard: ## build the page into dashboard/dist; the next `cargo build` embeds it
+	@.ci/setup page && npm --prefix dashboard run build
+
+compose-test: ## start deploy/compose.yml for real and fail a backend in it
+	@deploy/compose-test.sh
+
+deny: ## check licences, sources and advisories of the dependencies
+	@.ci/setup deny && .ci/test deny
+
+regen: ## write schema, reference, recorded errors and Grafana dashboards anew
+	@.ci/regen
+
+setup: ## install what building and testing need
+	@.ci/setup test
