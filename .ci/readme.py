@@ -35,6 +35,7 @@ ELSEWHERE = [
     (r"make(?: (?P<target>[a-z-]+))?(?: [A-Z]+=.*)?", lambda command: target_is_there(command["target"])),
     (r"docker compose (?P<rest>.*)", lambda command: files_are_there(command["rest"])),
     (r"loadtest/run (?P<name>[a-z-]+)( .*)?", lambda command: is_file(f"loadtest/{command['name']}.js", command["name"])),
+    (r"loadtest/kill( .*)?", lambda command: is_file("loadtest/kill")),
     (r"npm (run )?(?P<script>\S+).*", lambda command: script_is_there(command["script"])),
     (r"cargo (build|test|run|install)\b.*", lambda command: None),
 ]

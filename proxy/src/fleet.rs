@@ -46,6 +46,9 @@ pub enum Input {
         symptom: Symptom,
         /// Failures in a row at this backend, this one included.
         run: u32,
+        /// When: before the request was counted as lost or rescued, so that an incident that
+        /// begins with it includes it.
+        at: Timestamp,
     },
     /// An attempt succeeded at a backend that is being watched.
     AttemptSucceeded {
@@ -123,9 +126,9 @@ impl Fleet {
                     Some((evidence, machine.check_failed(symptom, check, &pool.health_check)))
                 });
             }
-            Input::AttemptFailed { backend, symptom, run } => {
+            Input::AttemptFailed { backend, symptom, run, at } => {
                 let spare = self.may_eject(backend);
-                let evidence = Evidence { at: now, source: Source::Traffic, symptom };
+                let evidence = Evidence { at, source: Source::Traffic, symptom };
                 self.change(backend, now, |machine, pool| {
                     let policy = &pool.outlier_detection;
                     Some((evidence, machine.attempt_failed(symptom, run, || spare, policy, now)))

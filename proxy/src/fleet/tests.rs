@@ -32,7 +32,7 @@ fn play(tiers: &[usize], script: &str) -> String {
                     '*' => Input::AttemptSucceeded { backend },
                     _ => {
                         let run = letters.as_str().parse().unwrap();
-                        Input::AttemptFailed { backend, symptom, run }
+                        Input::AttemptFailed { backend, symptom, run, at: now }
                     }
                 },
                 now,
@@ -177,7 +177,7 @@ mod properties {
                     1 => Input::Checked { backend, failure: Some(symptom), took },
                     2 => {
                         runs[index] += 1;
-                        Input::AttemptFailed { backend, symptom, run: runs[index] }
+                        Input::AttemptFailed { backend, symptom, run: runs[index], at: now }
                     }
                     _ => {
                         runs[index] = 0;

@@ -107,13 +107,6 @@ impl Gateway {
     ) -> bool {
         let Some(id) = ctx.attempt.as_ref().map(|attempt| attempt.backend) else { return false };
         ctx.symptom = Some(symptom);
-        let is_stale = connection == Connection::Reused && symptom == Symptom::ConnectionClosed;
-        if is_stale {
-            // The end of an idle connection says nothing of the backend.
-            self.report(ctx, AttemptOutcome::Abandoned);
-        } else {
-            self.report(ctx, AttemptOutcome::Failed(symptom));
-        }
         let now = clock::now();
         let facts = Facts {
             symptom,
@@ -129,7 +122,17 @@ impl Gateway {
             time_left: ctx.time_left(now),
         };
         let live = self.live.pool(id.pool);
-        match retry::decide(&facts, &self.topology.pool(id.pool).retries, live, now) {
+        let decision = retry::decide(&facts, &self.topology.pool(id.pool).retries, live, now);
+        let is_stale = connection == Connection::Reused && symptom == Symptom::ConnectionClosed;
+        self.report(
+            ctx,
+            match decision {
+                // The end of an idle connection says nothing of the backend, unless it cost a request.
+                Decision::Retry(_) if is_stale => AttemptOutcome::Abandoned,
+                Decision::Retry(_) | Decision::GiveUp(_) => AttemptOutcome::Failed(symptom),
+            },
+        );
+        match decision {
             Decision::Retry(cost) => {
                 if cost == Cost::Budget {
                     live.retries.add(now);
@@ -150,13 +153,18 @@ impl Gateway {
             return self.report_cut(ctx, outcome);
         };
         attempt.is_reported = true;
-        attempt.run_ended = self.live.backend(attempt.backend).failure_run.load(Relaxed);
         let (id, now) = (attempt.backend, clock::now());
         let took = now.since(attempt.began);
         self.count_attempt(id, outcome, took);
         match outcome {
-            AttemptOutcome::Answered { .. } => self.succeeded(id, now),
-            AttemptOutcome::Failed(symptom) => self.failed(id, symptom),
+            AttemptOutcome::Answered { .. } => {
+                attempt.run_ended = Some(self.live.backend(id).failure_run.load(Relaxed));
+                self.succeeded(id, now);
+            }
+            AttemptOutcome::Failed(symptom) => {
+                let run = self.live.backend(id).failed();
+                self.tell(Input::AttemptFailed { backend: id, symptom, run, at: now });
+            }
             AttemptOutcome::Abandoned => {}
         }
     }
@@ -166,12 +174,12 @@ impl Gateway {
     /// success between them. The attempt itself has been counted.
     fn report_cut(&self, ctx: &RequestContext, outcome: AttemptOutcome) {
         let AttemptOutcome::Failed(symptom @ Symptom::ResponseCut) = outcome else { return };
-        let Some(attempt) = &ctx.attempt else { return };
-        let live = self.live.backend(attempt.backend);
+        let Some(Attempt { backend, run_ended: Some(run_ended), .. }) = ctx.attempt else { return };
+        let live = self.live.backend(backend);
         live.failures.fetch_add(1, Relaxed);
-        let more = attempt.run_ended.saturating_add(1);
+        let more = run_ended.saturating_add(1);
         let run = live.failure_run.fetch_add(more, Relaxed).saturating_add(more);
-        self.tell(Input::AttemptFailed { backend: attempt.backend, symptom, run });
+        self.tell(Input::AttemptFailed { backend, symptom, run, at: clock::now() });
     }
 
     fn succeeded(&self, id: BackendId, now: Timestamp) {
@@ -180,11 +188,6 @@ impl Gateway {
         if pool.backends[id.index].succeeded() {
             self.tell(Input::AttemptSucceeded { backend: id });
         }
-    }
-
-    fn failed(&self, id: BackendId, symptom: Symptom) {
-        let run = self.live.backend(id).failed();
-        self.tell(Input::AttemptFailed { backend: id, symptom, run });
     }
 
     /// Tells the fleet; a request never waits for it. What does not fit is counted, and does no

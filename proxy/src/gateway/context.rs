@@ -55,9 +55,9 @@ pub(crate) struct Attempt {
     _guard: InFlight,
     /// Whether its outcome has been reported.
     pub(crate) is_reported: bool,
-    /// Failures in a row at the backend that this attempt's answer ended, for the case that it
-    /// turns out to be none.
-    pub(crate) run_ended: u32,
+    /// Failures in a row at the backend that this attempt's answer ended, for the case that the
+    /// answer breaks off; `None` without an answer.
+    pub(crate) run_ended: Option<u32>,
 }
 
 impl Attempt {
@@ -67,7 +67,7 @@ impl Attempt {
             began,
             _guard: InFlight::at(backend, live),
             is_reported: false,
-            run_ended: 0,
+            run_ended: None,
         }
     }
 }

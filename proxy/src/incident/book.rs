@@ -195,7 +195,8 @@ impl Book {
             return;
         }
         self.finish_earlier(backend);
-        let suspected = evidence.first().map_or(now, |first| first.at);
+        // Not always the first: threads may have told of their failures in another order.
+        let suspected = evidence.iter().map(|it| it.at).min().unwrap_or(now);
         let asked = self.requested.remove(&backend);
         let number = &mut self.numbers[backend.pool.0];
         *number += 1;

@@ -1,15 +1,10 @@
 //! Connections to backends, and clients that leave without a word.
 
 use crate::{
-    client::{soon, until},
-    proxy::Proxy,
+    client::soon,
     setup::{Setup, backend},
     stub::{Habit, Stub},
 };
-
-async fn in_flight(proxy: &Proxy) -> f64 {
-    proxy.metric(r#"bascule_requests_in_flight{listener="public"}"#).await
-}
 
 #[tokio::test]
 async fn connections_to_a_backend_are_used_again() {
@@ -54,11 +49,7 @@ async fn a_client_that_leaves_in_mid_request_leaves_nothing_behind() {
     proxy.pool_until(|pool| pool["backends"][0]["in_flight"] == 3).await;
     drop((waiting, reading, writing));
     proxy.pool_until(|pool| pool["backends"][0]["in_flight"] == 0).await;
-    until(async || match in_flight(&proxy).await {
-        0.0 => Ok(()),
-        left => Err(left.to_string()),
-    })
-    .await;
+    proxy.metric_until(r#"bascule_requests_in_flight{listener="public"}"#, 0.0).await;
     let pool = proxy.pool().await;
     assert_eq!(pool["backends"][0]["failures"], 0, "it was not the backend's fault");
     assert_eq!(pool["last_minute"]["lost"], 0);
@@ -71,7 +62,7 @@ async fn nonsense_from_a_client_is_a_400_and_nothing_else_happens() {
     let primary = backend("primary");
     let proxy = Setup::tiers(&[&primary]).start().await;
     for nonsense in [
-        "nonsense\r\n\r\n",
+        "nonsense, and rather a lot of it\r\n\r\n",
         "GET / HTTP/1.1\r\nhost: x\r\nbad header\r\n\r\n",
         "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
         "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n",
@@ -84,4 +75,17 @@ async fn nonsense_from_a_client_is_a_400_and_nothing_else_happens() {
     }
     assert_eq!(primary.total(), 0);
     assert_eq!(proxy.get("/api/data").await.status, 200);
+}
+
+/// What load balancers ask by default when they check the proxy. It is shorter than the preface of
+/// HTTP/2, which the proxy looks for.
+#[tokio::test]
+async fn the_shortest_of_requests_is_answered() {
+    let primary = backend("primary");
+    let proxy = Setup::tiers(&[&primary]).start().await;
+    let mut raw = proxy.connect().await;
+    raw.send("OPTIONS / HTTP/1.0\r\n\r\n").await;
+    let bytes = raw.rest().await.unwrap();
+    assert!(bytes.starts_with(b"HTTP/1.1 404 "), "{:?}", String::from_utf8_lossy(&bytes));
+    assert_eq!(primary.total(), 1);
 }

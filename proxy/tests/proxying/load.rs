@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 use bascule_backend::load::{LoadPlan, LoadRun, Report, start};
 use serde_json::Value;
 
-use crate::proxy::Proxy;
+use crate::{client::soon, proxy::Proxy};
 
 /// A client may see the end of an answer this much before or after the proxy counts it.
 const BLUR: Duration = Duration::from_millis(5);
@@ -22,7 +22,7 @@ pub(crate) fn plan(proxy: &Proxy, path: &str) -> LoadPlan {
 /// Waits until that many more requests have been answered well.
 pub(crate) async fn served(load: &LoadRun, more: u64) {
     let before = load.progress().ok;
-    load.until(|it| before + more <= it.ok).await;
+    soon(load.until(|it| before + more <= it.ok)).await;
 }
 
 /// Every request was answered well.

@@ -31,7 +31,7 @@ async fn with_every_backend_down_the_answer_says_so_and_ends_with_the_outage() {
         assert!(message.contains("connection refused"), "{message}");
     }
     let rejected = r#"bascule_rejected_total{pool="api",reason="no_backend"}"#;
-    assert_eq!(proxy.metric(rejected).await, 2.0);
+    proxy.metric_until(rejected, 2.0).await;
 
     let secondary = secondary.restart().await.unwrap();
     proxy.pool_until(|pool| pool["status"] == "failed_over").await;

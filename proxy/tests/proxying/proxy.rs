@@ -186,6 +186,15 @@ impl Proxy {
         value.unwrap_or_else(|| panic!("no {series} in\n{text}")).parse().unwrap()
     }
 
+    /// Waits until a metric has this value: a request is counted after its client is answered.
+    pub(crate) async fn metric_until(&self, series: &str, value: f64) {
+        until(async || match self.metric(series).await {
+            found if found == value => Ok(()),
+            found => Err(format!("{series} {found}")),
+        })
+        .await;
+    }
+
     pub(crate) async fn signal(&self, signal: &str) {
         let pid = self.child.id().unwrap().to_string();
         assert!(Command::new("kill").args([signal, &pid]).status().await.unwrap().success());

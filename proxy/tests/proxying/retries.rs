@@ -59,13 +59,16 @@ async fn a_backend_that_refuses_from_the_start_costs_nothing() {
 
 #[tokio::test]
 async fn a_get_is_answered_by_another_backend_however_the_first_one_fails() {
-    for kind in [
+    for (number, kind) in [
         FaultKind::Reset,
         FaultKind::Hang,
         error(StatusCode::BAD_GATEWAY),
         error(StatusCode::SERVICE_UNAVAILABLE),
         error(StatusCode::GATEWAY_TIMEOUT),
-    ] {
+    ]
+    .into_iter()
+    .enumerate()
+    {
         let (primary, secondary) = (backend("primary"), backend("secondary"));
         let proxy = Setup::tiers(&[&primary, &secondary])
             .with("pools.api.retries.per_try_timeout", "500ms")
@@ -73,10 +76,10 @@ async fn a_get_is_answered_by_another_backend_however_the_first_one_fails() {
             .await;
         break_traffic(&primary, kind).await;
         for method in ["GET", "PUT", "DELETE", "OPTIONS"] {
-            let id = format!("{method}-{kind:?}");
+            let id = format!("{method}-{number}");
             let answer = proxy.echo(method, &id).await;
-            assert_eq!((answer.status, answer.backend()), (200, "secondary"), "{id}");
-            assert_eq!(secondary.executed(&id).count, 1, "{id}");
+            assert_eq!((answer.status, answer.backend()), (200, "secondary"), "{id} {kind:?}");
+            assert_eq!(secondary.executed(&id).count, 1, "{id} {kind:?}");
         }
     }
 }
