@@ -75,6 +75,9 @@ enum Command {
         /// Where clients connect
         #[arg(long, env = "BASCULE_LISTEN", default_value = "127.0.0.1:8021")]
         listen: SocketAddr,
+        /// Where the sidecar listens; only this machine may reach it
+        #[arg(long, env = "BASCULE_ADMIN_LISTEN", default_value = "127.0.0.1:9901")]
+        admin: SocketAddr,
     },
     /// Serve the page of a proxy that runs elsewhere
     Dashboard {
@@ -142,10 +145,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Run { config, threads } => run_file(&config, threads),
         Command::Check { files } => Ok(check(&files)),
         Command::Demo(options) => demo::run(&options),
-        Command::Proxy { urls, listen } => match config::from_urls(listen, &urls) {
-            Ok(topology) => serve(topology, Extras::default(), || {}),
-            Err(rejection) => Ok(reject(&rejection.to_string())),
-        },
+        Command::Proxy { urls, listen, admin } => run_urls(&urls, listen, admin),
         Command::Dashboard { listen, admin, token_file, allow_host } => {
             let token = token_file.as_deref().map(token::read).transpose()?;
             let config = DashboardConfig { admin, token, allow_hosts: allow_host };
@@ -167,6 +167,22 @@ fn run(command: Command) -> Result<ExitCode> {
             print(&config::schema());
             Ok(ExitCode::SUCCESS)
         }
+    }
+}
+
+fn run_urls(urls: &[String], listen: SocketAddr, admin: SocketAddr) -> Result<ExitCode> {
+    if !admin.ip().is_loopback() {
+        return Ok(reject(&format!(
+            "error: --admin {admin}: without a token only this machine may reach the sidecar; \
+             use a loopback address, or a file with `admin.token_file`"
+        )));
+    }
+    match config::from_urls(listen, urls) {
+        Ok(mut topology) => {
+            topology.admin.address = admin;
+            serve(topology, Extras::default(), || {})
+        }
+        Err(rejection) => Ok(reject(&rejection.to_string())),
     }
 }
 

@@ -8,10 +8,7 @@ use std::{
 };
 
 use anyhow::{Result, bail};
-use pingora::{
-    apps::HttpServerOptions,
-    server::{RunArgs, Server, configuration::ServerConf},
-};
+use pingora::server::{RunArgs, Server, configuration::ServerConf};
 use pingora_proxy::ProxyServiceBuilder;
 
 use crate::{app::shutdown, clock, gateway::Gateway, model::Topology, web::reachable};
@@ -40,13 +37,10 @@ pub(crate) fn run(gateway: Gateway, topology: &Topology, signals: shutdown::Watc
     };
     let mut server = Server::new_with_opt_and_conf(None, conf);
     server.bootstrap();
-    let mut options = HttpServerOptions::default();
-    options.h2c = true;
-    options.h2_idle_timeout = Some(Duration::from_secs(60));
-    let mut service = ProxyServiceBuilder::new(&server.configuration, gateway)
-        .name("data-plane")
-        .server_options(options)
-        .build();
+    // Not HTTP/2 with prior knowledge: to find its preface Pingora waits, without a limit, for more
+    // bytes than the shortest of HTTP/1 requests has.
+    let mut service =
+        ProxyServiceBuilder::new(&server.configuration, gateway).name("data-plane").build();
     for listener in &topology.listeners {
         service.add_tcp(&listener.address.to_string());
     }

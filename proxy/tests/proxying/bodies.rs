@@ -109,34 +109,3 @@ async fn a_client_of_http_1_0_is_answered_and_let_go() {
     let bytes = raw.rest().await.unwrap();
     assert!(bytes.ends_with(&blob(0, 100)), "{:?}", String::from_utf8_lossy(&bytes));
 }
-
-#[tokio::test]
-async fn http_2_with_prior_knowledge_is_spoken() {
-    let primary = backend("primary");
-    let proxy = Setup::tiers(&[&primary]).start().await;
-    let stream = proxy.connect().await.0;
-    let (client, connection) = h2::client::handshake(stream).await.unwrap();
-    let driver = tokio::spawn(connection);
-    let mut client = client.ready().await.unwrap();
-    let request = http::Request::post(format!("http://shop.example{}", "/echo")).body(()).unwrap();
-    let (answer, mut body) = client.send_request(request, false).unwrap();
-    body.send_data("hello".into(), true).unwrap();
-    let answer = answer.await.unwrap();
-    assert_eq!(
-        (answer.status().as_u16(), &answer.headers()["x-backend"]),
-        (200, &"primary".parse().unwrap())
-    );
-    let mut stream = answer.into_body();
-    let mut bytes = Vec::new();
-    while let Some(piece) = stream.data().await {
-        let piece = piece.unwrap();
-        stream.flow_control().release_capacity(piece.len()).unwrap();
-        bytes.extend(piece);
-    }
-    let seen: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
-    assert_eq!((&seen["body"], &seen["method"]), (&"hello".into(), &"POST".into()));
-    let headers = seen["headers"].to_string();
-    assert!(headers.contains(r#"["via","2 bascule"]"#), "{headers}");
-    assert!(headers.contains(r#"["x-forwarded-host","shop.example"]"#), "{headers}");
-    driver.abort();
-}

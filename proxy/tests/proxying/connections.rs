@@ -78,7 +78,7 @@ async fn nonsense_from_a_client_is_a_400_and_nothing_else_happens() {
 }
 
 /// What load balancers ask by default when they check the proxy. It is shorter than the preface of
-/// HTTP/2, which the proxy looks for.
+/// HTTP/2: whoever looks for that must not wait for all of it.
 #[tokio::test]
 async fn the_shortest_of_requests_is_answered() {
     let primary = backend("primary");
