@@ -1,7 +1,7 @@
 // Every address, duration and promise that a script uses, each with its environment variable.
 
-const DEFAULT_WORST_SECONDS = { crash: 0.5, refuse: 0.5, error: 0.5, hang: 2.5, slow: 2.5 };
-// The demo gives each attempt 2 s (`per_try_timeout`); a hung attempt costs that and a little more.
+const DEFAULT_WORST_SECONDS = { crash: 2, refuse: 2, error: 2, hang: 2.5, slow: 2.5 };
+// An attempt has 2 s unless configured otherwise (`per_try_timeout`); a hung one costs that and a little more.
 const DEFAULT_DURING_P99_MS = { crash: 1000, refuse: 1000, error: 1000, hang: 2100, slow: 2100 };
 
 function number(name, fallback) {
