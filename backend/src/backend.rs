@@ -3,9 +3,9 @@
 use axum::http::HeaderValue;
 use tokio::sync::watch;
 
+use crate::ended::Ended;
 use crate::faults::board::FaultBoard;
 use crate::ledger::Ledger;
-use crate::running::Ended;
 
 #[derive(Debug)]
 pub(crate) struct Backend {

@@ -13,8 +13,8 @@ use tokio::sync::watch;
 use tracing::debug;
 
 use crate::backend::Backend;
+use crate::ended::Ended;
 use crate::front::answer;
-use crate::running::Ended;
 use crate::wire::{Connection, Order, Wire};
 
 /// How long a kept-alive connection may wait for its next request. Longer than a proxy keeps idle

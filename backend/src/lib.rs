@@ -16,6 +16,7 @@ mod control;
 mod data;
 mod door;
 mod echo;
+mod ended;
 mod faults;
 mod front;
 mod health;
@@ -29,7 +30,8 @@ mod truncate;
 mod wire;
 
 pub use blob::pattern::{byte_at, fill};
+pub use ended::Ended;
 pub use faults::{Fault, FaultKind, InvalidFault, Percent, Scope};
 pub use health::{HealthError, check_health};
 pub use ledger::Executed;
-pub use running::{Config, Ended, Running, SpawnError, spawn};
+pub use running::{Config, Running, SpawnError, spawn};

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use crate::backend::Backend;
 use crate::clock;
 use crate::door::Door;
+use crate::ended::Ended;
 use crate::faults::{Fault, FaultKind, InvalidFault};
 use crate::ledger::Executed;
 use crate::server::{Outcome, Server};
@@ -41,18 +42,6 @@ impl Config {
     pub fn listening_on(self, listen: SocketAddr) -> Config {
         Config { listen, ..self }
     }
-}
-
-/// How a backend ended. Later variants outrank earlier ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Ended {
-    /// Shut down by its owner, after draining.
-    ShutDown,
-    /// Killed by its owner: every socket was closed at once.
-    Killed,
-    /// Asked to fail by `POST /fail`: every socket was closed right after the answer. A process
-    /// exits with status 1 then.
-    Failed,
 }
 
 /// Why a backend could not start.

@@ -14,8 +14,8 @@ use crate::backend::Backend;
 use crate::clock;
 use crate::connection::{self, Signal, Stage};
 use crate::door::Door;
+use crate::ended::Ended;
 use crate::router::router;
-use crate::running::Ended;
 
 /// Connections served at once; more wait with the kernel until one ends.
 const CONNECTIONS_MAX: usize = 8192;

@@ -10,19 +10,7 @@ import { clock } from '../format';
 import { bandsPlugin } from './bands';
 import type { Band, Mark } from './bands';
 import { Legend } from './Legend';
-
-export interface Line {
-  label: string;
-  /** CSS variable of its colour. */
-  color: string;
-  kind: 'line' | 'area' | 'bars';
-  /** The left axis, or the right one of the second unit. */
-  axis: 'left' | 'right';
-  dash?: number[];
-  /** What the legend says where there is no value. */
-  none?: string;
-  format: (value: number) => string;
-}
+import type { Line } from './line';
 
 export interface ChartProps {
   id: string;

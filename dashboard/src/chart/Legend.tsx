@@ -1,7 +1,7 @@
 // Names the lines of a chart, with the value under the cursor or else the latest.
 
 import { clock, NONE } from '../format';
-import type { Line } from './Chart';
+import type { Line } from './line';
 
 export interface LegendProps {
   lines: readonly Line[];

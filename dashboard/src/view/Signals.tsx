@@ -3,9 +3,9 @@
 import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
 import { Chart } from '../chart/Chart';
-import type { Line } from '../chart/Chart';
 import type { Band, Mark } from '../chart/bands';
 import { bandsOf, errorRatios, maximum, perSecond, tableRows, timesOf, total } from '../chart/columns';
+import type { Line } from '../chart/line';
 import { clockSkew, connection, health, incidents, pool, restartedAt, series, seriesProblem, wholeSeries } from '../feed/store';
 import { SERIES_SECONDS } from '../feed/feed';
 import { count, duration, durationOrNone, plural, rate, ratio } from '../format';
