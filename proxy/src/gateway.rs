@@ -241,8 +241,13 @@ impl ProxyHttp for Gateway {
             false
         } else if !matches!(ctx.target, Some(Target::Pool(_))) {
             false
-        } else if session.response_written().is_some() {
+        } else if has_answered(session) {
             self.report(ctx, AttemptOutcome::Failed(Symptom::ResponseCut));
+            false
+        } else if is_unfinished(session, &error) {
+            // Nobody can answer a request of which a part is missing: no backend is to blame.
+            self.report(ctx, AttemptOutcome::Abandoned);
+            ctx.failure = Some(Failure::BodyUnfinished);
             false
         } else {
             let connection = if client_reused { Connection::Reused } else { Connection::Fresh };
@@ -300,7 +305,6 @@ impl ProxyHttp for Gateway {
 impl Gateway {
     /// Notes what must be known of a request before anything can fail.
     fn begin(&self, session: &mut Session, ctx: &mut RequestContext) {
-        ctx.guard = Some(InFlight::request(&self.live));
         ctx.listener = self.listener_of(session);
         self.metrics.request_started(ctx.listener);
         let mut random = fastrand::Rng::new();
@@ -328,6 +332,8 @@ impl Gateway {
         });
         if let Target::Pool(pool) = route.target {
             self.live.pool(pool).requests.add(ctx.began);
+            // The sidecar's are not counted: whoever reads the log must not hold up the end.
+            ctx.guard = Some(InFlight::request(&self.live));
         }
         Some(route.target)
     }
@@ -339,7 +345,7 @@ impl Gateway {
     }
 
     fn sidecar_peer(&self, session: &Session) -> HttpPeer {
-        let expectation = if session.is_upgrade_req() {
+        let expectation = if headers::is_websocket(session.req_header()) {
             Expectation::Upgrade
         } else {
             Expectation::ResponseWithin(SIDECAR_PATIENCE)
@@ -387,6 +393,20 @@ impl Gateway {
             })
             .unwrap_or(0)
     }
+}
+
+/// Tells whether the head of the final response has been sent. Interim ones (RFC 9110 §15.2) do not
+/// count, but for the one that switches protocols.
+fn has_answered(session: &Session) -> bool {
+    session
+        .response_written()
+        .is_some_and(|it| !it.status.is_informational() || it.status.as_u16() == 101)
+}
+
+/// Tells whether the wait for a response ended before the client had sent all of its request.
+fn is_unfinished(session: &mut Session, error: &Error) -> bool {
+    exchange_symptom(error) == Symptom::ResponseTimedOut
+        && !session.as_downstream_mut().is_body_done()
 }
 
 fn client_ip(session: &Session) -> Option<IpAddr> {

@@ -30,6 +30,8 @@ use crate::{
 
 /// How often the address of a backend given by name is looked up.
 const RESOLVE_EVERY: Duration = Duration::from_secs(1);
+/// The same, after a resolver that did not answer.
+const RESOLVE_AGAIN: Duration = Duration::from_secs(10);
 
 /// Checks one backend for as long as the process runs.
 pub(crate) struct Checker {
@@ -48,14 +50,12 @@ impl Checker {
         let backend = topology.backend(self.id);
         let check = check_of(policy, &backend.address);
         let mut random = fastrand::Rng::new();
-        let mut resolved: Option<Instant> = None;
+        let mut next_lookup = Instant::now();
         loop {
             let began = Instant::now();
             let failure = timeout(policy.timeout, async {
-                let is_due = resolved.is_none_or(|at| RESOLVE_EVERY <= began - at);
-                if is_due {
-                    resolve(backend, self.live.backend(self.id)).await;
-                    resolved = Some(began);
+                if next_lookup <= began {
+                    next_lookup = began + self.look_up(backend, policy.timeout).await;
                 }
                 self.check(check.as_ref(), policy.timeout).await
             })
@@ -68,6 +68,22 @@ impl Checker {
             if !self.wait(began, policy, &mut random).await {
                 return;
             }
+        }
+    }
+
+    /// Looks up where the backend's name leads. Returns how long to wait before the next time.
+    ///
+    /// While an address is known, a resolver that does not answer takes only a share of the check's
+    /// time and is left alone for longer: its trouble is not the backend's.
+    async fn look_up(&self, backend: &Backend, limit: Duration) -> Duration {
+        let live = self.live.backend(self.id);
+        if live.address().is_none() {
+            resolve(backend, live).await;
+            return RESOLVE_EVERY;
+        }
+        match timeout(limit / 4, resolve(backend, live)).await {
+            Ok(()) => RESOLVE_EVERY,
+            Err(_) => RESOLVE_AGAIN,
         }
     }
 

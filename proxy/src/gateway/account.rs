@@ -8,7 +8,10 @@ use pingora_proxy::Session;
 use crate::{
     clock,
     event::{AttemptOutcome, Fate},
-    gateway::{Gateway, context::RequestContext},
+    gateway::{
+        Gateway,
+        context::{Failure, RequestContext},
+    },
     model::{BackendId, Target},
     telemetry::metrics::{Answer, FinishedRequest, Rejection, RetryOutcome},
 };
@@ -53,7 +56,8 @@ impl Gateway {
 
 /// Judges how a request ended as its client would.
 fn fate_of(status: Option<u16>, error: Option<&Error>, ctx: &RequestContext) -> Fate {
-    if error.is_some_and(|error| *error.esource() == ErrorSource::Downstream) {
+    let is_clients = error.is_some_and(|error| *error.esource() == ErrorSource::Downstream);
+    if is_clients || ctx.failure == Some(Failure::BodyUnfinished) {
         return Fate::Abandoned;
     }
     // An error with a good status is a response that broke off.

@@ -13,6 +13,7 @@ use crate::{
     gateway::{
         Gateway,
         context::{Attempt, Failure, RequestContext},
+        has_answered, headers,
         peer::{Expectation, peer_of},
     },
     model::{BackendId, Pool, PoolId},
@@ -111,10 +112,7 @@ impl Gateway {
         let facts = Facts {
             symptom,
             idempotence: ctx.idempotence,
-            response: match session.response_written() {
-                Some(_) => Response::Started,
-                None => Response::NotStarted,
-            },
+            response: if has_answered(session) { Response::Started } else { Response::NotStarted },
             body: body_of(session),
             connection,
             attempts_made: ctx.attempts,
@@ -217,19 +215,19 @@ impl Gateway {
 /// Only a request that may be repeated is cut short: the first answer of a non-idempotent one is
 /// the only one it gets, so it is waited for until the route's timeout.
 fn expected(pool: &Pool, session: &Session, ctx: &RequestContext) -> Expectation {
-    let accepts_events = session
-        .req_header()
+    let request = session.req_header();
+    let accepts_events = request
         .headers
         .get("accept")
         .is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"));
-    if session.is_upgrade_req() {
+    if headers::is_websocket(request) {
         Expectation::Upgrade
     } else if accepts_events {
         Expectation::Stream
     } else if ctx.idempotence == Idempotence::Idempotent {
         Expectation::ResponseWithin(pool.retries.per_try_timeout)
     } else {
-        Expectation::ResponseWithin(pool.timeouts.between_reads)
+        Expectation::ResponseWithin(Duration::MAX)
     }
 }
 

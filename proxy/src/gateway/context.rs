@@ -81,6 +81,8 @@ pub(crate) enum Failure {
     GivenUp(Reason),
     /// No response began before the deadline.
     DeadlinePassed,
+    /// The client stopped in the middle of its request's body.
+    BodyUnfinished,
 }
 
 /// Counts something as in flight for as long as it lives.

@@ -31,6 +31,16 @@ pub(crate) fn request_id(request: &RequestHeader, random: &mut fastrand::Rng) ->
         .map_or_else(|| format!("{:032x}", random.u128(..)), str::to_owned)
 }
 
+/// Tells whether a client wants to speak WebSocket (RFC 6455 §4.1). Some clients offer other
+/// upgrades with any request; those get an ordinary answer.
+pub(crate) fn is_websocket(request: &RequestHeader) -> bool {
+    let has = |name: &str, word: &str| {
+        let values = request.headers.get_all(name).iter().filter_map(|it| it.to_str().ok());
+        values.flat_map(|it| it.split(',')).any(|it| it.trim().eq_ignore_ascii_case(word))
+    };
+    has("upgrade", "websocket") && has("connection", "upgrade")
+}
+
 /// The client's side of a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Downstream<'a> {
@@ -182,6 +192,14 @@ mod tests {
         assert_eq!(client_of(&relayed, local, &[]), None);
         assert_eq!(client_of(&relayed, local, &trusted), Some("192.0.2.9".parse().unwrap()));
         assert_eq!(client_of(&vague, local, &trusted), None);
+    }
+
+    #[test]
+    fn only_a_websocket_is_an_upgrade() {
+        let upgrade = |to| request(&[("Connection", "keep-alive, Upgrade"), ("Upgrade", to)]);
+        assert!(is_websocket(&upgrade("WebSocket")));
+        assert!(!is_websocket(&upgrade("h2c")));
+        assert!(!is_websocket(&request(&[("Upgrade", "websocket")])));
     }
 
     #[test]

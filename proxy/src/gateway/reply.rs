@@ -61,6 +61,13 @@ impl Reply {
                 message: format!("no backend of pool `{pool}` can serve{met}"),
                 remedy: "retry after the time in Retry-After; operators: see /proxy/health",
             },
+            Failure::BodyUnfinished => Self {
+                status: 408,
+                code: "body_unfinished",
+                message: "the request's body was not finished when the wait for it ended"
+                    .to_owned(),
+                remedy: "send the whole body, without long pauses",
+            },
             Failure::DeadlinePassed => Self {
                 status: 504,
                 code: "deadline_passed",

@@ -62,6 +62,8 @@ pub struct Book {
     stories: Vec<Story>,
     /// Incidents so far, by pool.
     numbers: Vec<u64>,
+    /// The tier that serves, by pool.
+    active: Vec<Option<usize>>,
     entries: VecDeque<Entry>,
 }
 
@@ -82,6 +84,7 @@ impl Book {
             suspicions: BTreeMap::new(),
             requested: BTreeMap::new(),
             stories: Vec::new(),
+            active: vec![None; numbers.len()],
             numbers,
             entries: VecDeque::new(),
         }
@@ -237,8 +240,9 @@ impl Book {
     /// back.
     fn finish_earlier(&mut self, backend: BackendId) {
         for index in 0..self.stories.len() {
-            let incident = &mut self.stories[index].incident;
+            let Story { incident, window, .. } = &mut self.stories[index];
             if incident.backend == backend && incident.state != IncidentState::Closed {
+                window.close(incident);
                 incident.state = IncidentState::Closed;
                 let incident = incident.clone();
                 self.enter(&incident, News::Closed);
@@ -251,7 +255,7 @@ impl Book {
         for index in 0..self.stories.len() {
             let Story { incident, window, .. } = &mut self.stories[index];
             if incident.backend.pool == backend.pool
-                && incident.backend != backend
+                && (incident.backend != backend || incident.moments.recovered.is_some())
                 && incident.moments.serving.is_none()
                 && incident.state != IncidentState::Closed
             {
@@ -269,6 +273,10 @@ impl Book {
             let incident = &mut self.stories[index].incident;
             if incident.backend == backend && incident.moments.recovered.is_none() {
                 incident.moments.recovered = Some(now);
+                if self.active[backend.pool.0] == Some(incident.from_tier) {
+                    // Its tier serves already, or still: being eligible is being back.
+                    incident.moments.failed_back = Some(now);
+                }
                 let incident = incident.clone();
                 self.enter(&incident, News::Recovered);
             }
@@ -276,6 +284,7 @@ impl Book {
     }
 
     fn tier_changed(&mut self, pool: PoolId, to: Option<usize>, now: Timestamp) {
+        self.active[pool.0] = to;
         for story in &mut self.stories {
             let incident = &mut story.incident;
             if incident.backend.pool == pool
@@ -293,14 +302,8 @@ impl Book {
     fn close_the_finished(&mut self) {
         for index in 0..self.stories.len() {
             let incident = &mut self.stories[index].incident;
-            let Some(recovered) = incident.moments.recovered else { continue };
-            if incident.state == IncidentState::Closed {
+            if incident.moments.recovered.is_none() || incident.state == IncidentState::Closed {
                 continue;
-            }
-            let has_stayed = incident.heir.is_some_and(|heir| heir.tier == incident.from_tier);
-            if has_stayed && incident.moments.failed_back.is_none() {
-                // Its tier served all along: being eligible again is being back.
-                incident.moments.failed_back = Some(recovered);
             }
             if incident.window_to.is_none() {
                 continue;

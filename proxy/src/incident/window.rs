@@ -54,6 +54,12 @@ impl Window {
         self.next
     }
 
+    /// Ends the window where its counts end: another story of the same backend begins.
+    pub(crate) fn close(&mut self, incident: &mut Incident) {
+        incident.window_to.get_or_insert(self.counted_to);
+        self.next = None;
+    }
+
     /// Notes that traffic had not settled at `at`.
     pub(crate) fn disturbed(&mut self, incident: &mut Incident, at: Timestamp) {
         self.disturbed = self.disturbed.max(at);

@@ -1,5 +1,9 @@
 //! Connections to backends, and clients that leave without a word.
 
+use std::time::Duration;
+
+use bascule_backend::{Fault, FaultKind, Scope};
+
 use crate::{
     client::soon,
     setup::{Setup, backend},
@@ -88,4 +92,51 @@ async fn the_shortest_of_requests_is_answered() {
     let bytes = raw.rest().await.unwrap();
     assert!(bytes.starts_with(b"HTTP/1.1 404 "), "{:?}", String::from_utf8_lossy(&bytes));
     assert_eq!(primary.total(), 1);
+}
+
+/// Five of them at once would be enough to eject a backend, and then the next.
+#[tokio::test]
+async fn a_client_that_stops_in_the_middle_of_its_body_blames_no_backend() {
+    let (primary, secondary) = (backend("primary"), backend("secondary"));
+    let proxy = Setup::tiers(&[&primary, &secondary])
+        .with("pools.api.retries.per_try_timeout", "200ms")
+        .start()
+        .await;
+    for _ in 0..5 {
+        let mut raw = proxy.connect().await;
+        raw.send("PUT /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nhalf").await;
+        let bytes = raw.rest().await.unwrap();
+        let answer = String::from_utf8_lossy(&bytes);
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+        assert!(answer.contains("body_unfinished"), "{answer}");
+    }
+    assert_eq!(proxy.get("/api/data").await.backend(), "primary");
+    let pool = proxy.pool().await;
+    for backend in pool["backends"].as_array().unwrap() {
+        assert_eq!((&backend["state"], &backend["failures"]), (&"up".into(), &0.into()));
+    }
+    assert_eq!(secondary.total(), 0);
+    assert!(proxy.incidents().await.is_empty());
+}
+
+/// Some clients offer HTTP/2 with every request; they are no WebSockets.
+#[tokio::test]
+async fn an_offer_to_upgrade_to_something_else_is_an_ordinary_request() {
+    let (primary, secondary) = (backend("primary"), backend("secondary"));
+    let proxy = Setup::tiers(&[&primary, &secondary])
+        .without_ejection()
+        .with("pools.api.retries.per_try_timeout", "200ms")
+        .start()
+        .await;
+    primary
+        .inject(Fault::new(FaultKind::Hang, Duration::from_secs(60)).in_scope(Scope::Traffic))
+        .await
+        .unwrap();
+    let mut raw = proxy.connect().await;
+    raw.get(
+        "/api/data",
+        "connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAA\r\n",
+    )
+    .await;
+    assert!(raw.answer().await.0.contains("x-backend: secondary"));
 }

@@ -195,3 +195,44 @@ fn losing_it_again_before_the_return_ends_one_story_and_begins_another() {
     assert_eq!(states, [IncidentState::Closed, IncidentState::Open]);
     assert_eq!(incidents[1].number, 2);
 }
+
+#[test]
+fn a_backend_that_was_alone_ends_its_own_outage() {
+    let mut world = World::new();
+    world.traffic(at(1_000), Fate::Served);
+    world.lose(Symptom::ConnectionRefused);
+    world.traffic(at(5_000), Fate::Lost);
+    world.tell(Event::BackendRegained { backend: PREFERRED });
+    world.fail_back();
+    world.tell(Event::BackendServed { backend: PREFERRED });
+    world.traffic(at(8_000), Fate::Served);
+    assert_eq!(world.only().state, IncidentState::Closed);
+    assert!(!world.book.is_open(PoolId(0)));
+    assert_eq!(world.book.next_deadline(), Some(at(16_050)));
+}
+
+#[test]
+fn a_story_that_another_one_ends_leaves_no_window_open() {
+    let mut world = World::new();
+    world.traffic(at(1_000), Fate::Served);
+    world.lose(Symptom::ConnectionRefused);
+    world.tell(Event::BackendRegained { backend: PREFERRED });
+    world.fail_back();
+    world.lose(Symptom::ConnectionRefused);
+    world.tell(Event::BackendServed { backend: BACKUP });
+    world.traffic(at(20_000), Fate::Served);
+    assert!(!world.book.is_open(PoolId(0)));
+    assert_eq!(world.book.next_deadline(), None);
+}
+
+#[test]
+fn a_backend_that_recovers_after_its_tier_got_its_traffic_back_is_back_with_it() {
+    let mut world = World::new();
+    world.traffic(at(1_000), Fate::Served);
+    world.lose(Symptom::ConnectionRefused);
+    world.tell(Event::BackendServed { backend: BACKUP });
+    world.traffic(at(5_000), Fate::Served);
+    world.fail_back();
+    world.tell(Event::BackendRegained { backend: PREFERRED });
+    assert_eq!(world.only().state, IncidentState::Closed);
+}
