@@ -5,12 +5,10 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use pingora::{Result, http::RequestHeader};
 
+use crate::access::{RELAY_CLIENT_HEADER, RELAY_KEY_HEADER};
+
 /// Names the request from end to end.
 pub(crate) const REQUEST_ID: &str = "x-request-id";
-/// With the right key, says that the data plane sends this request to the sidecar for a client.
-pub(crate) const RELAY: &str = "x-bascule-relay";
-/// The client for whom it does.
-pub(crate) const RELAYED_CLIENT: &str = "x-bascule-client";
 /// Makes a request repeatable, whatever its method.
 pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
@@ -94,8 +92,8 @@ pub(crate) fn forward(
 
 /// Makes sure that no client can pretend to be the data plane.
 pub(crate) fn strip_relay(request: &mut RequestHeader) {
-    request.remove_header(RELAY);
-    request.remove_header(RELAYED_CLIENT);
+    request.remove_header(&RELAY_KEY_HEADER);
+    request.remove_header(&RELAY_CLIENT_HEADER);
 }
 
 /// Tells the sidecar for whom the data plane asks.
@@ -105,9 +103,9 @@ pub(crate) fn add_relay(
     client: Option<IpAddr>,
 ) -> Result<()> {
     strip_relay(request);
-    request.insert_header(RELAY, key)?;
+    request.insert_header(RELAY_KEY_HEADER, key)?;
     let client = client.map_or_else(|| UNKNOWN.to_owned(), |ip| ip.to_canonical().to_string());
-    request.insert_header(RELAYED_CLIENT, client)
+    request.insert_header(RELAY_CLIENT_HEADER, client)
 }
 
 /// Returns who asks, as far as can be believed; `request` is as the client sent it.

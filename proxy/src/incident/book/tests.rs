@@ -83,7 +83,7 @@ impl World {
         });
     }
 
-    fn only(&self) -> Arc<Incident> {
+    fn incident(&self) -> Arc<Incident> {
         let mut incidents = self.book.incidents();
         assert_eq!(incidents.len(), 1);
         incidents.remove(0)
@@ -104,7 +104,7 @@ fn a_failover_is_told_from_the_first_sign_to_the_return() {
     world.tell(Event::BackendRegained { backend: PREFERRED });
     world.traffic(at(40_000), Fate::Served);
     world.fail_back();
-    let incident = world.only();
+    let incident = world.incident();
     assert_eq!(incident.state, IncidentState::Closed);
     assert_eq!(incident.cause, Cause::Crash);
     let moments = incident.moments;
@@ -149,13 +149,13 @@ fn an_attempt_that_fails_late_opens_the_window_again() {
     world.lose(Symptom::ResponseTimedOut);
     world.tell(Event::BackendServed { backend: BACKUP });
     world.traffic(at(5_000), Fate::Served);
-    assert!(world.only().window_to.is_some());
+    assert!(world.incident().window_to.is_some());
     world.live.pools[0].timeline.record(at(5_000), Duration::from_secs(4), Fate::Lost);
     let evidence = world.evidence(Symptom::ResponseTimedOut);
     world.tell(Event::EvidenceGathered { backend: PREFERRED, evidence });
-    assert!(world.only().window_to.is_none());
+    assert!(world.incident().window_to.is_none());
     world.traffic(at(8_000), Fate::Served);
-    let incident = world.only();
+    let incident = world.incident();
     assert_eq!(incident.window_to, Some(at(6_000)));
     assert_eq!(incident.requests.lost, 1);
     assert_eq!(world.news(), [News::Opened, News::Serving, News::Settled, News::Recounted]);
@@ -167,12 +167,12 @@ fn an_outage_with_nobody_left_lasts_until_somebody_serves() {
     world.traffic(at(1_000), Fate::Served);
     world.lose(Symptom::ConnectionRefused);
     world.traffic(at(400_000), Fate::Lost);
-    let incident = world.only();
+    let incident = world.incident();
     assert_eq!((incident.state, incident.window_to), (IncidentState::Open, None));
     world.tell(Event::BackendServed { backend: BACKUP });
     world.traffic(at(402_000), Fate::Served);
     // Far longer than the timeline remembers, and every request is in.
-    assert_eq!(world.only().requests.lost, 39_895);
+    assert_eq!(world.incident().requests.lost, 39_895);
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn an_operator_who_asked_for_it_is_remembered() {
     world.tell(Event::FaultRequested { backend: PREFERRED, mode: crate::event::FaultMode::Crash });
     world.traffic(at(1_000), Fate::Served);
     world.lose(Symptom::ConnectionClosed);
-    assert!(world.only().is_requested);
+    assert!(world.incident().is_requested);
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn a_backend_that_was_alone_ends_its_own_outage() {
     world.fail_back();
     world.tell(Event::BackendServed { backend: PREFERRED });
     world.traffic(at(8_000), Fate::Served);
-    assert_eq!(world.only().state, IncidentState::Closed);
+    assert_eq!(world.incident().state, IncidentState::Closed);
     assert!(!world.book.is_open(PoolId(0)));
     assert_eq!(world.book.next_deadline(), Some(at(16_050)));
 }
@@ -234,5 +234,5 @@ fn a_backend_that_recovers_after_its_tier_got_its_traffic_back_is_back_with_it()
     world.traffic(at(5_000), Fate::Served);
     world.fail_back();
     world.tell(Event::BackendRegained { backend: PREFERRED });
-    assert_eq!(world.only().state, IncidentState::Closed);
+    assert_eq!(world.incident().state, IncidentState::Closed);
 }
