@@ -21,12 +21,12 @@ pub(crate) struct Backend {
 }
 
 impl Backend {
-    pub(crate) fn new(name: String, header: HeaderValue) -> Backend {
+    pub(crate) fn new(name: String, header: HeaderValue, ledger: Ledger) -> Backend {
         Backend {
             name,
             header,
             faults: FaultBoard::new(),
-            ledger: Ledger::new(),
+            ledger,
             stop: watch::Sender::new(None),
             listening: watch::Sender::new(true),
         }

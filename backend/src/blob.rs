@@ -19,8 +19,8 @@ use bytes::Bytes;
 use futures_util::stream;
 
 use crate::blob::range::{Range, Selected};
-use crate::clock;
 use crate::problem::Problem;
+use crate::{body, clock};
 
 /// One tebibyte: more than anyone waits for, and far from where offsets overflow.
 const SIZE_MAX: u64 = 1 << 40;
@@ -35,6 +35,7 @@ pub(crate) struct Asked {
     size: Option<String>,
     chunk: Option<String>,
     pace_ms: Option<String>,
+    delay_ms: Option<String>,
     chunked: Option<String>,
 }
 
@@ -45,6 +46,8 @@ struct Delivery {
     chunk: u64,
     /// The wait between chunks.
     pace: Duration,
+    /// The wait before the answer begins.
+    delay: Duration,
     framing: Framing,
 }
 
@@ -62,6 +65,9 @@ pub(crate) async fn blob(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Problem> {
     let delivery = delivery(&asked)?;
+    if !delivery.delay.is_zero() {
+        clock::sleep(delivery.delay).await;
+    }
     let etag = format!("\"bascule-blob-{}\"", delivery.size);
     let response = match selected(&method, &headers, &etag, delivery.size) {
         Selected::Whole => {
@@ -84,6 +90,17 @@ pub(crate) async fn blob(
         }
     };
     Ok(([(ACCEPT_RANGES, "bytes".to_owned()), (ETAG, etag)], response).into_response())
+}
+
+/// Answers as a `GET` does, so that requests that must not be repeated have a body to lose.
+pub(crate) async fn posted(
+    method: Method,
+    headers: HeaderMap,
+    asked: Query<Asked>,
+    sent: Body,
+) -> Result<Response, Problem> {
+    body::discard(sent).await;
+    blob(method, headers, asked).await
 }
 
 /// What the headers select. Ranges are defined for GET alone; one that is conditional on another
@@ -140,7 +157,9 @@ fn delivery(asked: &Asked) -> Result<Delivery, Problem> {
     })?;
     let chunk = number("chunk", asked.chunk.as_deref(), 1, CHUNK_MAX)?.unwrap_or(CHUNK_DEFAULT);
     let pace_ms = number("pace_ms", asked.pace_ms.as_deref(), 0, PACE_MS_MAX)?.unwrap_or(0);
-    Ok(Delivery { size, chunk, pace: Duration::from_millis(pace_ms), framing })
+    let delay_ms = number("delay_ms", asked.delay_ms.as_deref(), 0, PACE_MS_MAX)?.unwrap_or(0);
+    let [pace, delay] = [pace_ms, delay_ms].map(Duration::from_millis);
+    Ok(Delivery { size, chunk, pace, delay, framing })
 }
 
 fn number(name: &str, text: Option<&str>, min: u64, max: u64) -> Result<Option<u64>, Problem> {

@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::http::Method;
@@ -35,6 +36,12 @@ pub(crate) struct Serve {
     /// Address to listen on
     #[arg(long, env = "BACKEND_LISTEN", default_value = "127.0.0.1:3001", value_parser = address)]
     pub(crate) listen: SocketAddr,
+    /// How many backends to serve, at consecutive ports; their names are NAME-1, NAME-2, …
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) count: Option<u16>,
+    /// File to which each executed X-Request-Id is appended before the request is answered
+    #[arg(long)]
+    pub(crate) ledger: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -58,6 +65,15 @@ pub(crate) struct Load {
     /// Unanswered requests at which further ones are counted as shed instead of sent
     #[arg(long, default_value_t = 2000)]
     pub(crate) in_flight: usize,
+    /// Send an Idempotency-Key with each request, unlike any other
+    #[arg(long)]
+    pub(crate) idempotency_key: bool,
+    /// Expect this many bytes of /blob, and count any other body as failed
+    #[arg(long)]
+    pub(crate) expect_blob: Option<u64>,
+    /// File for what became of each request, one JSON object a line
+    #[arg(long)]
+    pub(crate) records: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

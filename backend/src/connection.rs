@@ -26,6 +26,8 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 pub(crate) struct Signal {
     /// Grows each time the connections open at that moment are to finish and close.
     pub(crate) retirements: u64,
+    /// Grows each time the connections that wait for a request are to be closed.
+    pub(crate) idle_closings: u64,
     pub(crate) stage: Stage,
 }
 
@@ -83,14 +85,23 @@ async fn exchange(
         .with_upgrades();
     let mut served = pin!(served);
     let mut ends = pin!(connection.ends());
+    let mut heeded = *signals.borrow();
     loop {
         tokio::select! {
             biased;
             _ = ends.as_mut() => return,
-            changed = signals.changed() => match changed.map(|()| signals.borrow().stage) {
-                Ok(Stage::Serving | Stage::Draining) => served.as_mut().graceful_shutdown(),
-                Ok(Stage::Cut) | Err(_) => return connection.order(Order::Cut),
-            },
+            changed = signals.changed() => {
+                let before = std::mem::replace(&mut heeded, *signals.borrow());
+                if changed.is_err() || heeded.stage == Stage::Cut {
+                    return connection.order(Order::Cut);
+                }
+                if heeded.idle_closings != before.idle_closings && connection.is_idle() {
+                    return;
+                }
+                if (heeded.retirements, heeded.stage) != (before.retirements, before.stage) {
+                    served.as_mut().graceful_shutdown();
+                }
+            }
             result = served.as_mut() => {
                 if let Err(error) = result {
                     debug!(%error, "connection ended early");

@@ -4,6 +4,7 @@ pub(crate) mod board;
 pub(crate) mod plan;
 pub(crate) mod wire;
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use axum::http::StatusCode;
@@ -17,6 +18,8 @@ pub struct Fault {
     pub kind: FaultKind,
     /// The share of requests it strikes; each is decided by chance.
     pub percent: Percent,
+    /// Of the requests in its scope, only each so-manieth is struck: with 10, the 10th, the 20th, …
+    pub every: NonZeroU32,
     pub scope: Scope,
     /// At most ten minutes; longer is cut to that.
     pub lasting: Duration,
@@ -25,20 +28,26 @@ pub struct Fault {
 impl Fault {
     /// A fault that strikes every request, health checks included.
     pub fn new(kind: FaultKind, lasting: Duration) -> Fault {
-        Fault { kind, percent: Percent::ALL, scope: Scope::All, lasting }
+        Fault { kind, percent: Percent::ALL, every: NonZeroU32::MIN, scope: Scope::All, lasting }
     }
 
-    /// Limits the fault to some requests. `refuse` has no such limit: it strikes connections,
-    /// before anything is known of a request.
+    /// Limits the fault to some requests. `refuse` and `close_idle` have no such limit: they strike
+    /// connections, before anything is known of a request.
     #[must_use]
     pub fn in_scope(self, scope: Scope) -> Fault {
         Fault { scope, ..self }
     }
 
-    /// Limits the fault to a share of requests. `refuse` has no such limit.
+    /// Limits the fault to a share of requests. `refuse` and `close_idle` have no such limit.
     #[must_use]
     pub fn striking(self, percent: Percent) -> Fault {
         Fault { percent, ..self }
+    }
+
+    /// Limits the fault to each so-manieth request. `refuse` and `close_idle` have no such limit.
+    #[must_use]
+    pub fn striking_every(self, every: NonZeroU32) -> Fault {
+        Fault { every, ..self }
     }
 }
 
@@ -58,6 +67,9 @@ pub enum FaultKind {
     Reset,
     /// Half of the promised body is sent, then the connection closes.
     Truncate,
+    /// All connections that wait for a request are closed at once and unannounced, again and again
+    /// after each period.
+    CloseIdle { period: Duration },
 }
 
 impl FaultKind {
@@ -70,6 +82,7 @@ impl FaultKind {
             FaultKind::Slow { .. } => "slow",
             FaultKind::Reset => "reset",
             FaultKind::Truncate => "truncate",
+            FaultKind::CloseIdle { .. } => "close_idle",
         }
     }
 }

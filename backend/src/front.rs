@@ -14,6 +14,7 @@ use hyper_util::service::TowerToHyperService;
 
 use crate::backend::Backend;
 use crate::faults::plan::{Ending, Plan, Subject};
+use crate::idle::until_sent;
 use crate::ledger::Carried;
 use crate::problem::Problem;
 use crate::truncate::truncate;
@@ -39,6 +40,7 @@ pub(crate) async fn answer(
     connection: &Connection,
     request: Request<Incoming>,
 ) -> Result<Response, Infallible> {
+    connection.begin();
     let subject = Subject::of(request.uri().path());
     let mut request = request.map(Body::new);
     request.extensions_mut().insert(connection.clone());
@@ -55,7 +57,7 @@ pub(crate) async fn answer(
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         connection.order(Order::FailOnceFlushed);
     }
-    Ok(response)
+    Ok(until_sent(response, connection))
 }
 
 fn record(backend: &Backend, subject: Subject, plan: Plan, request: &Request<Body>) {

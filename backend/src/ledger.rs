@@ -1,11 +1,14 @@
 //! The log of request ids: proof of what was executed here, and how often.
 
 use std::collections::{HashMap, VecDeque};
+use std::fs::File;
+use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::http::Method;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use tokio::sync::watch;
+use tracing::error;
 
 /// Ids that are remembered; the oldest is forgotten first. At most about 60 MB.
 const IDS_MAX: usize = 200_000;
@@ -62,6 +65,8 @@ pub(crate) struct Ledger {
     /// Held for single map operations, or while the entries are copied out; never across a wait.
     book: Mutex<Book>,
     received: watch::Sender<u64>,
+    /// Where each execution is written down as well, for those who ask after this process is dead.
+    file: Option<File>,
 }
 
 #[derive(Debug)]
@@ -76,13 +81,26 @@ struct Book {
 }
 
 impl Ledger {
-    pub(crate) fn new() -> Ledger {
-        Ledger { book: Mutex::new(Book::new(IDS_MAX)), received: watch::Sender::new(0) }
+    /// With a file that is open for appending, each execution of a request with an id is a line in
+    /// it: `METHOD ID`.
+    pub(crate) fn new(file: Option<File>) -> Ledger {
+        Ledger { book: Mutex::new(Book::new(IDS_MAX)), received: watch::Sender::new(0), file }
     }
 
     pub(crate) fn record(&self, id: Option<&str>, method: &Method, carried: Carried) {
+        self.write_down(id, method, carried);
         self.book().record(id, method, carried);
         self.received.send_modify(|received| *received += 1);
+    }
+
+    /// One write, straight to the kernel: it outlives a process that is killed right after it.
+    fn write_down(&self, id: Option<&str>, method: &Method, carried: Carried) {
+        let Some((mut file, id)) = self.file.as_ref().zip(id) else { return };
+        if carried == Carried::Out
+            && let Err(error) = file.write_all(format!("{method} {id}\n").as_bytes())
+        {
+            error!(%error, "cannot write to the ledger's file");
+        }
     }
 
     pub(crate) fn record_health_check(&self) {

@@ -20,6 +20,7 @@ mod ended;
 mod faults;
 mod front;
 mod health;
+mod idle;
 mod ledger;
 pub mod load;
 mod problem;

@@ -7,6 +7,7 @@
 mod fate;
 mod histogram;
 mod plan;
+mod records;
 mod report;
 mod run;
 

@@ -16,7 +16,7 @@ pub(crate) fn router(backend: Arc<Backend>) -> Router {
         .route("/api/data", get(data::data))
         .route("/echo", any(echo::echo))
         .route("/ws", get(echo::websocket))
-        .route("/blob", get(blob::blob))
+        .route("/blob", get(blob::blob).post(blob::posted))
         .route("/status/{code}", any(answers::status))
         .route("/delay/{ms}", any(answers::delay))
         .route("/fail", post(control::fail))

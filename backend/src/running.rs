@@ -1,7 +1,9 @@
 //! A backend as its owner sees it: started, watched, made to fail, stopped.
 
+use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +15,7 @@ use crate::clock;
 use crate::door::Door;
 use crate::ended::Ended;
 use crate::faults::{Fault, FaultKind, InvalidFault};
-use crate::ledger::Executed;
+use crate::ledger::{Executed, Ledger};
 use crate::server::{Outcome, Server};
 
 /// Long enough for an ordinary answer to finish, short enough for a supervisor's patience.
@@ -28,19 +30,27 @@ pub struct Config {
     pub listen: SocketAddr,
     /// How long requests in flight may take to finish when the backend is shut down.
     pub drain: Duration,
+    /// A file to which each executed request id is appended before the request is answered.
+    pub ledger: Option<PathBuf>,
 }
 
 impl Config {
     /// A backend of that name on a free port of 127.0.0.1.
     pub fn new(name: impl Into<String>) -> Config {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        Config { name: name.into(), listen, drain: DRAIN_DEFAULT }
+        Config { name: name.into(), listen, drain: DRAIN_DEFAULT, ledger: None }
     }
 
     /// The same backend at a chosen address.
     #[must_use]
     pub fn listening_on(self, listen: SocketAddr) -> Config {
         Config { listen, ..self }
+    }
+
+    /// The same backend with a ledger that outlives it; several may share a file.
+    #[must_use]
+    pub fn writing_down(self, ledger: Option<PathBuf>) -> Config {
+        Config { ledger, ..self }
     }
 }
 
@@ -70,6 +80,10 @@ pub enum SpawnError {
     NoSuchAddress { addr: SocketAddr },
     #[error("cannot listen on {addr}: {source}; choose another address with --listen")]
     Listen { addr: SocketAddr, source: io::Error },
+    #[error(
+        "cannot append to the ledger {path}: {source}; name a file in a folder that can be written"
+    )]
+    Ledger { path: PathBuf, source: io::Error },
 }
 
 /// Starts a backend in the current tokio runtime. It accepts connections on return.
@@ -78,7 +92,8 @@ pub enum SpawnError {
 ///
 /// # Errors
 ///
-/// When the name is no header value, or the address cannot be listened on.
+/// When the name is no header value, the address cannot be listened on, or the ledger's file not
+/// be written.
 ///
 /// # Panics
 ///
@@ -94,11 +109,17 @@ fn start(config: Config, door: Door) -> Result<Running, SpawnError> {
         .ok()
         .filter(|_| !name.is_empty() && name.chars().all(|it| it.is_ascii_graphic() || it == ' '))
         .ok_or_else(|| SpawnError::InvalidName { name: name.clone() })?;
-    let backend = Arc::new(Backend::new(config.name.clone(), header));
+    let ledger = Ledger::new(config.ledger.as_ref().map(appendable).transpose()?);
+    let backend = Arc::new(Backend::new(config.name.clone(), header, ledger));
     let addr = door.addr();
     let mut task = JoinSet::new();
     task.spawn(Server::new(door, backend.clone(), config.drain).run());
     Ok(Running { addr, config, backend, task, outcome: None })
+}
+
+fn appendable(path: &PathBuf) -> Result<File, SpawnError> {
+    let opened = File::options().append(true).create(true).open(path);
+    opened.map_err(|source| SpawnError::Ledger { path: path.clone(), source })
 }
 
 fn cannot_listen(addr: SocketAddr, source: io::Error) -> SpawnError {

@@ -15,6 +15,7 @@ use crate::clock;
 use crate::connection::{self, Signal, Stage};
 use crate::door::Door;
 use crate::ended::Ended;
+use crate::idle;
 use crate::router::router;
 
 /// Connections served at once; more wait with the kernel until one ends.
@@ -46,7 +47,7 @@ pub(crate) struct Outcome {
 
 impl Server {
     pub(crate) fn new(door: Door, backend: Arc<Backend>, drain: Duration) -> Server {
-        let start = Signal { retirements: 0, stage: Stage::Serving };
+        let start = Signal { retirements: 0, idle_closings: 0, stage: Stage::Serving };
         Server {
             door,
             router: router(backend.clone()),
@@ -60,7 +61,11 @@ impl Server {
     /// Serves until the backend is stopped; by then every connection is closed.
     pub(crate) async fn run(mut self) -> Outcome {
         let mut stopping = self.backend.stopping();
-        let mut ended = self.serve(&mut stopping).await;
+        let idle = idle::close_regularly(self.backend.clone(), self.signals.clone());
+        let mut ended = tokio::select! {
+            ended = self.serve(&mut stopping) => ended,
+            never = idle => match never {},
+        };
         self.door.shut();
         self.backend.set_listening(false);
         if ended == Ended::ShutDown {

@@ -5,6 +5,8 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -43,11 +45,37 @@ impl Order {
 #[derive(Clone, Debug)]
 pub(crate) struct Connection {
     order: watch::Sender<Order>,
+    /// One of the constants below. Relaxed, because only the connection's own task reads it and
+    /// nothing else is published through it.
+    phase: Arc<AtomicU8>,
 }
+
+/// No answer is owed.
+const IDLE: u8 = 0;
+/// A request is being answered.
+const ANSWERING: u8 = 1;
+/// The whole answer is written, but perhaps not all of it is with the kernel.
+const ANSWERED: u8 = 2;
 
 impl Connection {
     pub(crate) fn new() -> Connection {
-        Connection { order: watch::Sender::new(Order::Serve) }
+        let phase = Arc::new(AtomicU8::new(IDLE));
+        Connection { order: watch::Sender::new(Order::Serve), phase }
+    }
+
+    /// A request has arrived.
+    pub(crate) fn begin(&self) {
+        self.phase.store(ANSWERING, Ordering::Relaxed);
+    }
+
+    /// The answer is written to its end.
+    pub(crate) fn answered(&self) {
+        self.phase.store(ANSWERED, Ordering::Relaxed);
+    }
+
+    /// Whether it owes no answer. A request that has not been read yet does not count.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.phase.load(Ordering::Relaxed) == IDLE
     }
 
     /// Gives an order; one that outranks it stands.
@@ -75,6 +103,7 @@ impl Connection {
     }
 
     fn flushed(&self) {
+        _ = self.phase.compare_exchange(ANSWERED, IDLE, Ordering::Relaxed, Ordering::Relaxed);
         match self.current_order() {
             Order::CloseOnceFlushed => self.order(Order::Close),
             Order::FailOnceFlushed => self.order(Order::Fail),

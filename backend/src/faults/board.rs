@@ -1,5 +1,6 @@
 //! The faults that are active, at most one of each mode.
 
+use std::num::NonZeroU32;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,8 +16,17 @@ pub(crate) struct FaultBoard {
     active: Mutex<Vec<ActiveFault>>,
     /// Until when connections are refused; the server obeys it.
     refused_until: watch::Sender<Option<Instant>>,
+    /// How idle connections are closed; the server obeys it.
+    idle_closing: watch::Sender<Option<IdleClosing>>,
     /// How often all faults were ended; whatever a fault holds back waits for a change.
     recoveries: watch::Sender<u64>,
+}
+
+/// The closing of idle connections, after each period and for as long as it lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct IdleClosing {
+    pub(crate) period: Duration,
+    pub(crate) until: Instant,
 }
 
 impl FaultBoard {
@@ -24,6 +34,7 @@ impl FaultBoard {
         FaultBoard {
             active: Mutex::new(Vec::new()),
             refused_until: watch::Sender::new(None),
+            idle_closing: watch::Sender::new(None),
             recoveries: watch::Sender::new(0),
         }
     }
@@ -32,12 +43,21 @@ impl FaultBoard {
     pub(crate) fn inject(&self, fault: Fault, now: Instant) -> Result<ActiveFault, InvalidFault> {
         validate(&fault)?;
         let lasting = fault.lasting.min(LASTING_MAX);
-        let begun = ActiveFault { fault: Fault { lasting, ..fault }, ends_at: now + lasting };
+        let begun = ActiveFault::new(Fault { lasting, ..fault }, now);
         let mut active = self.active();
         active.retain(|other| !other.is_over(now) && other.fault.kind.mode() != fault.kind.mode());
         active.push(begun);
-        if fault.kind == FaultKind::Refuse {
-            self.refused_until.send_replace(Some(begun.ends_at));
+        match fault.kind {
+            FaultKind::Refuse => _ = self.refused_until.send_replace(Some(begun.ends_at)),
+            FaultKind::CloseIdle { period } => {
+                let closing = IdleClosing { period, until: begun.ends_at };
+                self.idle_closing.send_replace(Some(closing));
+            }
+            FaultKind::Hang
+            | FaultKind::Error { .. }
+            | FaultKind::Slow { .. }
+            | FaultKind::Reset
+            | FaultKind::Truncate => {}
         }
         Ok(begun)
     }
@@ -47,6 +67,7 @@ impl FaultBoard {
         let mut ended = std::mem::take(&mut *self.active());
         ended.retain(|fault| !fault.is_over(now));
         self.refused_until.send_replace(None);
+        self.idle_closing.send_replace(None);
         self.recoveries.send_modify(|recoveries| *recoveries += 1);
         ended
     }
@@ -59,7 +80,7 @@ impl FaultBoard {
     }
 
     pub(crate) fn plan(&self, subject: Subject, now: Instant, rng: &mut fastrand::Rng) -> Plan {
-        plan(&self.active(), subject, now, rng)
+        plan(&mut self.active(), subject, now, rng)
     }
 
     /// Waits for `delay`, or until the faults are ended.
@@ -81,6 +102,10 @@ impl FaultBoard {
         self.refused_until.subscribe()
     }
 
+    pub(crate) fn idle_closing(&self) -> watch::Receiver<Option<IdleClosing>> {
+        self.idle_closing.subscribe()
+    }
+
     fn active(&self) -> MutexGuard<'_, Vec<ActiveFault>> {
         self.active.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -89,14 +114,23 @@ impl FaultBoard {
 fn validate(fault: &Fault) -> Result<(), InvalidFault> {
     let invalid =
         |message: String, remedy: &str| Err(InvalidFault { message, remedy: remedy.to_owned() });
+    let mode = fault.kind.mode();
     match fault.kind {
-        FaultKind::Refuse if fault.percent != Percent::ALL => invalid(
-            format!("`percent` is {} with `mode` refuse", fault.percent.value()),
-            "leave `percent` out or give 100: refuse closes the listening socket for everyone",
-        ),
-        FaultKind::Refuse if fault.scope != Scope::All => invalid(
-            format!("`scope` is `{}` with `mode` refuse", fault.scope.word()),
-            "leave `scope` out or give `all`: refuse closes the listening socket for everyone",
+        FaultKind::Refuse | FaultKind::CloseIdle { .. } if fault.percent != Percent::ALL => {
+            invalid(
+                format!("`percent` is {} with `mode` {mode}", fault.percent.value()),
+                "leave `percent` out or give 100: connections are closed to everyone",
+            )
+        }
+        FaultKind::Refuse | FaultKind::CloseIdle { .. } if fault.every != NonZeroU32::MIN => {
+            invalid(
+                format!("`every` is {} with `mode` {mode}", fault.every),
+                "leave `every` out or give 1: connections are closed to everyone",
+            )
+        }
+        FaultKind::Refuse | FaultKind::CloseIdle { .. } if fault.scope != Scope::All => invalid(
+            format!("`scope` is `{}` with `mode` {mode}", fault.scope.word()),
+            "leave `scope` out or give `all`: connections are closed to everyone",
         ),
         FaultKind::Error { status } if !(400..600).contains(&status.as_u16()) => invalid(
             format!("`status` is {}", status.as_u16()),
@@ -107,7 +141,8 @@ fn validate(fault: &Fault) -> Result<(), InvalidFault> {
         | FaultKind::Error { .. }
         | FaultKind::Slow { .. }
         | FaultKind::Reset
-        | FaultKind::Truncate => Ok(()),
+        | FaultKind::Truncate
+        | FaultKind::CloseIdle { .. } => Ok(()),
     }
 }
 

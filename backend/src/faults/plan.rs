@@ -30,9 +30,22 @@ impl Subject {
 pub(crate) struct ActiveFault {
     pub(crate) fault: Fault,
     pub(crate) ends_at: Instant,
+    /// Requests in its scope so far.
+    pub(crate) seen: u64,
 }
 
 impl ActiveFault {
+    pub(crate) fn new(fault: Fault, now: Instant) -> ActiveFault {
+        ActiveFault { fault, ends_at: now + fault.lasting, seen: 0 }
+    }
+
+    /// Counts a request in its scope, and decides whether it is struck.
+    fn strikes(&mut self, rng: &mut fastrand::Rng) -> bool {
+        self.seen += 1;
+        let is_its_turn = self.seen.is_multiple_of(u64::from(self.fault.every.get()));
+        is_its_turn && rng.u8(0..100) < self.fault.percent.value()
+    }
+
     pub(crate) fn is_over(&self, now: Instant) -> bool {
         self.ends_at <= now
     }
@@ -58,25 +71,24 @@ pub(crate) enum Ending {
 
 /// Decides by which of the active faults the request is struck, and what comes of it.
 pub(crate) fn plan(
-    active: &[ActiveFault],
+    active: &mut [ActiveFault],
     subject: Subject,
     now: Instant,
     rng: &mut fastrand::Rng,
 ) -> Plan {
     let mut plan = Plan { delay: None, ending: Ending::Served };
-    for ActiveFault { fault, ends_at } in active.iter().filter(|active| !active.is_over(now)) {
-        let strikes = covers(fault.scope, subject) && rng.u8(0..100) < fault.percent.value();
-        if !strikes {
+    for active in active.iter_mut().filter(|active| !active.is_over(now)) {
+        if !covers(active.fault.scope, subject) || !active.strikes(rng) {
             continue;
         }
-        let ending = match fault.kind {
-            // Struck at the listening socket, before there is a request.
-            FaultKind::Refuse => continue,
+        let ending = match active.fault.kind {
+            // These strike connections, not requests.
+            FaultKind::Refuse | FaultKind::CloseIdle { .. } => continue,
             FaultKind::Slow { delay } => {
                 plan.delay = plan.delay.max(Some(delay));
                 continue;
             }
-            FaultKind::Hang => Ending::Hung { until: *ends_at },
+            FaultKind::Hang => Ending::Hung { until: active.ends_at },
             FaultKind::Error { status } => Ending::Error(status),
             FaultKind::Reset => Ending::Reset,
             FaultKind::Truncate => Ending::Truncated,
@@ -106,12 +118,11 @@ mod tests {
 
     fn decide(faults: &[Fault], subject: Subject) -> Plan {
         let now = clock::now();
-        plan(&active(faults, now), subject, now, &mut fastrand::Rng::with_seed(1))
+        plan(&mut active(faults, now), subject, now, &mut fastrand::Rng::with_seed(1))
     }
 
     fn active(faults: &[Fault], now: Instant) -> Vec<ActiveFault> {
-        let begun = |fault: &Fault| ActiveFault { fault: *fault, ends_at: now + fault.lasting };
-        faults.iter().map(begun).collect()
+        faults.iter().map(|fault| ActiveFault::new(*fault, now)).collect()
     }
 
     #[test]
@@ -147,9 +158,9 @@ mod tests {
     #[test]
     fn a_fault_is_over_at_the_moment_it_ends() {
         let now = clock::now();
-        let faults = active(&[Fault::new(FaultKind::Reset, MINUTE)], now);
+        let mut faults = active(&[Fault::new(FaultKind::Reset, MINUTE)], now);
         let mut rng = fastrand::Rng::with_seed(1);
-        let mut ending = |at| plan(&faults, Subject::Traffic, at, &mut rng).ending;
+        let mut ending = |at| plan(&mut faults, Subject::Traffic, at, &mut rng).ending;
         assert_eq!(ending(now + MINUTE - Duration::from_nanos(1)), Ending::Reset);
         assert_eq!(ending(now + MINUTE), Ending::Served);
     }
@@ -158,9 +169,28 @@ mod tests {
     fn a_share_strikes_about_that_share() {
         let now = clock::now();
         let fault = Fault::new(FaultKind::Reset, MINUTE).striking(Percent::new(30).unwrap());
-        let (faults, mut rng) = (active(&[fault], now), fastrand::Rng::with_seed(7));
-        let mut struck = || plan(&faults, Subject::Traffic, now, &mut rng).ending == Ending::Reset;
+        let (mut faults, mut rng) = (active(&[fault], now), fastrand::Rng::with_seed(7));
+        let mut struck =
+            || plan(&mut faults, Subject::Traffic, now, &mut rng).ending == Ending::Reset;
         let count = (0..10_000).filter(|_| struck()).count();
         assert!((2_800..=3_200).contains(&count), "{count} of 10000");
+    }
+
+    #[test]
+    fn every_third_is_exactly_every_third_of_those_in_scope() {
+        let now = clock::now();
+        let fault = Fault::new(FaultKind::Reset, MINUTE)
+            .in_scope(Scope::Traffic)
+            .striking_every(3.try_into().unwrap());
+        let (mut faults, mut rng) = (active(&[fault], now), fastrand::Rng::with_seed(1));
+        let mut struck =
+            |subject| plan(&mut faults, subject, now, &mut rng).ending != Ending::Served;
+        let seen: Vec<bool> = (0..7)
+            .map(|_| {
+                assert!(!struck(Subject::Health));
+                struck(Subject::Traffic)
+            })
+            .collect();
+        assert_eq!(seen, [false, false, true, false, false, true, false]);
     }
 }

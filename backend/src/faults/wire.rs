@@ -1,6 +1,7 @@
 //! Faults as JSON: what `POST /faults` takes and what `GET /faults` shows.
 
 use std::fmt::Display;
+use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
@@ -10,14 +11,19 @@ use serde_json::{Map, Value, json};
 use crate::faults::plan::ActiveFault;
 use crate::faults::{Fault, FaultKind, InvalidFault, LASTING_MAX, Percent, Scope};
 
-const FIELDS: [&str; 6] = ["mode", "percent", "status", "delay_ms", "for_ms", "scope"];
-const MODES: &str = "one of refuse, hang, error, slow, reset, truncate";
+const FIELDS: [&str; 8] =
+    ["mode", "percent", "every", "status", "delay_ms", "period_ms", "for_ms", "scope"];
+const MODES: &str = "one of refuse, hang, error, slow, reset, truncate, close_idle";
 const SCOPES: &str = "one of all, traffic, health";
 
 /// What an `error` fault answers when it is not told: the usual word for "not just now".
 const STATUS_DEFAULT: u64 = 503;
 /// How long a `slow` fault delays when it is not told: longer than a sensible per-try timeout.
 const DELAY_MS_DEFAULT: u64 = 3_000;
+/// How often `close_idle` closes connections when it is not told: several times a second.
+const PERIOD_MS_DEFAULT: u64 = 200;
+/// Beyond this, counting requests is no way to say how rare a fault is.
+const EVERY_MAX: u64 = 1_000_000;
 const LASTING_MS_MAX: u64 = LASTING_MAX.as_millis() as u64;
 
 /// Reads a fault; the error names the field, what it holds and what it may hold.
@@ -46,6 +52,7 @@ fn fault(fields: &Map<String, Value>) -> Result<Fault, InvalidFault> {
     let status = whole_number(fields, "status", 400..=599)?.unwrap_or(STATUS_DEFAULT);
     let delay_ms = whole_number(fields, "delay_ms", 0..=LASTING_MS_MAX)?;
     let delay = Duration::from_millis(delay_ms.unwrap_or(DELAY_MS_DEFAULT));
+    let period_ms = whole_number(fields, "period_ms", 1..=LASTING_MS_MAX)?;
     let kind = match mode {
         "refuse" => FaultKind::Refuse,
         "hang" => FaultKind::Hang,
@@ -53,6 +60,9 @@ fn fault(fields: &Map<String, Value>) -> Result<Fault, InvalidFault> {
         "slow" => FaultKind::Slow { delay },
         "reset" => FaultKind::Reset,
         "truncate" => FaultKind::Truncate,
+        "close_idle" => FaultKind::CloseIdle {
+            period: Duration::from_millis(period_ms.unwrap_or(PERIOD_MS_DEFAULT)),
+        },
         other => return Err(wrong("mode", format!("`{other}`"), MODES)),
     };
     let scope = match word(fields, "scope", SCOPES)? {
@@ -64,9 +74,12 @@ fn fault(fields: &Map<String, Value>) -> Result<Fault, InvalidFault> {
     let percent = whole_number(fields, "percent", 1..=100)?
         .and_then(|percent| Percent::new(u8::try_from(percent).ok()?))
         .unwrap_or(Percent::ALL);
+    let every = whole_number(fields, "every", 1..=EVERY_MAX)?
+        .and_then(|every| NonZeroU32::new(u32::try_from(every).ok()?))
+        .unwrap_or(NonZeroU32::MIN);
     let for_ms = whole_number(fields, "for_ms", 1..=LASTING_MS_MAX)?
         .ok_or_else(|| missing("for_ms", &numbers(&(1..=LASTING_MS_MAX))))?;
-    Ok(Fault { kind, percent, scope, lasting: Duration::from_millis(for_ms) })
+    Ok(Fault { kind, percent, every, scope, lasting: Duration::from_millis(for_ms) })
 }
 
 /// A fault with what is left of it at `now`.
@@ -80,9 +93,13 @@ pub(crate) fn show(active: &ActiveFault, now: Instant) -> Value {
         "for_ms": milliseconds(fault.lasting),
         "remaining_ms": milliseconds(remaining),
     });
+    if fault.every != NonZeroU32::MIN {
+        shown["every"] = fault.every.get().into();
+    }
     match fault.kind {
         FaultKind::Error { status } => shown["status"] = status.as_u16().into(),
         FaultKind::Slow { delay } => shown["delay_ms"] = milliseconds(delay).into(),
+        FaultKind::CloseIdle { period } => shown["period_ms"] = milliseconds(period).into(),
         FaultKind::Refuse | FaultKind::Hang | FaultKind::Reset | FaultKind::Truncate => {}
     }
     shown
@@ -170,21 +187,24 @@ mod tests {
         );
         assert_eq!(parsed("error"), error);
         assert_eq!(parsed("slow").kind, FaultKind::Slow { delay: Duration::from_secs(3) });
+        let period = Duration::from_millis(200);
+        assert_eq!(parsed("close_idle").kind, FaultKind::CloseIdle { period });
     }
 
     #[test]
     fn every_field_is_taken_over() {
-        let body = r#"{"mode":"error","percent":30,"status":502,"delay_ms":1,"for_ms":600000,"scope":"traffic"}"#;
+        let body = r#"{"mode":"error","percent":30,"status":502,"delay_ms":1,"for_ms":600000,"scope":"traffic","every":10}"#;
         let expected =
             Fault::new(FaultKind::Error { status: StatusCode::BAD_GATEWAY }, LASTING_MAX)
                 .in_scope(Scope::Traffic)
-                .striking(Percent::new(30).unwrap());
+                .striking(Percent::new(30).unwrap())
+                .striking_every(10.try_into().unwrap());
         assert_eq!(parse(body.as_bytes()).unwrap(), expected);
     }
 
     #[test]
     fn refusals_name_the_field_and_what_it_may_hold() {
-        let modes = "give `mode` one of refuse, hang, error, slow, reset, truncate";
+        let modes = "give `mode` one of refuse, hang, error, slow, reset, truncate, close_idle";
         for (body, expected) in [
             (r#"{"for_ms":1}"#, format!("`mode` is missing; {modes}")),
             (r#"{"mode":"explode","for_ms":1}"#, format!("`mode` is `explode`; {modes}")),
@@ -211,7 +231,7 @@ mod tests {
             ),
             (
                 r#"{"mode":"hang","for":1}"#,
-                "`for` is not a field of a fault; use mode, percent, status, delay_ms, for_ms, scope"
+                "`for` is not a field of a fault; use mode, percent, every, status, delay_ms, period_ms, for_ms, scope"
                     .to_owned(),
             ),
         ] {
@@ -226,7 +246,7 @@ mod tests {
         let now = crate::clock::now();
         let kind = FaultKind::Slow { delay: Duration::from_millis(250) };
         let fault = Fault::new(kind, Duration::from_secs(10));
-        let active = ActiveFault { fault, ends_at: now + Duration::from_millis(1500) };
+        let active = ActiveFault { fault, ends_at: now + Duration::from_millis(1500), seen: 7 };
         let expected = json!({
             "mode": "slow", "percent": 100, "scope": "all", "delay_ms": 250,
             "for_ms": 10_000, "remaining_ms": 1500,

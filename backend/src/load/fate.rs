@@ -67,6 +67,8 @@ pub enum FailureKind {
     Closed,
     /// The answer ended before its end.
     Truncated,
+    /// The answer was complete by its own account, but is not what was expected.
+    WrongBody,
     /// No complete answer within the timeout.
     Timeout,
     /// Anything else, such as an answer that is not HTTP.
@@ -81,6 +83,7 @@ impl FailureKind {
             FailureKind::Reset => "connection_reset",
             FailureKind::Closed => "connection_closed",
             FailureKind::Truncated => "truncated",
+            FailureKind::WrongBody => "wrong_body",
             FailureKind::Timeout => "timeout",
             FailureKind::Other => "other",
         }

@@ -39,6 +39,8 @@ pub struct LoadPlan {
     pub(crate) timeout: Duration,
     pub(crate) in_flight_max: usize,
     pub(crate) records_max: usize,
+    pub(crate) idempotency_key: bool,
+    pub(crate) expected_blob: Option<u64>,
 }
 
 impl LoadPlan {
@@ -66,6 +68,8 @@ impl LoadPlan {
             timeout: TIMEOUT_DEFAULT,
             in_flight_max: IN_FLIGHT_DEFAULT,
             records_max: RECORDS_DEFAULT,
+            idempotency_key: false,
+            expected_blob: None,
         })
     }
 
@@ -102,6 +106,19 @@ impl LoadPlan {
     #[must_use]
     pub fn records_max(self, records_max: usize) -> LoadPlan {
         LoadPlan { records_max, ..self }
+    }
+
+    /// Sends an `Idempotency-Key` with each request, unlike any other.
+    #[must_use]
+    pub fn idempotency_key(self, idempotency_key: bool) -> LoadPlan {
+        LoadPlan { idempotency_key, ..self }
+    }
+
+    /// Expects the body of a blob of this many bytes; any other counts as failed. `None` expects
+    /// nothing but a complete body.
+    #[must_use]
+    pub fn expecting_blob(self, expected_blob: Option<u64>) -> LoadPlan {
+        LoadPlan { expected_blob, ..self }
     }
 
     /// When the request of that number is due, counted from the start.

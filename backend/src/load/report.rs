@@ -37,6 +37,8 @@ pub struct Summary {
 #[non_exhaustive]
 pub struct Report {
     pub started: Instant,
+    /// The same by the wall clock, in seconds since 1970.
+    pub started_unix: f64,
     /// When the last request was over.
     pub finished: Instant,
     pub summary: Summary,
@@ -138,7 +140,7 @@ impl Tally {
 }
 
 /// With microseconds as decimals; finer would be noise.
-fn milliseconds(duration: Duration) -> f64 {
+pub(crate) fn milliseconds(duration: Duration) -> f64 {
     duration.as_micros() as f64 / 1e3
 }
 
@@ -169,7 +171,14 @@ mod tests {
         let mut tally = Tally::new(start);
         records.iter().for_each(|record| tally.record(record));
         let (finished, summary) = (tally.finished(), tally.summary());
-        Report { started: start, finished, summary, records, records_left_out: 0 }
+        Report {
+            started: start,
+            started_unix: 1e9,
+            finished,
+            summary,
+            records,
+            records_left_out: 0,
+        }
     }
 
     #[test]

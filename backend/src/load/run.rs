@@ -7,6 +7,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, Request};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -39,6 +40,7 @@ pub struct LoadRun {
     stop: watch::Sender<bool>,
     progress: watch::Receiver<Progress>,
     started: Instant,
+    started_unix: f64,
     /// One task; a set, because a set ends its tasks when it is dropped.
     task: JoinSet<Report>,
 }
@@ -51,7 +53,7 @@ pub struct LoadRun {
 pub fn start(plan: LoadPlan) -> LoadRun {
     let (stop, stopped) = watch::channel(false);
     let (progress_sender, progress) = watch::channel(Progress::default());
-    let started = clock::now();
+    let (started, started_unix) = (clock::now(), clock::unix_seconds());
     let mut task = JoinSet::new();
     let load = Load {
         sender: Arc::new(Sender::new(&plan)),
@@ -61,10 +63,11 @@ pub fn start(plan: LoadPlan) -> LoadRun {
         records_left_out: 0,
         progress: progress_sender,
         started,
+        started_unix,
         plan,
     };
     task.spawn(load.run(stopped));
-    LoadRun { stop, progress, started, task }
+    LoadRun { stop, progress, started, started_unix, task }
 }
 
 impl LoadRun {
@@ -109,6 +112,7 @@ impl LoadRun {
                 let tally = Tally::new(self.started);
                 Report {
                     started: self.started,
+                    started_unix: self.started_unix,
                     finished: tally.finished(),
                     summary: tally.summary(),
                     records: Vec::new(),
@@ -129,6 +133,7 @@ struct Load {
     records_left_out: u64,
     progress: watch::Sender<Progress>,
     started: Instant,
+    started_unix: f64,
 }
 
 impl Load {
@@ -148,6 +153,7 @@ impl Load {
         }
         Report {
             started: self.started,
+            started_unix: self.started_unix,
             finished: self.tally.finished(),
             summary: self.tally.summary(),
             records: self.records,
@@ -255,6 +261,9 @@ impl Sender {
             .uri(self.plan.url.clone())
             .header("x-request-id", id)
             .header("user-agent", "bascule-backend-load");
+        if self.plan.idempotency_key {
+            request = request.header("idempotency-key", id);
+        }
         if !self.body.is_empty() {
             request = request.header(CONTENT_TYPE, "application/octet-stream");
         }
@@ -270,14 +279,37 @@ impl Sender {
             Err(error) => return (unanswered(&error), None),
         };
         let (status, backend) = (response.status().as_u16(), backend(response.headers()));
-        let mut body = response.into_body();
-        while let Some(frame) = body.frame().await {
-            if let Err(error) = frame {
-                return (broken_off(&error), backend);
-            }
-        }
-        let fate = if status < 400 { Fate::Ok { status } } else { Fate::Status { status } };
+        let expected_blob = self.plan.expected_blob.filter(|_| status < 400);
+        let fate = match received(response.into_body(), expected_blob).await {
+            Err(broken) => broken,
+            Ok(()) if status < 400 => Fate::Ok { status },
+            Ok(()) => Fate::Status { status },
+        };
         (fate, backend)
+    }
+}
+
+/// Reads a body to its end; the error is what became of the request.
+async fn received(mut body: Incoming, expected_blob: Option<u64>) -> Result<(), Fate> {
+    let mut length: u64 = 0;
+    let mut is_blob = true;
+    let mut expected = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| broken_off(&error))?;
+        let Some(data) = frame.data_ref() else { continue };
+        if expected_blob.is_some() {
+            expected.resize(data.len(), 0);
+            pattern::fill(length, &mut expected);
+            is_blob &= data[..] == expected[..];
+        }
+        length += data.len() as u64;
+    }
+    match expected_blob {
+        Some(size) if size != length || !is_blob => Err(Fate::Failed {
+            kind: FailureKind::WrongBody,
+            error: format!("{length} bytes that are not the blob of {size}"),
+        }),
+        Some(_) | None => Ok(()),
     }
 }
 

@@ -46,7 +46,7 @@ async fn a_bad_fault_is_refused_with_field_and_allowed_values() {
     let expected = json!({"error": {
         "code": "invalid_fault",
         "message": "`mode` is `explode`",
-        "remedy": "give `mode` one of refuse, hang, error, slow, reset, truncate",
+        "remedy": "give `mode` one of refuse, hang, error, slow, reset, truncate, close_idle",
     }});
     assert_eq!(answer.json(), expected);
     let half = r#"{"mode":"refuse","for_ms":1,"percent":50}"#;
@@ -107,6 +107,24 @@ async fn recovery_lets_slow_answers_go() {
     assert!(raw.is_silent());
     post(&running, "/recover", "").await;
     assert!(raw.answer(0).await.starts_with("HTTP/1.1 200 OK\r\n"));
+}
+
+#[tokio::test]
+async fn idle_connections_are_closed_unannounced_and_busy_ones_are_not() {
+    let running = primary();
+    let mut idle = Raw::asking(&running, "/status/204").await;
+    assert!(idle.answer(0).await.starts_with("HTTP/1.1 204"));
+    let mut busy = Raw::asking(&running, "/delay/200").await;
+    let streaming = "/blob?size=40&chunk=4&pace_ms=20";
+    let mut streamed = Raw::asking(&running, streaming).await;
+    soon(running.received_at_least(3)).await;
+    inject(&running, json!({"mode": "close_idle", "period_ms": 10, "for_ms": 60_000})).await;
+    assert_eq!(idle.rest().await.unwrap(), "");
+    for answer in [busy.rest().await.unwrap(), streamed.rest().await.unwrap()] {
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200") && !head.contains("connection"), "{head}");
+        assert!(30 < body.len(), "{body}");
+    }
 }
 
 #[tokio::test]

@@ -38,6 +38,22 @@ async fn every_request_is_sent_once_at_its_time_and_answered() {
 }
 
 #[tokio::test]
+async fn a_complete_body_of_something_else_is_a_failure() {
+    let running = primary();
+    let ask = |path: &str, size: u64| {
+        let plan = plan(&running, path, 100.0).expecting_blob(Some(size));
+        start(plan.lasting(Duration::from_millis(10))).finish()
+    };
+    for (path, size, ok) in
+        [("/blob?size=900&chunked=true", 900, 1), ("/blob?size=900", 901, 0), ("/api/data", 900, 0)]
+    {
+        let summary = soon(ask(path, size)).await.summary;
+        assert_eq!(summary.ok, ok, "{path}: {summary:?}");
+        assert_eq!(summary.failed_by_kind.contains_key("wrong_body"), ok == 0);
+    }
+}
+
+#[tokio::test]
 async fn it_does_not_wait_for_answers() {
     let running = primary();
     running.inject(Fault::new(FaultKind::Hang, MINUTE)).await.unwrap();

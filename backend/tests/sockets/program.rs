@@ -19,8 +19,9 @@ async fn output(args: &[&str]) -> Output {
 }
 
 /// A serving child and the URL it serves at.
-async fn serving() -> (Child, String) {
+async fn serving(options: &[&str]) -> (Child, String) {
     let mut command = program(&["serve", "--listen", "127.0.0.1:0"]);
+    command.args(options);
     let mut child = command.env("BACKEND_NAME", "child").stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let line = soon(lines.next_line()).await.unwrap().unwrap();
@@ -33,7 +34,7 @@ async fn serving() -> (Child, String) {
 
 #[tokio::test]
 async fn fail_exits_with_status_1() {
-    let (mut child, url) = serving().await;
+    let (mut child, url) = serving(&[]).await;
     let fail = format!("{url}/fail");
     let load = ["load", &fail, "--rate", "1", "--duration", "1ms", "--method", "POST"];
     let summary: Value = serde_json::from_slice(&output(&load).await.stdout).unwrap();
@@ -44,7 +45,7 @@ async fn fail_exits_with_status_1() {
 #[tokio::test]
 async fn sigterm_and_sigint_exit_with_status_0() {
     for signal in ["-TERM", "-INT"] {
-        let (mut child, url) = serving().await;
+        let (mut child, url) = serving(&[]).await;
         let health = format!("{url}/health");
         assert_eq!(output(&["health", &health]).await.status.code(), Some(0));
         let pid = child.id().unwrap().to_string();
@@ -78,6 +79,36 @@ async fn load_until_a_signal_prints_one_line_of_json() {
     let summary: Value = serde_json::from_str(&text).unwrap();
     assert_eq!((output.status.code(), text.lines().count()), (Some(0), 1));
     assert_eq!((&summary["failed"], summary["ok"].as_u64()), (&0.into(), Some(running.total())));
+}
+
+#[tokio::test]
+async fn a_ledger_outlives_the_process_that_wrote_it() {
+    let folder = std::env::temp_dir().join(format!("bascule-ledger-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let (ledger, records) = (folder.join("ledger"), folder.join("records"));
+    let (ledger_path, records_path) = (ledger.to_str().unwrap(), records.to_str().unwrap());
+    for _ in 0..2 {
+        let (mut child, url) = serving(&["--ledger", ledger_path]).await;
+        let url = format!("{url}/blob?size=3000");
+        let expected = ["--method", "POST", "--expect-blob", "3000", "--idempotency-key"];
+        let mut load =
+            vec!["load", &url, "--rate", "100", "--duration", "50ms", "--records", records_path];
+        load.extend(expected);
+        let summary: Value = serde_json::from_slice(&output(&load).await.stdout).unwrap();
+        assert_eq!(summary["ok"], 5, "{summary}");
+        child.kill().await.unwrap();
+    }
+    let written = std::fs::read_to_string(&ledger).unwrap();
+    let lines: Vec<&str> = written.lines().collect();
+    assert_eq!(lines.len(), 10, "{written}");
+    let recorded = std::fs::read_to_string(&records).unwrap();
+    for line in recorded.lines() {
+        let record: Value = serde_json::from_str(line).unwrap();
+        assert_eq!((&record["fate"], &record["status"]), (&"ok".into(), &200.into()));
+        let id = record["id"].as_str().unwrap();
+        assert!(lines[5..].contains(&format!("POST {id}").as_str()), "{line}");
+    }
+    std::fs::remove_dir_all(folder).unwrap();
 }
 
 #[tokio::test]
