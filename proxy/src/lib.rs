@@ -33,6 +33,9 @@ pub mod incident;
 pub mod retry;
 pub mod routing;
 
+// Wire (pure): HTTP/1.1 as backends hear and say it, in bytes.
+pub mod wire;
+
 // State (pure): what decisions read, and the numbers that requests change.
 pub mod snapshot;
 
