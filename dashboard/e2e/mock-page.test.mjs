@@ -94,12 +94,15 @@ describe('a failover', () => {
       await page.getByRole('button', { name: 'Fail primary' }).click();
       await page.getByRole('radio', { name: /Hang/ }).check();
       await page.getByRole('combobox', { name: 'For' }).selectOption('2m');
+      await page.getByRole('combobox', { name: 'Scope' }).selectOption('traffic');
+      await page.getByRole('combobox', { name: 'Percent' }).selectOption('50');
+      await page.getByRole('dialog').getByText('If that takes primary out, traffic of api moves').waitFor();
       await page.screenshot({ path: 'test-results/dialog-dark-desk.png' });
       await page.getByRole('dialog').getByRole('button', { name: 'Fail primary' }).click();
       const fault = page.locator('[data-backend=primary]').getByTestId('fault');
       await fault.waitFor();
-      assert.match((await fault.textContent()) ?? '', /Injected fault: hang, ends in [12].m/);
-      assert.deepEqual(play.posts[0]?.body, { pool: 'api', backend: 'primary', mode: 'hang', for: '2m' });
+      assert.match((await fault.textContent()) ?? '', /Injected fault: hang, traffic only, 50.%, ends in [12].m/);
+      assert.deepEqual(play.posts[0]?.body, { pool: 'api', backend: 'primary', mode: 'hang', for: '2m', scope: 'traffic', percent: 50 });
       await page.getByRole('button', { name: 'Recover primary' }).click();
       await fault.waitFor({ state: 'detached' });
       await page.getByTestId('failback').waitFor();

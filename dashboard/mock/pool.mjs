@@ -21,7 +21,10 @@ function noise(seed) {
 const REASON = {
   crash: 'connection refused',
   refuse: 'connection refused',
+  blackhole: 'connecting timed out',
   hang: 'no answer within 500 ms',
+  reset: 'connection closed before the response',
+  truncate: 'response broke off',
   error: '503 Service Unavailable',
   slow: 'no answer within 500 ms',
 };
@@ -57,10 +60,10 @@ export class PoolPlay {
   }
 
   /** Fails a backend: its fault, and if it served, the incident that follows. */
-  fail(backend, mode, now, { forMs = null, requested = true } = {}) {
+  fail(backend, mode, now, { forMs = null, scope = 'all', percent = 100, requested = true } = {}) {
     const length = mode === 'crash' ? this.restartAfter : (forMs ?? 30_000);
     backend.backAt = now + length;
-    backend.fault = mode === 'crash' ? null : { mode, ends_at: now + length };
+    backend.fault = mode === 'crash' ? null : { mode, scope, percent, ends_at: now + length };
     const detection = DETECTION[mode] ?? 0.02;
     const decided = now + 4 + detection * 1000;
     backend.failures += 5;
@@ -183,7 +186,7 @@ export class PoolPlay {
     const open = this.incidents.find((it) => it.recovered === null);
     return {
       name: this.name, status, active_tier: active?.tier ?? null, active_backend: active?.name ?? null, since: iso(this.since),
-      failback: this.failbackAt === null ? null : { to_tier: first, at: iso(this.failbackAt), remaining_seconds: (this.failbackAt - now) / 1000 },
+      failback: this.failbackAt === null ? null : { to_tier: first, at: iso(this.failbackAt), remaining_seconds: (this.failbackAt - now) / 1000, share: 0 },
       open_incident: open ? `${this.name}-${open.number}` : null,
       last_minute: this.lastMinute(now),
       backends: this.backends.map((it) => this.backendHealth(it, now)),
@@ -198,7 +201,7 @@ export class PoolPlay {
       reason: it.reason, since: iso(it.since), ejected_until: null, in_flight: this.active() === it.name ? 1 : 0,
       requests: it.requests, failures: it.failures,
       last_check: { at: iso(now - (now % interval)), result: up ? 'pass' : 'fail', duration_seconds: 0.0007, detail: up ? '200 OK' : it.reason },
-      fault: it.fault && { mode: it.fault.mode, ends_at: iso(it.fault.ends_at), remaining_seconds: (it.fault.ends_at - now) / 1000 },
+      fault: it.fault && { mode: it.fault.mode, scope: it.fault.scope, percent: it.fault.percent, ends_at: iso(it.fault.ends_at), remaining_seconds: (it.fault.ends_at - now) / 1000 },
     };
   }
 
@@ -223,7 +226,10 @@ export class PoolPlay {
       },
       detection_seconds: it.detection, switch_seconds: it.serving ? 0.0004 : null,
       window: { from: iso(it.suspected - (it.suspected % 100)), to: settled === null ? null : iso(settled) },
-      requests: { total, rescued: it.rescued, lost: it.lost, error_ratio: total ? it.lost / total : 0 },
+      requests: {
+        total, rescued: it.rescued, rescued_by_retry: it.rescued, rescued_by_hedge: 0, lost: it.lost, extra_attempts: it.rescued,
+        error_ratio: total ? it.lost / total : 0,
+      },
       latency: {
         before: latency(0.0011, 0.0042, this.rate * 60),
         during: it.serving ? latency(0.0012, 0.02 + it.detection, total) : null,

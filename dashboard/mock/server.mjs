@@ -159,7 +159,7 @@ function act(play, path, asked, response, now) {
   if (backend.state === 'down') {
     return sendError(response, 502, 'backend_unreachable', `${backend.name} does not answer`, 'wait until it is up, or start it');
   }
-  pool.fail(backend, asked.mode ?? 'crash', now, { forMs: milliseconds(asked.for) });
+  pool.fail(backend, asked.mode ?? 'crash', now, { forMs: milliseconds(asked.for), scope: asked.scope, percent: asked.percent });
   const ends = backend.fault ? new Date(backend.fault.ends_at).toISOString() : null;
   return send(response, 202, { pool: pool.name, backend: backend.name, mode: asked.mode ?? 'crash', accepted_at: new Date(now).toISOString(), ends_at: ends });
 }

@@ -16,7 +16,8 @@ export const SECONDARY: Partial<Backend> = { name: 'secondary', url: 'http://127
 
 export function pool(change: Partial<Pool> = {}): Pool {
   return {
-    name: 'api', status: 'serving', active_tier: 0, active_backend: 'primary', since: T, failback: null, open_incident: null,
+    name: 'api', status: 'serving', active_tier: 0, active_backend: 'primary', since: T, shares: [1, 0],
+    failback: null, returnable_tier: null, failing_open: false, open_incident: null,
     last_minute: { requests: 12000, lost: 0, rescued: 0, error_ratio: 0, requests_per_second: 200, p50_seconds: 0.001, p99_seconds: 0.004 },
     backends: [backend(), backend(SECONDARY)], ...change,
   };
@@ -35,7 +36,7 @@ export function incident(change: Partial<Incident> = {}): Incident {
     from_tier: 0, to_tier: 1, to_backend: 'secondary', evidence: [{ at: T, source: 'traffic', detail: 'connection refused' }],
     moments: { suspected_at: T, decided_at: T, serving_at: T, stable_at: null, recovered_at: null, failed_back_at: null },
     detection_seconds: 0.013, switch_seconds: 0.0004, window: { from: T, to: null },
-    requests: { total: 200, rescued: 5, lost: 0, error_ratio: 0 },
+    requests: { total: 200, rescued: 5, rescued_by_retry: 3, rescued_by_hedge: 2, lost: 0, extra_attempts: 6, error_ratio: 0 },
     latency: { before: { requests: 10, p50_seconds: 0.001, p99_seconds: null }, during: null, after: null }, ...change,
   };
 }

@@ -8,6 +8,7 @@
 mod api;
 mod data;
 mod fail;
+mod failback;
 mod guard;
 mod incidents;
 mod logs;
@@ -143,6 +144,7 @@ fn routes(state: AdminState, is_closing: watch::Receiver<bool>) -> Router {
         .route("/proxy/health", get(api::health))
         .route("/proxy/fail", post(fail::fail).fallback(fail::how_to_fail))
         .route("/proxy/recover", post(recover::recover))
+        .route("/proxy/failback", post(failback::fail_back).fallback(failback::how_to_fail_back))
         .route("/proxy/data", get(data::data))
         .route("/incidents", get(incidents::list))
         .route("/incidents/{id}", get(incidents::one))

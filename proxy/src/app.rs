@@ -26,9 +26,11 @@ use tracing::{error, info, warn};
 
 use crate::{
     admin::{self, AdminState, IncidentList, RenderMetrics},
+    alarms::Alarms,
     clock,
     control::{Control, INBOX},
     dashboard::{self, DashboardConfig},
+    exchange::{Connections, Exchange},
     gateway::Gateway,
     model::Topology,
     ports,
@@ -68,6 +70,8 @@ pub fn run(
     let is_draining = Arc::new(AtomicBool::new(false));
     let relay_key = token::random()?;
     let (inbox, facts) = mpsc::channel(INBOX);
+    let alarms = Arc::new(Alarms::new(&topology));
+    let connections = Arc::new(Connections::new(&topology));
 
     let control = Control::new(
         Arc::clone(&topology),
@@ -75,6 +79,8 @@ pub fn run(
         Arc::clone(&metrics),
         Arc::clone(&snapshot),
         Arc::clone(&incidents),
+        Arc::clone(&alarms),
+        Arc::clone(&connections),
     );
     let control_inbox = inbox.clone();
     spawn("control", async move { control.run(control_inbox, facts).await })?;
@@ -100,15 +106,10 @@ pub fn run(
     }
     wait_for_first_checks(&topology, &snapshot);
 
-    let gateway = Gateway {
-        topology: Arc::clone(&topology),
-        snapshot,
-        live: Arc::clone(&live),
-        metrics,
-        inbox,
-        relay_key,
-        sidecar: reachable(topology.admin.address),
-    };
+    let sidecar = reachable(topology.admin.address);
+    let (served, counted) = (Arc::clone(&topology), Arc::clone(&live));
+    let exchange = Exchange::new(served, snapshot, counted, metrics, inbox, alarms, connections);
+    let gateway = Gateway { exchange: Arc::new(exchange), relay_key, sidecar };
     let stopped = start_data_plane(gateway, &topology, is_draining)?;
     is_up();
     shutdown::finish(&stopped, &live);

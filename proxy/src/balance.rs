@@ -1,16 +1,30 @@
 //! Balancing: which backend receives this attempt?
 //!
-//! The active tier is asked first, then the others in order of preference: a retry may cross
-//! tiers, because any eligible backend is better than an error. A backend that this request has
-//! tried comes last, after every tier. Picking neither allocates nor locks nor waits.
+//! The active tier is asked first, or one of those that share the traffic; then the others in order
+//! of preference: a retry may cross tiers, because any eligible backend is better than an error. A
+//! suspected backend comes after every trusted one of every tier, and a backend that this request
+//! has tried comes last. Picking neither allocates nor locks nor waits.
+//!
+//! A suspected backend could so never prove itself. The fleet therefore grants it trials: one
+//! request takes one, by swapping the grant away, and goes there though others are trusted. That is
+//! its first attempt, and a request that may be repeated, so that a failed trial costs the client
+//! nothing but time; when none comes for [`LATE`], any request will do.
 
 mod least_requests;
 mod round_robin;
+mod tier;
+
+use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
 use crate::{
+    clock::Timestamp,
+    event::Idempotence,
     model::{Balance, Pool},
     snapshot::{PoolLive, PoolSnapshot, TierSnapshot},
 };
+
+/// How long a trial is kept for requests that may be repeated.
+const LATE: Duration = Duration::from_secs(1);
 
 /// A backend to send an attempt to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,16 +39,25 @@ pub struct Pick {
 
 /// Picks an eligible backend for the next attempt of a request that has tried those in `tried`.
 ///
-/// A backend in `tried` is picked only when no other is eligible in any tier. `None` means that
-/// nothing is eligible at all. The snapshot and the live numbers must be of `pool`.
+/// A backend in `tried` is picked only when no other may be picked in any tier, a suspected one only
+/// when no other is trusted in any tier, or on trial. `None` means that nothing may be picked at
+/// all. The snapshot and the live numbers must be of `pool`.
 pub fn pick(
     pool: &Pool,
     snapshot: &PoolSnapshot,
     live: &PoolLive,
     tried: &[usize],
+    idempotence: Idempotence,
     random: &mut fastrand::Rng,
+    now: Timestamp,
 ) -> Option<Pick> {
     if let Some((tier, index)) = pick_excluding(pool, snapshot, live, tried, random) {
+        let trial = if tried.is_empty() {
+            take_trial(snapshot, live, tier, idempotence, now)
+        } else {
+            None
+        };
+        let (tier, index) = trial.unwrap_or((tier, index));
         return Some(Pick { index, tier, is_untried: true });
     }
     if tried.is_empty() {
@@ -51,28 +74,51 @@ fn pick_excluding(
     tried: &[usize],
     random: &mut fastrand::Rng,
 ) -> Option<(usize, usize)> {
-    by_preference(snapshot).find_map(|(number, tier)| {
+    let first = tier::first(snapshot, tried, random);
+    let weights = &*snapshot.weights;
+    let mut pick_among = |number: usize, tier: &TierSnapshot| {
         if !has_candidate(tier, tried) {
             return None;
         }
         let index = match pool.balance {
             Balance::RoundRobin => {
-                round_robin::pick(pool, tier, &live.cursors[number], tried, random)
+                round_robin::pick(weights, tier, &live.cursors[number], tried, random)
             }
-            Balance::LeastRequests => least_requests::pick(pool, tier, live, tried, random),
+            Balance::LeastRequests => least_requests::pick(weights, tier, live, tried, random),
         };
         index.map(|index| (number, index))
-    })
+    };
+    tier::by_preference(snapshot, first)
+        .find_map(|(number, tier)| pick_among(number, tier.trusted()))
+        .or_else(|| {
+            tier::by_preference(snapshot, first).find_map(|(number, tier)| pick_among(number, tier))
+        })
 }
 
-/// Returns the active tier, then the others, preferred ones first.
-fn by_preference(snapshot: &PoolSnapshot) -> impl Iterator<Item = (usize, &TierSnapshot)> {
-    let active = snapshot.active_tier;
-    let others = (0..snapshot.tiers.len()).filter(move |&number| Some(number) != active);
-    active
-        .into_iter()
-        .chain(others)
-        .filter_map(|number| snapshot.tiers.get(number).map(|tier| (number, tier)))
+/// Takes the trial of a suspected backend, if one is granted: in a tier that gets traffic, or in one
+/// that is preferred to the tier that would serve otherwise, which is `picked`.
+fn take_trial(
+    snapshot: &PoolSnapshot,
+    live: &PoolLive,
+    picked: usize,
+    idempotence: Idempotence,
+    now: Timestamp,
+) -> Option<(usize, usize)> {
+    tier::by_preference(snapshot, snapshot.active_tier)
+        .filter_map(|(number, tier)| tier.trusted.as_deref().map(|trusted| (number, tier, trusted)))
+        .filter(|&(number, ..)| number <= picked || 0.0 < snapshot.part(number))
+        .flat_map(|(number, tier, trusted)| {
+            let suspected = tier.eligible.iter().filter(|it| !trusted.eligible.contains(it));
+            suspected.map(move |&index| (number, index))
+        })
+        .find(|&(_, index)| {
+            let grant = &live.backends[index].trial_from;
+            let from = grant.load(Relaxed);
+            let age = now.since(Timestamp::from_millis(from));
+            let is_open = from != 0 && (idempotence == Idempotence::Idempotent || LATE <= age);
+            // The exchange lets exactly one request have it.
+            is_open && grant.compare_exchange(from, 0, Relaxed, Relaxed).is_ok()
+        })
 }
 
 fn has_candidate(tier: &TierSnapshot, tried: &[usize]) -> bool {
@@ -85,7 +131,7 @@ fn has_candidate(tier: &TierSnapshot, tried: &[usize]) -> bool {
 /// the candidates' weights are walked instead; both steps together still give each candidate
 /// exactly its share among the candidates.
 fn draw(
-    pool: &Pool,
+    weights: &[u32],
     tier: &TierSnapshot,
     random: &mut fastrand::Rng,
     is_candidate: impl Fn(usize) -> bool,
@@ -94,7 +140,7 @@ fn draw(
     if is_candidate(guess) {
         return Some(guess);
     }
-    let weight_of = |index: usize| u64::from(pool.backends[index].weight.get());
+    let weight_of = |index: usize| u64::from(weights[index]);
     let candidates = || tier.eligible.iter().copied().filter(|&index| is_candidate(index));
     let total: u64 = candidates().map(weight_of).sum();
     if total == 0 {

@@ -28,6 +28,16 @@ impl Timestamp {
         Self(Duration::from_millis(millis))
     }
 
+    /// Returns the moment `micros` microseconds after the clock's start.
+    pub const fn from_micros(micros: u64) -> Self {
+        Self(Duration::from_micros(micros))
+    }
+
+    /// Returns the microseconds since the clock's start.
+    pub fn as_micros(self) -> u64 {
+        u64::try_from(self.0.as_micros()).unwrap_or(u64::MAX)
+    }
+
     /// Returns the nanoseconds since the clock's start (good for 584 years).
     pub fn as_nanos(self) -> u64 {
         u64::try_from(self.0.as_nanos()).unwrap_or(u64::MAX)

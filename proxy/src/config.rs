@@ -206,10 +206,13 @@ fn refuse(name: &str, code: Code, message: String, remedy: &str) -> Rejection {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{num::NonZeroUsize, time::Duration};
 
     use super::*;
-    use crate::model::{Balance, CheckKind, Level, LogFormat, PathMatch, PoolId, Rewrite, Target};
+    use crate::model::{
+        Balance, Capacity, CheckKind, FailbackMode, HoldBack, Level, LogFormat, PathMatch, PoolId,
+        Protocol, Rewrite, Target, WhenDown,
+    };
 
     const MINIMAL: &str = include_str!("../../config/examples/minimal.yaml");
 
@@ -230,7 +233,7 @@ mod tests {
         assert_eq!(topology.routes[0].timeout, Duration::from_secs(15));
         assert_eq!(pool.balance, Balance::RoundRobin);
         assert_eq!(pool.backends[0].weight.get(), 100);
-        assert_eq!(pool.tiers.fail_over_below.get(), 1);
+        assert_eq!(pool.tiers.fail_over_below, Capacity::Backends(NonZeroUsize::MIN));
         assert_eq!(pool.tiers.failback_after, Duration::from_secs(30));
         assert_eq!(check.kind, CheckKind::Http { path: "/health".to_owned(), expect: 200..=299 });
         let times = [check.interval, check.interval_fast, check.timeout].map(|it| it.as_millis());
@@ -245,6 +248,7 @@ mod tests {
         assert_eq!(retries.per_try_timeout, Duration::from_secs(2));
         let timeouts = [pool.timeouts.connect, pool.timeouts.between_reads, pool.timeouts.idle];
         assert_eq!(timeouts.map(|it| it.as_millis()), [500, 30_000, 55_000]);
+        assert_eq!(pool.timeouts.idle_connections, 1024);
         let admin = &topology.admin;
         assert_eq!(
             (admin.address.to_string().as_str(), admin.fault_injection),
@@ -255,6 +259,56 @@ mod tests {
             (topology.logging.level, topology.logging.format),
             (Level::Info, LogFormat::Text)
         );
+    }
+
+    #[test]
+    fn a_pool_without_policies_has_those_that_lose_nothing() {
+        let pool = topology(MINIMAL).pools.remove(0);
+        let tiers = &pool.tiers;
+        assert_eq!((tiers.failback, tiers.spill_over), (FailbackMode::Automatic, false));
+        let times = [tiers.failback_after_max, tiers.failback_ramp, pool.slow_start];
+        assert_eq!(times.map(|it| it.as_secs()), [300, 0, 0]);
+        assert_eq!((pool.protocol, pool.when_down), (Protocol::Http1, WhenDown::Reject));
+        let outlier = &pool.outlier_detection;
+        assert_eq!((outlier.failure_ratio, outlier.failure_ratio_min.get()), (0.5, 10));
+        assert_eq!((outlier.latency_factor, pool.suspicion.factor), (5.0, 4.0));
+        assert!(pool.suspicion.is_enabled && pool.suspicion.hedge);
+        let hold_back = HoldBack {
+            size: 64 * 1024,
+            memory: 64 * 1024 * 1024,
+            patience: Duration::from_millis(100),
+        };
+        assert_eq!(pool.hold_back, hold_back);
+        let retries = &pool.retries;
+        assert_eq!((retries.replay_size, retries.replay_memory), (1 << 20, 64 << 20));
+        let times = [retries.backoff, retries.fresh_after, pool.suspicion.floor];
+        assert_eq!(times.map(|it| it.as_millis()), [25, 1000, 50]);
+        assert!(retries.on_proof);
+    }
+
+    #[test]
+    fn the_policies_of_a_pool_arrive() {
+        let pool = topology(include_str!("../../config/examples/half-a-site.yaml")).pools.remove(0);
+        assert_eq!(pool.tiers.fail_over_below, Capacity::Share(0.7));
+        assert!(pool.tiers.spill_over);
+        let times = [pool.tiers.failback_after, pool.tiers.failback_ramp, pool.slow_start];
+        assert_eq!(times.map(|it| it.as_secs()), [60, 20, 30]);
+
+        let text = include_str!("../../config/examples/careful-writes.yaml");
+        let pool = topology(text).pools.remove(0);
+        assert_eq!(pool.tiers.failback, FailbackMode::Manual);
+        let retries = &pool.retries;
+        assert_eq!((retries.replay_size, retries.replay_memory), (8 << 20, 256 << 20));
+        assert_eq!((pool.hold_back.size, pool.hold_back.patience.as_millis()), (1 << 20, 250));
+        assert_eq!((retries.fresh_after.as_millis(), pool.suspicion.floor.as_millis()), (0, 250));
+
+        let text = include_str!("../../config/bascule.yaml");
+        let text = text.replace("when_down: reject ", "when_down: fail_open ");
+        let text = text.replace("protocol: http1 ", "protocol: http2 ");
+        let text = text.replace("on_proof: true ", "on_proof: false ");
+        let pool = topology(&text).pools.remove(0);
+        assert_eq!((pool.protocol, pool.when_down), (Protocol::Http2, WhenDown::FailOpen));
+        assert!(!pool.retries.on_proof);
     }
 
     #[test]

@@ -19,14 +19,16 @@ use tokio::{
 };
 
 use crate::{
+    alarms::Alarms,
     clock::{self, Timestamp},
     control::{
         checker::Checker,
         journal::{log_entry, log_event},
     },
     event::Event,
+    exchange::Connections,
     fleet::{Fleet, Input, Output, Pace},
-    incident::{Book, Entry, Incident, News, Requests},
+    incident::{Book, Entry, Incident, News},
     model::{BackendId, PoolId, SharedTopology},
     snapshot::{Live, SnapshotCell},
     telemetry::metrics::{FailoverReason, Metrics, Trigger},
@@ -50,6 +52,8 @@ pub struct Control {
     metrics: Arc<Metrics>,
     snapshot: SnapshotCell,
     incidents: IncidentCell,
+    alarms: Arc<Alarms>,
+    connections: Arc<Connections>,
     fleet: Fleet,
     book: Book,
     /// Indexed as backends are listed by the topology.
@@ -65,6 +69,8 @@ impl Control {
         metrics: Arc<Metrics>,
         snapshot: SnapshotCell,
         incidents: IncidentCell,
+        alarms: Arc<Alarms>,
+        connections: Arc<Connections>,
     ) -> Self {
         let now = clock::now();
         let fleet = Fleet::new(Arc::clone(&topology), now);
@@ -72,7 +78,19 @@ impl Control {
         let paces =
             topology.backend_ids().map(|id| (id, watch::Sender::new(Pace::Normal))).collect();
         let book = Book::new(Arc::clone(&topology));
-        Self { topology, live, metrics, snapshot, incidents, fleet, book, paces, housekept: now }
+        Self {
+            topology,
+            live,
+            metrics,
+            snapshot,
+            incidents,
+            alarms,
+            connections,
+            fleet,
+            book,
+            paces,
+            housekept: now,
+        }
     }
 
     /// Starts the checkers and drives the fleet until nobody can send it facts any more.
@@ -109,8 +127,11 @@ impl Control {
         let mut has_changed = false;
         while let Some(input) = next {
             let now = clock::now();
-            if let Input::Checked { backend, failure, took } = input {
+            if let Input::Checked { backend, failure, took, recent: _ } = input {
                 self.metrics.health_check(backend, failure, took);
+                if failure.is_none() {
+                    self.book.check_passed(backend, now.minus(took));
+                }
             }
             self.fleet.handle(input, now);
             has_changed |= self.perform(now);
@@ -137,8 +158,23 @@ impl Control {
             for pool in &self.live.pools {
                 pool.timeline.clear_ahead(now);
             }
+            self.tidy(now);
             self.publish_gauges();
         }
+    }
+
+    /// Closes connections that are of no more use, and passes on how long answers take.
+    fn tidy(&mut self, now: Timestamp) {
+        let snapshot = self.snapshot.load_full();
+        self.connections.reap(&self.topology, |id| snapshot.backend(id).epoch, now);
+        let topology = Arc::clone(&self.topology);
+        for backend in topology.backend_ids() {
+            if let Some((median, answers)) = self.live.backend(backend).times.digest() {
+                self.fleet.handle(Input::Measured { backend, median, answers }, now);
+            }
+        }
+        let has_changed = self.perform(now);
+        self.publish(has_changed);
     }
 
     fn next_deadline(&self) -> Timestamp {
@@ -167,12 +203,21 @@ impl Control {
                 Output::Watch(id, is_watched) => {
                     self.live.backend(id).is_watched.store(is_watched, Relaxed);
                 }
+                Output::Trial(id) => {
+                    // 0 stands for none, also in the first millisecond.
+                    self.live.backend(id).trial_from.store(now.as_millis().max(1), Relaxed);
+                }
+                Output::TrialOver(id) => self.live.backend(id).trial_from.store(0, Relaxed),
             }
         }
         has_changed
     }
 
     fn record(&mut self, event: &Event, now: Timestamp) {
+        if let Event::BackendSuspected { backend, .. } | Event::BackendLost { backend, .. } = *event
+        {
+            self.alarms.raise(backend);
+        }
         log_event(event, &self.topology);
         self.book.handle(event, &self.live, now);
         let trigger = match event {
@@ -183,8 +228,13 @@ impl Control {
             | Event::EvidenceGathered { .. }
             | Event::BackendCleared { .. }
             | Event::BackendLost { .. }
+            | Event::BackendEjected { .. }
             | Event::BackendRegained { .. }
+            | Event::FailbackBegan { .. }
+            | Event::FailbackAborted { .. }
             | Event::BackendServed { .. }
+            | Event::EvidenceDisagreed { .. }
+            | Event::EvidenceAgreed { .. }
             | Event::FaultRequested { .. } => Trigger::Failure,
         };
         self.metrics.event(event, trigger, now);
@@ -212,8 +262,7 @@ impl Control {
                 }
             }
             News::Settled => {
-                let Requests { lost, rescued, .. } = incident.requests;
-                self.metrics.incident_counted(pool, incident.cause, lost, rescued);
+                self.metrics.incident_counted(pool, incident.cause, incident.requests);
             }
             News::Recounted | News::Recovered | News::Closed => {}
         }

@@ -4,15 +4,18 @@
 
 mod attempt;
 mod fault;
+mod idempotence;
 
-pub use attempt::{AttemptOutcome, Evidence, Fate, Source, Symptom};
-pub use fault::{Fault, FaultMode};
+pub use attempt::{AttemptOutcome, Evidence, Fate, Rescue, Source, Symptom};
+pub use fault::{Delay, Fault, FaultMode, FaultScope, Percent, Strike};
+pub use idempotence::Idempotence;
 
 use crate::model::{BackendId, PoolId};
 
 /// A change in the fleet that operators, records and metrics hear of.
 ///
-/// Events of one backend alternate: suspected then cleared or lost; lost then regained.
+/// Events of one backend alternate: suspected then cleared or lost; lost then regained; regained
+/// then, if that was on probation, cleared or suspected; disagreed then agreed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// An eligible backend gave the first sign of trouble.
@@ -22,14 +25,15 @@ pub enum Event {
         /// The sign.
         evidence: Evidence,
     },
-    /// A suspected or lost backend gave a further sign of trouble.
+    /// A further sign of trouble: of a suspected or lost backend, or late news of an attempt that
+    /// began before its backend was cleared.
     EvidenceGathered {
         /// Which one.
         backend: BackendId,
         /// The sign.
         evidence: Evidence,
     },
-    /// The suspicion was not borne out.
+    /// The suspicion was not borne out, or the probation was passed.
     BackendCleared {
         /// Which one.
         backend: BackendId,
@@ -40,13 +44,32 @@ pub enum Event {
         backend: BackendId,
         /// What took it out.
         reason: LossReason,
-        /// The tier that served until then.
+        /// The backend's own tier if traffic went there; otherwise the tier that was active.
         served: Option<usize>,
         /// Who takes over; `None` when nothing in the pool may be picked.
         heir: Option<Heir>,
     },
+    /// Real traffic condemned the backend. It is lost by that.
+    BackendEjected {
+        /// Which one.
+        backend: BackendId,
+        /// What of traffic.
+        ejection: Ejection,
+    },
     /// The backend may be picked again.
     BackendRegained {
+        /// Which one.
+        backend: BackendId,
+    },
+    /// Checks say of a backend the opposite of what real traffic says.
+    EvidenceDisagreed {
+        /// Which one.
+        backend: BackendId,
+        /// Who speaks for it.
+        well: Source,
+    },
+    /// Checks and traffic no longer contradict each other.
+    EvidenceAgreed {
         /// Which one.
         backend: BackendId,
     },
@@ -60,6 +83,20 @@ pub enum Event {
         to: Option<usize>,
         /// Why.
         reason: TierReason,
+    },
+    /// A pool's traffic begins to return to a preferred tier, little by little.
+    FailbackBegan {
+        /// Which pool.
+        pool: PoolId,
+        /// The tier that it returns to.
+        to: usize,
+    },
+    /// The tier that traffic was returning to failed; the tier that served has all of it again.
+    FailbackAborted {
+        /// Which pool.
+        pool: PoolId,
+        /// The tier that traffic was returning to.
+        to: usize,
     },
     /// The first attempt succeeded since traffic moved to this backend.
     BackendServed {
@@ -94,6 +131,31 @@ impl LossReason {
     }
 }
 
+/// What of real traffic condemned a backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ejection {
+    /// Too many attempts in a row failed.
+    ConsecutiveFailures,
+    /// Too great a share of its attempts failed.
+    FailureRatio,
+    /// Its answers take far longer than its tier's.
+    Latency,
+    /// It failed the trials that should have cleared it of suspicion, or gave trouble again soon
+    /// after it was cleared.
+    Suspicion,
+}
+
+impl Ejection {
+    /// The names used in the log and the metrics, in the order of the variants.
+    pub const NAMES: [&'static str; 4] =
+        ["consecutive_failures", "failure_ratio", "latency", "suspicion"];
+
+    /// Returns the name used in the log and the metrics.
+    pub const fn name(self) -> &'static str {
+        Self::NAMES[self as usize]
+    }
+}
+
 /// Who takes over from a lost backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heir {
@@ -108,8 +170,10 @@ pub struct Heir {
 pub enum TierReason {
     /// The tier that served no longer can.
     Lost(LossReason),
-    /// A preferred tier could serve for the whole hold-down.
+    /// A preferred tier could serve for the whole hold-down; all traffic is back.
     HoldDownEnded,
-    /// Nothing could serve; now something can.
+    /// An operator asked for the return to a preferred tier; all traffic is back.
+    Requested,
+    /// Nothing could serve, or nothing as it should; now something can.
     Regained,
 }

@@ -6,24 +6,31 @@
 //! and in a simulation.
 
 mod backend;
+mod climb;
+mod company;
 mod health;
+mod latency;
 mod outlier;
+mod pool;
+mod slow_start;
+mod suspicion;
 mod tiers;
+mod traffic;
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 pub use backend::Pace;
 
 use crate::{
     clock::Timestamp,
-    event::{Event, Evidence, FaultMode, Heir, LossReason, Source, Symptom},
+    event::{Event, Evidence, FaultMode, Source, Symptom},
     fleet::{
-        backend::{BackendMachine, Reaction},
-        outlier::ejectable,
-        tiers::{Fitness, Tiers},
+        backend::{BackendMachine, FailedAttempt, Reaction, Standing},
+        slow_start::SlowStart,
+        tiers::Tiers,
     },
     model::{BackendId, Pool, PoolId, SharedTopology},
-    snapshot::{Condition, LastCheck, PoolSnapshot, Schedule, Snapshot, TierSnapshot},
+    snapshot::{Condition, LastCheck, Recent, Snapshot, TierSnapshot},
 };
 
 /// What the fleet is told.
@@ -37,6 +44,8 @@ pub enum Input {
         failure: Option<Symptom>,
         /// How long it took.
         took: Duration,
+        /// Attempts at this backend in the current second and the one before.
+        recent: Recent,
     },
     /// An attempt of a client's request failed.
     AttemptFailed {
@@ -44,8 +53,12 @@ pub enum Input {
         backend: BackendId,
         /// How.
         symptom: Symptom,
+        /// For how long its backend had given it no sign of life by then; zero when unknown.
+        waited: Duration,
         /// Failures in a row at this backend, this one included.
         run: u32,
+        /// All attempts at this backend in the last ten seconds, this one included.
+        recent: Recent,
         /// When: before the request was counted as lost or rescued, so that an incident that
         /// begins with it includes it.
         at: Timestamp,
@@ -54,6 +67,29 @@ pub enum Input {
     AttemptSucceeded {
         /// Where.
         backend: BackendId,
+        /// From sending the request to the beginning of the response.
+        took: Duration,
+    },
+    /// An attempt has waited longer than its backend has ever let anybody wait, and the backend
+    /// answers nobody else either. It may still be answered.
+    Overstayed {
+        /// Where.
+        backend: BackendId,
+        /// [`Symptom::Overstayed`], or the injected fault that holds it up.
+        symptom: Symptom,
+        /// For how long.
+        waited: Duration,
+        /// When it was noticed.
+        at: Timestamp,
+    },
+    /// How long the answers of the last ten seconds took.
+    Measured {
+        /// Whose.
+        backend: BackendId,
+        /// The median, from sending the request to the beginning of the response.
+        median: Duration,
+        /// How many there were.
+        answers: u64,
     },
     /// An operator asked for this backend to fail.
     FaultRequested {
@@ -61,6 +97,11 @@ pub enum Input {
         backend: BackendId,
         /// How.
         mode: FaultMode,
+    },
+    /// An operator asked for traffic to return to a preferred tier. Harmless when none can serve.
+    FailbackRequested {
+        /// In which pool.
+        pool: PoolId,
     },
 }
 
@@ -73,6 +114,10 @@ pub enum Output {
     Pace(BackendId, Pace),
     /// Report successes of this backend ([`Input::AttemptSucceeded`]) from now on, or no longer.
     Watch(BackendId, bool),
+    /// Let one request try this backend although it is suspected.
+    Trial(BackendId),
+    /// No longer let a request try this backend, if none has.
+    TrialOver(BackendId),
 }
 
 /// The condition of every backend, and the machine that decides who serves.
@@ -86,59 +131,90 @@ pub struct Fleet {
 #[derive(Debug)]
 struct PoolMachine {
     tiers: Tiers,
-    /// What requests pick from, kept until the set of eligible backends changes.
+    /// What requests pick from, kept until somebody becomes eligible or trusted, or no longer is, or
+    /// weighs more than before.
     picks: Vec<TierSnapshot>,
+    /// The same of all backends, for the time when none is eligible.
+    picks_of_all: Vec<TierSnapshot>,
+    /// What each backend weighs at present.
+    weights: Arc<[u32]>,
+    slow_start: SlowStart,
     backends: Vec<BackendMachine>,
     /// Backends whose first success is awaited.
+    heirs: Vec<bool>,
+    /// Backends whose successes are reported.
     watched: Vec<bool>,
 }
 
 impl Fleet {
     /// Makes the fleet of `topology`, of which nothing is known yet.
     pub fn new(topology: SharedTopology, now: Timestamp) -> Self {
-        let pools = topology
-            .pools
-            .iter()
-            .map(|pool| PoolMachine {
-                tiers: Tiers::new(pool.tier_count(), now),
-                picks: vec![TierSnapshot::default(); pool.tier_count()],
-                backends: vec![BackendMachine::new(now); pool.backends.len()],
-                watched: vec![false; pool.backends.len()],
-            })
-            .collect();
+        let pools = topology.pools.iter().map(|pool| PoolMachine::new(pool, now)).collect();
         Self { topology, pools, outputs: VecDeque::new() }
     }
 
     /// Takes in one fact, learned at `now`.
     pub fn handle(&mut self, input: Input, now: Timestamp) {
         match input {
-            Input::Checked { backend, failure: None, took } => {
-                let check = LastCheck { at: now, failure: None, took };
+            Input::Checked { backend, failure, took, recent } => {
+                self.checked(backend, LastCheck { at: now, failure, took }, recent);
+            }
+            Input::AttemptFailed { backend, symptom, waited, run, recent, at } => {
+                let spare = self.may_eject(backend);
+                let failed = FailedAttempt { symptom, began: at.minus(waited), run, recent };
+                let evidence = Evidence { at, source: Source::Traffic, symptom };
+                let reaction = self.change(backend, now, |machine, pool| {
+                    let policy = &pool.outlier_detection;
+                    Some((evidence, machine.attempt_failed(&failed, || spare, policy, now)))
+                });
+                self.disturbed(backend, reaction, now);
+            }
+            Input::AttemptSucceeded { backend, took } => {
+                self.served(backend);
                 self.change(backend, now, |machine, pool| {
-                    machine.check_passed(check, &pool.health_check);
+                    machine.attempt_succeeded(took, pool, now);
                     None
                 });
             }
-            Input::Checked { backend, failure: Some(symptom), took } => {
-                let check = LastCheck { at: now, failure: Some(symptom), took };
-                let evidence = Evidence { at: now, source: Source::HealthCheck, symptom };
-                self.change(backend, now, |machine, pool| {
-                    Some((evidence, machine.check_failed(symptom, check, &pool.health_check)))
-                });
-            }
-            Input::AttemptFailed { backend, symptom, run, at } => {
+            Input::Overstayed { backend, symptom, waited, at } => {
                 let spare = self.may_eject(backend);
                 let evidence = Evidence { at, source: Source::Traffic, symptom };
+                let reaction = self.change(backend, now, |machine, pool| {
+                    let (policy, sent) = (&pool.outlier_detection, at.minus(waited));
+                    Some((evidence, machine.overstayed(symptom, sent, || spare, policy, now)))
+                });
+                self.disturbed(backend, reaction, now);
+            }
+            Input::Measured { backend, median, answers } => {
+                let spare = self.may_eject(backend);
+                let others = self.median_beside(backend, now);
+                let evidence =
+                    Evidence { at: now, source: Source::Traffic, symptom: Symptom::OutOfLine };
                 self.change(backend, now, |machine, pool| {
-                    let policy = &pool.outlier_detection;
-                    Some((evidence, machine.attempt_failed(symptom, run, || spare, policy, now)))
+                    let (measured, policy) = ((median, answers), &pool.outlier_detection);
+                    let reaction = machine.measured(measured, others, || spare, policy, now);
+                    reaction.map(|reaction| (evidence, reaction))
                 });
             }
-            Input::AttemptSucceeded { backend } => self.served(backend),
             Input::FaultRequested { backend, mode } => {
                 self.emit(Event::FaultRequested { backend, mode });
             }
+            Input::FailbackRequested { pool } => self.fail_back(pool, now),
         }
+    }
+
+    fn checked(&mut self, id: BackendId, check: LastCheck, recent: Recent) {
+        let now = check.at;
+        let standing = Standing { recent, others: self.others(id) };
+        self.change(id, now, |machine, pool| {
+            let policy = &pool.health_check;
+            let Some(symptom) = check.failure else {
+                machine.check_passed(check, policy);
+                return None;
+            };
+            let evidence = Evidence { at: now, source: Source::HealthCheck, symptom };
+            Some((evidence, machine.check_failed(symptom, check, standing, policy)))
+        });
     }
 
     /// Returns when [`Fleet::handle_deadline`] must be called next.
@@ -147,10 +223,10 @@ impl Fleet {
             .iter()
             .zip(&self.topology.pools)
             .flat_map(|(machine, pool)| {
-                let failback = machine.tiers.failback(&pool.tiers).map(|failback| failback.at);
-                let readmissions =
-                    machine.backends.iter().filter_map(BackendMachine::ejected_until);
-                failback.into_iter().chain(readmissions)
+                let tiers = machine.tiers.next_deadline(&pool.tiers);
+                let slow_start = machine.slow_start.next_deadline(pool.slow_start);
+                let backends = machine.backends.iter().filter_map(BackendMachine::deadline);
+                tiers.into_iter().chain(slow_start).chain(backends)
             })
             .min()
     }
@@ -159,16 +235,20 @@ impl Fleet {
     pub fn handle_deadline(&mut self, now: Timestamp) {
         let ids: Vec<BackendId> = self.topology.backend_ids().collect();
         for id in ids {
-            let due = self.machine(id).ejected_until().is_some_and(|until| until <= now);
-            if due {
+            let deadline = self.pools[id.pool.0].backends[id.index].deadline();
+            if deadline.is_some_and(|at| at <= now) {
                 self.change(id, now, |machine, _| {
-                    machine.readmit_if_due(now);
+                    machine.handle_deadline(now);
                     None
                 });
             }
         }
-        for index in 0..self.pools.len() {
-            self.judge_tiers(PoolId(index), None, now);
+        for id in (0..self.pools.len()).map(PoolId) {
+            let (pool, machine) = (self.topology.pool(id), &mut self.pools[id.0]);
+            for index in machine.slow_start.advance(pool.slow_start, now) {
+                machine.renew_picks(pool, pool.backends[index].tier);
+            }
+            self.judge_tiers(id, now);
         }
     }
 
@@ -183,191 +263,74 @@ impl Fleet {
             .pools
             .iter()
             .zip(&self.topology.pools)
-            .map(|(machine, pool)| PoolSnapshot {
-                active_tier: machine.tiers.active(),
-                since: machine.tiers.since(),
-                failback: machine.tiers.failback(&pool.tiers),
-                tiers: machine.picks.clone(),
-                backends: machine.backends.iter().map(BackendMachine::snapshot).collect(),
-            })
+            .map(|(machine, pool)| machine.snapshot(pool))
             .collect();
         Snapshot { pools }
-    }
-
-    fn machine(&self, id: BackendId) -> &BackendMachine {
-        &self.pools[id.pool.0].backends[id.index]
     }
 
     fn emit(&mut self, event: Event) {
         self.outputs.push_back(Output::Event(event));
     }
 
-    /// Lets `act` change one backend, then says what followed from it.
+    /// Lets `act` change one backend, then says what followed from it. Returns the reaction to trouble.
     fn change(
         &mut self,
         id: BackendId,
         now: Timestamp,
         act: impl FnOnce(&mut BackendMachine, &Pool) -> Option<(Evidence, Reaction)>,
-    ) {
+    ) -> Option<Reaction> {
         let pool = self.topology.pool(id.pool);
         let machine = &mut self.pools[id.pool.0].backends[id.index];
         let (before, pace) = (machine.condition(), machine.pace());
+        let (trial, dispute) = (machine.has_trial(), machine.dispute());
         let trouble = act(machine, pool);
         let (after, new_pace) = (machine.condition(), machine.pace());
+        let (new_trial, new_dispute) = (machine.has_trial(), machine.dispute());
         if pace != new_pace {
             self.outputs.push_back(Output::Pace(id, new_pace));
         }
-        let mut loss = None;
         if let Some((evidence, reaction)) = trouble {
-            loss = self.tell_trouble(id, evidence, reaction, before);
-        }
-        if before.is_eligible() != after.is_eligible() {
-            self.renew_picks(id);
-        }
-        if let Some(reason) = loss {
-            self.lost(id, reason, now);
-            return;
-        }
-        if !before.is_eligible() && after.is_eligible() && before != Condition::Unknown {
-            self.emit(Event::BackendRegained { backend: id });
-        }
-        if before == Condition::Suspected && after == Condition::Healthy {
-            self.emit(Event::BackendCleared { backend: id });
-        }
-        self.judge_tiers(id.pool, None, now);
-    }
-
-    /// Says that a sign of trouble was seen. Returns why the backend is lost, if it is.
-    fn tell_trouble(
-        &mut self,
-        id: BackendId,
-        evidence: Evidence,
-        reaction: Reaction,
-        before: Condition,
-    ) -> Option<LossReason> {
-        let is_first = before == Condition::Healthy;
-        self.emit(if is_first {
-            Event::BackendSuspected { backend: id, evidence }
-        } else {
-            Event::EvidenceGathered { backend: id, evidence }
-        });
-        match reaction {
-            Reaction::Lost(reason) => Some(reason),
-            Reaction::Suspected | Reaction::Gathered => None,
-        }
-    }
-
-    /// Decides who takes over from a backend that has just been lost, and says so.
-    fn lost(&mut self, id: BackendId, reason: LossReason, now: Timestamp) {
-        let topology = self.topology.clone();
-        let pool = topology.pool(id.pool);
-        let fitness = self.fitness(id.pool);
-        let machine = &mut self.pools[id.pool.0];
-        let served = machine.tiers.active();
-        let change = machine.tiers.judge(&fitness, Some(reason), &pool.tiers, now);
-        let heir = machine.tiers.active().and_then(|tier| {
-            machine.picks[tier].eligible.first().map(|&index| Heir { tier, index })
-        });
-        self.emit(Event::BackendLost { backend: id, reason, served, heir });
-        if let Some(change) = change {
-            self.emit(Event::TierChanged {
-                pool: id.pool,
-                from: change.from,
-                to: change.to,
-                reason: change.reason,
+            self.emit(if reaction.is_first {
+                Event::BackendSuspected { backend: id, evidence }
+            } else {
+                Event::EvidenceGathered { backend: id, evidence }
             });
         }
-        self.watch_active(id.pool);
-    }
-
-    fn judge_tiers(&mut self, pool: PoolId, loss: Option<LossReason>, now: Timestamp) {
-        let fitness = self.fitness(pool);
-        let topology = self.topology.clone();
-        let machine = &mut self.pools[pool.0];
-        let Some(change) = machine.tiers.judge(&fitness, loss, &topology.pool(pool).tiers, now)
-        else {
-            return;
-        };
-        self.emit(Event::TierChanged {
-            pool,
-            from: change.from,
-            to: change.to,
-            reason: change.reason,
-        });
-        self.watch_active(pool);
-    }
-
-    /// Asks to hear of the first success of every backend that now gets traffic.
-    fn watch_active(&mut self, pool: PoolId) {
-        let machine = &mut self.pools[pool.0];
-        let Some(tier) = machine.tiers.active() else { return };
-        for &index in &machine.picks[tier].eligible {
-            if !machine.watched[index] {
-                machine.watched[index] = true;
-                self.outputs.push_back(Output::Watch(BackendId { pool, index }, true));
+        if dispute.is_some() != new_dispute.is_some() {
+            self.emit(match new_dispute {
+                Some(well) => Event::EvidenceDisagreed { backend: id, well },
+                None => Event::EvidenceAgreed { backend: id },
+            });
+        }
+        self.pools[id.pool.0].adapt(self.topology.pool(id.pool), id.index, before, now);
+        let reaction = trouble.map(|(_, reaction)| reaction);
+        if let Some(ejection) = reaction.and_then(|reaction| reaction.ejection) {
+            self.emit(Event::BackendEjected { backend: id, ejection });
+        }
+        if let Some(reason) = reaction.and_then(|reaction| reaction.loss) {
+            self.lost(id, reason, now);
+        } else {
+            if !before.is_eligible() && after.is_eligible() && before != Condition::Unknown {
+                self.emit(Event::BackendRegained { backend: id });
             }
-        }
-    }
-
-    fn served(&mut self, id: BackendId) {
-        // One success answers the question; the other backends need no watching any more.
-        let machine = &mut self.pools[id.pool.0];
-        if !std::mem::take(&mut machine.watched[id.index]) {
-            return;
-        }
-        for (index, watched) in machine.watched.iter_mut().enumerate() {
-            if std::mem::take(watched) || index == id.index {
-                let backend = BackendId { pool: id.pool, index };
-                self.outputs.push_back(Output::Watch(backend, false));
+            if before == Condition::Suspected && after == Condition::Healthy {
+                self.emit(Event::BackendCleared { backend: id });
             }
+            self.judge_tiers(id.pool, now);
         }
-        self.emit(Event::BackendServed { backend: id });
-    }
-
-    /// Tells whether the pool can do without this backend: enough others are left in, and one of
-    /// them may be picked.
-    fn may_eject(&self, id: BackendId) -> bool {
-        let machine = &self.pools[id.pool.0];
-        let pool = self.topology.pool(id.pool);
-        let ejected = machine.backends.iter().filter(|it| it.is_ejected()).count();
-        let others = machine
-            .backends
-            .iter()
-            .enumerate()
-            .any(|(index, it)| index != id.index && it.is_eligible());
-        others && ejected < ejectable(pool.backends.len(), &pool.outlier_detection)
-    }
-
-    fn fitness(&self, pool: PoolId) -> Vec<Fitness> {
-        let machine = &self.pools[pool.0];
-        let mut fitness = vec![Fitness { size: 0, eligible: 0, unknown: 0 }; machine.picks.len()];
-        for (it, backend) in machine.backends.iter().zip(&self.topology.pool(pool).backends) {
-            let tier = &mut fitness[backend.tier];
-            tier.size += 1;
-            tier.eligible += usize::from(it.is_eligible());
-            tier.unknown += usize::from(it.condition() == Condition::Unknown);
+        // Before anybody can take a trial its success is listened for.
+        self.tell_watched(id.pool);
+        if trial != new_trial {
+            let output = if new_trial { Output::Trial(id) } else { Output::TrialOver(id) };
+            self.outputs.push_back(output);
         }
-        fitness
-    }
-
-    /// Works out again who is picked, and in which order, in the tier of `id`.
-    fn renew_picks(&mut self, id: BackendId) {
-        let pool = self.topology.pool(id.pool);
-        let machine = &mut self.pools[id.pool.0];
-        let tier = pool.backends[id.index].tier;
-        let shares: Vec<(usize, u32)> = pool
-            .backends
-            .iter()
-            .enumerate()
-            .filter(|(index, it)| it.tier == tier && machine.backends[*index].is_eligible())
-            .map(|(index, it)| (index, it.weight.get()))
-            .collect();
-        machine.picks[tier] = TierSnapshot {
-            eligible: shares.iter().map(|&(index, _)| index).collect(),
-            schedule: Schedule::new(&shares),
-        };
+        reaction
     }
 }
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_policies;
+#[cfg(test)]
+mod world;

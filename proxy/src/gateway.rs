@@ -1,14 +1,13 @@
 //! The gateway: the life of a request, a phase per function.
 //!
 //! Pingora calls one function per phase; each asks one question of one module and decides nothing
-//! itself. Forwarding is Pingora's own path, entered by [`Gateway::exchange`] returning `false`;
-//! an engine that forwards exchanges itself takes its place there.
+//! itself. Exchanges are forwarded by the engine ([`crate::exchange`]); what it leaves to Pingora's
+//! own path, the sidecar and upgrades, goes through the phases after `request_filter`.
 
 mod account;
-mod attempts;
-mod context;
 mod headers;
 mod peer;
+mod pingora_path;
 mod reply;
 
 use std::{
@@ -27,26 +26,24 @@ use pingora::{
     upstreams::peer::HttpPeer,
 };
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
-use tokio::sync::mpsc;
-
-pub use context::RequestContext;
 
 use crate::{
     classify::{client_fault, connect_symptom, exchange_symptom},
     clock,
-    event::{AttemptOutcome, Symptom},
-    fleet::Input,
+    event::{AttemptOutcome, Idempotence, Rescue, Symptom},
+    exchange::{
+        Exchange,
+        request::{Failure, InFlight, RequestContext},
+    },
     gateway::{
-        context::{Failure, InFlight},
         headers::{Downstream, IDEMPOTENCY_KEY},
         peer::{Expectation, peer_of},
         reply::Reply,
     },
-    model::{SharedTopology, Target, Timeouts},
-    retry::{Connection, Idempotence},
+    model::{Target, Timeouts},
+    retry::Connection,
     routing::{self, RequestFacts},
-    snapshot::{Live, SnapshotCell},
-    telemetry::metrics::Metrics,
+    snapshot::Kind,
 };
 
 /// Longest silence of a client in the middle of a request, and of one that does not take its
@@ -57,6 +54,7 @@ const SIDECAR_TIMEOUTS: Timeouts = Timeouts {
     connect: Duration::from_secs(1),
     between_reads: Duration::from_secs(30),
     idle: Duration::from_secs(30),
+    idle_connections: 16,
 };
 /// How long the sidecar may take to begin its answer: a fault is passed on to a backend in it.
 const SIDECAR_PATIENCE: Duration = Duration::from_secs(10);
@@ -64,16 +62,8 @@ const SIDECAR_PATIENCE: Duration = Duration::from_secs(10);
 /// Forwards requests: the frame that Pingora calls.
 #[derive(Debug)]
 pub struct Gateway {
-    /// What was configured.
-    pub topology: SharedTopology,
-    /// Who serves.
-    pub snapshot: SnapshotCell,
-    /// What requests count.
-    pub live: Arc<Live>,
-    /// What operators count.
-    pub metrics: Arc<Metrics>,
-    /// Where evidence goes.
-    pub inbox: mpsc::Sender<Input>,
+    /// Who forwards.
+    pub exchange: Arc<Exchange>,
     /// How the sidecar knows requests that come through here.
     pub relay_key: String,
     /// Where the sidecar listens.
@@ -103,7 +93,14 @@ impl ProxyHttp for Gateway {
             return Ok(true);
         };
         ctx.target = Some(target);
-        self.exchange(session, ctx)
+        let Target::Pool(pool) = target else { return Ok(false) };
+        if headers::is_websocket(session.req_header()) {
+            return Ok(false);
+        }
+        let mut request = session.req_header().clone();
+        self.prepare(&mut request, session, ctx)?;
+        self.exchange.forward(pool, request, session.as_downstream_mut(), ctx).await?;
+        Ok(true)
     }
 
     /// Balancing: which backend receives this attempt?
@@ -125,28 +122,7 @@ impl ProxyHttp for Gateway {
         request: &mut RequestHeader,
         ctx: &mut RequestContext,
     ) -> Result<()> {
-        let listener = &self.topology.listeners[ctx.listener];
-        let client = client_ip(session);
-        let downstream = Downstream {
-            peer: client,
-            trusted_proxies: &listener.trusted_proxies,
-            is_tls: session.digest().is_some_and(|digest| digest.ssl_digest.is_some()),
-            host: host_of(session.req_header()),
-            is_http2: session.is_http2(),
-        };
-        headers::forward(request, downstream, &ctx.request_id)?;
-        match ctx.target {
-            Some(Target::Sidecar) => {
-                let trusted = &listener.trusted_proxies;
-                let asking = headers::client_of(session.req_header(), client, trusted);
-                headers::add_relay(request, &self.relay_key, asking)?;
-            }
-            Some(Target::Pool(_)) | None => headers::strip_relay(request),
-        }
-        if let Some(path) = &ctx.rewritten {
-            request.set_raw_path(path.as_bytes())?;
-        }
-        Ok(())
+        self.prepare(request, session, ctx)
     }
 
     /// Connected: the attempt may now reach the backend's application.
@@ -175,8 +151,8 @@ impl ProxyHttp for Gateway {
         if response.status.is_informational() && status != 101 {
             return Ok(());
         }
-        if !self.topology.pool(pool).retries.statuses.contains(&status) {
-            self.report(ctx, AttemptOutcome::Answered { status });
+        if !self.exchange.topology.pool(pool).retries.statuses.contains(&status) {
+            self.report(AttemptOutcome::Answered { status }, ctx);
             return Ok(());
         }
         let symptom = Symptom::ErrorStatus(status);
@@ -237,16 +213,16 @@ impl ProxyHttp for Gateway {
         let is_retried = if ctx.is_retry_decided {
             true
         } else if *error.esource() == ErrorSource::Downstream {
-            self.report(ctx, AttemptOutcome::Abandoned);
+            self.report(AttemptOutcome::Abandoned, ctx);
             false
         } else if !matches!(ctx.target, Some(Target::Pool(_))) {
             false
         } else if has_answered(session) {
-            self.report(ctx, AttemptOutcome::Failed(Symptom::ResponseCut));
+            self.report(AttemptOutcome::Failed(Symptom::ResponseCut), ctx);
             false
         } else if is_unfinished(session, &error) {
             // Nobody can answer a request of which a part is missing: no backend is to blame.
-            self.report(ctx, AttemptOutcome::Abandoned);
+            self.report(AttemptOutcome::Abandoned, ctx);
             ctx.failure = Some(Failure::BodyUnfinished);
             false
         } else {
@@ -306,14 +282,47 @@ impl Gateway {
     /// Notes what must be known of a request before anything can fail.
     fn begin(&self, session: &mut Session, ctx: &mut RequestContext) {
         ctx.listener = self.listener_of(session);
-        self.metrics.request_started(ctx.listener);
+        self.exchange.metrics.request_started(ctx.listener);
         let mut random = fastrand::Rng::new();
         let request = session.req_header();
         ctx.request_id = headers::request_id(request, &mut random);
         let key = request.headers.get(IDEMPOTENCY_KEY).map(|value| value.as_bytes());
         ctx.idempotence = Idempotence::of(request.method.as_str(), key);
+        // A client may send its next request before it has its answer (RFC 9112 §9.3.2).
+        session.set_pipelining_enabled(true);
         session.set_read_timeout(Some(CLIENT_PATIENCE));
         session.set_write_timeout(Some(CLIENT_PATIENCE));
+    }
+
+    /// Makes a request what backends get to see.
+    fn prepare(
+        &self,
+        request: &mut RequestHeader,
+        session: &Session,
+        ctx: &RequestContext,
+    ) -> Result<()> {
+        let listener = &self.exchange.topology.listeners[ctx.listener];
+        let client = client_ip(session);
+        let downstream = Downstream {
+            peer: client,
+            trusted_proxies: &listener.trusted_proxies,
+            is_tls: session.digest().is_some_and(|digest| digest.ssl_digest.is_some()),
+            host: host_of(session.req_header()),
+            is_http2: session.is_http2(),
+        };
+        headers::forward(request, downstream, &ctx.request_id)?;
+        match ctx.target {
+            Some(Target::Sidecar) => {
+                let trusted = &listener.trusted_proxies;
+                let asking = headers::client_of(session.req_header(), client, trusted);
+                headers::add_relay(request, &self.relay_key, asking)?;
+            }
+            Some(Target::Pool(_)) | None => headers::strip_relay(request),
+        }
+        if let Some(path) = &ctx.rewritten {
+            request.set_raw_path(path.as_bytes())?;
+        }
+        Ok(())
     }
 
     /// Finds the request's route and notes what it asks for.
@@ -324,24 +333,29 @@ impl Gateway {
             path: request.uri.path(),
             method: request.method.as_str(),
         };
-        let (_, route) = routing::route(&self.topology, &facts)?;
+        let (number, route) = routing::route(&self.exchange.topology, &facts)?;
+        ctx.kind = Kind::of(number, facts.method, facts.path);
         ctx.deadline = ctx.began + route.timeout;
         ctx.rewritten = route.rewrite.as_ref().map(|rewrite| {
             let sent = request.uri.path_and_query().map_or("/", |it| it.as_str());
             routing::rewrite(sent, rewrite)
         });
         if let Target::Pool(pool) = route.target {
-            self.live.pool(pool).requests.add(ctx.began);
+            self.exchange.live.pool(pool).requests.add(ctx.began);
             // The sidecar's are not counted: whoever reads the log must not hold up the end.
-            ctx.guard = Some(InFlight::request(&self.live));
+            ctx.guard = Some(InFlight::request(&self.exchange.live));
         }
         Some(route.target)
     }
 
-    /// The seam: forwards the exchange and returns `true`, or leaves it to Pingora's own path.
-    #[expect(clippy::unnecessary_wraps, reason = "the shape of an engine that can fail")]
-    fn exchange(&self, _session: &mut Session, _ctx: &mut RequestContext) -> Result<bool> {
-        Ok(false)
+    /// Reports how the attempt of Pingora's path ended.
+    fn report(&self, outcome: AttemptOutcome, ctx: &mut RequestContext) {
+        if let Some(attempt) = &mut ctx.attempt {
+            if matches!(outcome, AttemptOutcome::Answered { .. }) && 1 < attempt.number {
+                ctx.rescue = Some(Rescue::Retry);
+            }
+            self.exchange.report(attempt, outcome);
+        }
     }
 
     fn sidecar_peer(&self, session: &Session) -> HttpPeer {
@@ -365,10 +379,10 @@ impl Gateway {
         }
         match ctx.target {
             Some(Target::Pool(pool)) => {
-                let name = &self.topology.pool(pool).name;
+                let name = &self.exchange.topology.pool(pool).name;
                 let failure = ctx.failure.unwrap_or(Failure::DeadlinePassed);
                 // Without an attempt of its own, the client hears what others met.
-                let snapshot = self.snapshot.load();
+                let snapshot = self.exchange.snapshot.load();
                 let trouble =
                     snapshot.pool(pool).backends.iter().find_map(|backend| backend.trouble);
                 Some(Reply::unserved(failure, ctx.symptom.or(trouble), name))
@@ -382,7 +396,7 @@ impl Gateway {
     fn listener_of(&self, session: &Session) -> usize {
         let local = session.server_addr().and_then(|address| address.as_inet()).copied();
         let Some(local) = local else { return 0 };
-        let listeners = &self.topology.listeners;
+        let listeners = &self.exchange.topology.listeners;
         listeners
             .iter()
             .position(|it| it.address == local)

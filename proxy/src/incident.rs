@@ -7,6 +7,7 @@
 
 mod book;
 mod cause;
+mod signs;
 mod window;
 
 use std::time::Duration;
@@ -43,7 +44,8 @@ pub struct Incident {
     pub evidence: Vec<Evidence>,
     /// When each part of the story happened.
     pub moments: Moments,
-    /// The start of the window, on a slot's boundary.
+    /// The start of the window, on a slot's boundary: at the first sign of trouble, or when clients
+    /// were first hit, if that was shortly before.
     pub window_from: Timestamp,
     /// The end of the window, on a slot's boundary; `None` while traffic has not settled.
     pub window_to: Option<Timestamp>,
@@ -61,6 +63,11 @@ impl Incident {
     /// Returns the name by which it is found, given its pool's name.
     pub fn id(&self, pool: &str) -> String {
         format!("{pool}-{}", self.number)
+    }
+
+    /// Tells whether what its backend does still belongs to the story.
+    fn is_under_way(&self) -> bool {
+        self.state != IncidentState::Closed && self.moments.recovered.is_none()
     }
 
     /// Returns the time from the first sign of trouble to the decision.
@@ -100,7 +107,7 @@ pub struct Moments {
     pub stable: Option<Timestamp>,
     /// The backend was fit to be picked again.
     pub recovered: Option<Timestamp>,
-    /// Traffic returned to the tier.
+    /// Traffic returned to the tier, or to a better one.
     pub failed_back: Option<Timestamp>,
 }
 
@@ -110,12 +117,21 @@ pub struct Requests {
     /// All that finished.
     pub total: u64,
     /// Answered well after a failed attempt.
-    pub rescued: u64,
+    pub rescued_by_retry: u64,
+    /// Answered well by an attempt begun beside a slow one.
+    pub rescued_by_hedge: u64,
     /// Ended in an error of the proxy's or a backend's making.
     pub lost: u64,
+    /// Attempts beyond the first of each: what the failure added to the load.
+    pub extra_attempts: u64,
 }
 
 impl Requests {
+    /// Returns those that were rescued, in whichever way.
+    pub fn rescued(&self) -> u64 {
+        self.rescued_by_retry + self.rescued_by_hedge
+    }
+
     /// Returns the share of requests that were lost, 0 to 1; 0 without requests.
     pub fn error_ratio(&self) -> f64 {
         if self.total == 0 {

@@ -15,9 +15,14 @@ pub mod control;
 pub mod dashboard;
 pub mod gateway;
 
-// Adapters: the world's words in ours.
+// Engine: forwards an exchange attempt by attempt; the gateway frames it.
+pub mod exchange;
+
+// Adapters: the world's words in ours, and what several shells do alike.
+pub mod alarms;
 pub mod classify;
 pub mod ports;
+pub mod strike;
 
 // Records: what operators see.
 pub mod telemetry;
@@ -32,6 +37,7 @@ pub mod fleet;
 pub mod incident;
 pub mod retry;
 pub mod routing;
+pub mod suspicion;
 
 // Wire (pure): HTTP/1.1 as backends hear and say it, in bytes.
 pub mod wire;
@@ -45,7 +51,9 @@ pub mod event;
 // Nouns (pure): the validated vocabulary that everything speaks.
 pub mod model;
 
-// Ground: time, secrets in files, and HTTP as the small servers and the command line speak it.
+// Ground: time and how people write it, secrets in files, and HTTP as the small servers and the
+// command line speak it.
 pub mod clock;
 pub mod token;
+pub mod units;
 pub mod web;

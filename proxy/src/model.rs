@@ -154,6 +154,16 @@ pub struct Pool {
     pub outlier_detection: OutlierPolicy,
     /// When a failed attempt is followed by another.
     pub retries: RetryPolicy,
+    /// When a backend that answers late is suspected, and what happens then.
+    pub suspicion: SuspicionPolicy,
+    /// Which responses are held back until they are whole.
+    pub hold_back: HoldBack,
+    /// What is spoken with the backends.
+    pub protocol: Protocol,
+    /// How long a backend that may be picked again takes to get its full share; zero is at once.
+    pub slow_start: Duration,
+    /// What happens to requests while no backend may be picked.
+    pub when_down: WhenDown,
     /// Bounds on what one attempt may take.
     pub timeouts: Timeouts,
 }
@@ -221,10 +231,86 @@ impl fmt::Display for BackendAddress {
 /// When a tier hands over to the next, and when it gets its traffic back.
 #[derive(Clone, Copy, Debug)]
 pub struct TierPolicy {
-    /// A tier serves while it has at least this many eligible backends.
-    pub fail_over_below: NonZeroUsize,
+    /// What a tier needs in order to carry all traffic.
+    pub fail_over_below: Capacity,
+    /// Whether a tier below that keeps the part of the traffic that it can carry. Otherwise all of
+    /// it goes to the next tier.
+    pub spill_over: bool,
+    /// Whether traffic returns to a preferred tier by itself.
+    pub failback: FailbackMode,
     /// How long a preferred tier must be able to serve before traffic returns to it.
     pub failback_after: Duration,
+    /// The longest hold-down: each failover soon after a failback doubles the next hold-down, up
+    /// to this.
+    pub failback_after_max: Duration,
+    /// How long a returning tier takes to get all traffic; zero is at once.
+    pub failback_ramp: Duration,
+}
+
+/// What a tier needs in order to carry all traffic.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Capacity {
+    /// So many eligible backends; or all, in a tier that has fewer.
+    Backends(NonZeroUsize),
+    /// This share of the tier's weight must be eligible, above 0 and up to 1.
+    Share(f64),
+}
+
+/// Whether traffic returns to a preferred tier by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailbackMode {
+    /// After the hold-down.
+    Automatic,
+    /// When an operator says so, or when nothing else can serve.
+    Manual,
+}
+
+/// What happens to requests while no backend of a pool may be picked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenDown {
+    /// They are answered with 503 at once.
+    Reject,
+    /// They are sent to any backend, in the hope that the verdicts are wrong.
+    FailOpen,
+}
+
+/// What is spoken with a pool's backends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1, one request at a time on a connection.
+    Http1,
+    /// HTTP/2: over TLS by ALPN, without TLS with prior knowledge.
+    Http2,
+}
+
+/// When a backend that answers late is suspected, and what happens then.
+///
+/// The proxy learns how long each kind of request takes at each backend. One that has waited
+/// `factor` times as long as nearly all before it, while its backend answered nobody, has
+/// overstayed.
+#[derive(Clone, Copy, Debug)]
+pub struct SuspicionPolicy {
+    /// Whether waits are judged at all.
+    pub is_enabled: bool,
+    /// No wait shorter than this is too long.
+    pub floor: Duration,
+    /// Multiple of the learned time, 1 and up.
+    pub factor: f64,
+    /// Whether a request that has overstayed is sent to a second backend, too, if it may be
+    /// repeated.
+    pub hedge: bool,
+}
+
+/// Which responses are held back until they are whole, so that one that breaks off can be retried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HoldBack {
+    /// Longest response body held back, in bytes; zero for none.
+    pub size: usize,
+    /// Bound on what all responses held back at a time may take, in bytes. Beyond it they are
+    /// passed on as they come.
+    pub memory: usize,
+    /// How long a body of unknown length is held back at most.
+    pub patience: Duration,
 }
 
 /// How and how often a backend is asked whether it is well.
@@ -265,6 +351,13 @@ pub enum CheckKind {
 pub struct OutlierPolicy {
     /// Failed attempts in a row, with no success between, that eject a backend.
     pub consecutive_failures: NonZeroU32,
+    /// Share of the attempts of the last ten seconds that may fail, 0 to 1.
+    pub failure_ratio: f64,
+    /// Fewest failed attempts in those ten seconds for the share to count.
+    pub failure_ratio_min: NonZeroU32,
+    /// A backend whose median answer takes this many times as long as that of its tier is ejected;
+    /// 1 and up.
+    pub latency_factor: f64,
     /// The first ejection's length; each further one soon after is twice as long.
     pub eject_base: Duration,
     /// The longest ejection.
@@ -287,6 +380,18 @@ pub struct RetryPolicy {
     pub budget_ratio: f64,
     /// Retries allowed in any case, per second.
     pub budget_min_per_second: u32,
+    /// Wait before a retry at a backend that this request has tried; each further one waits twice
+    /// as long. Another backend is asked at once.
+    pub backoff: Duration,
+    /// Longest request body kept for a retry, in bytes.
+    pub replay_size: usize,
+    /// Bound on what all request bodies kept at a time may take, in bytes.
+    pub replay_memory: usize,
+    /// A request that must not be repeated uses no connection that was idle for longer.
+    pub fresh_after: Duration,
+    /// Whether a request that must not be repeated is sent again when its connection was closed and
+    /// the kernel proves that nothing of it was received.
+    pub on_proof: bool,
 }
 
 /// Bounds on what one attempt may take.
@@ -298,6 +403,8 @@ pub struct Timeouts {
     pub between_reads: Duration,
     /// How long an unused connection to a backend is kept.
     pub idle: Duration,
+    /// Unused connections kept to each backend.
+    pub idle_connections: usize,
 }
 
 /// The sidecar: where state is read and changed.

@@ -8,12 +8,20 @@
 //!   costs the backend next to nothing, and the attempt that follows is work that the client
 //!   asked for once and that is done once. Were it to draw on the budget, the loss of a backend
 //!   under load would be the very moment at which the budget runs dry and clients see errors that
-//!   another backend could have spared them. `max_attempts` and the deadline still bound it.
+//!   another backend could have spared them. Nor does `max_attempts` end it while there is a
+//!   backend that the request has not tried: when a whole tier dies at once, its requests must get
+//!   past it. Each backend is met once that way; the deadline bounds it all.
 //! - **An idle connection was closed as it was reused**: most likely nothing was executed, but
 //!   nobody can prove it, so only idempotent requests are sent again (RFC 9112 §9.3.1 allows it
 //!   for them). The first such retry of a request is free as well: keep-alive ending says nothing
 //!   of load, and when a backend restarts it happens to all its idle connections at once. Free
 //!   retries can thus at most double what such a backend is asked.
+//! - **The kernel proves that nothing was received** ([`Delivery::Disproved`]): as if nothing had
+//!   been sent.
+//! - **Its backend was lost while it waited** ([`Symptom::BackendLost`]): an idempotent request is
+//!   called back and sent elsewhere, free as well. This happens once to each of those that waited,
+//!   at the moment of the loss; what they ask of the others is the work that the lost backend does
+//!   not do.
 //! - **Anything else** may have been executed, a garbled answer included. It is retried when the
 //!   request is idempotent and its body can be sent again, and paid for from the budget.
 //!
@@ -27,7 +35,7 @@ use std::time::Duration;
 
 use crate::{
     clock::Timestamp,
-    event::{FaultMode, Symptom},
+    event::{FaultMode, Idempotence, Symptom},
     model::RetryPolicy,
     snapshot::{Candidates, PoolLive},
 };
@@ -47,35 +55,14 @@ pub struct Facts {
     pub body: Body,
     /// The connection that the attempt used.
     pub connection: Connection,
+    /// Whether the backend may have received the request.
+    pub delivery: Delivery,
     /// Attempts made for this request, the failed one included.
     pub attempts_made: u32,
     /// Whom the next attempt could go to.
     pub candidates: Candidates,
     /// Time left to the request's deadline; zero when it has passed.
     pub time_left: Duration,
-}
-
-/// Whether executing a request twice does no more than executing it once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Idempotence {
-    /// It does no more.
-    Idempotent,
-    /// It may.
-    NotIdempotent,
-}
-
-impl Idempotence {
-    /// Judges a request by its method (RFC 9110 §9.2.2; case matters) and its `Idempotency-Key`.
-    ///
-    /// The key, if not blank, is the client's word that the backend recognises repetitions.
-    pub fn of(method: &str, idempotency_key: Option<&[u8]>) -> Self {
-        let has_key = idempotency_key.is_some_and(|key| !key.trim_ascii().is_empty());
-        match method {
-            "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE" => Self::Idempotent,
-            _ if has_key => Self::Idempotent,
-            _ => Self::NotIdempotent,
-        }
-    }
 }
 
 /// How much of the response the client has been sent.
@@ -105,6 +92,15 @@ pub enum Connection {
     Fresh,
     /// Had served other requests.
     Reused,
+}
+
+/// Whether a backend may have received any of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// It may.
+    Possible,
+    /// It cannot: nothing was sent, or there is proof that nothing arrived.
+    Disproved,
 }
 
 /// What to do after a failed attempt.
@@ -152,19 +148,60 @@ pub fn decide(facts: &Facts, policy: &RetryPolicy, live: &PoolLive, now: Timesta
     if let Some(reason) = impediment(facts, policy) {
         return Decision::GiveUp(reason);
     }
-    if facts.symptom.is_before_request() {
+    if facts.symptom.is_before_request() || facts.delivery == Delivery::Disproved {
         return Decision::Retry(Cost::Free);
     }
     if facts.idempotence == Idempotence::NotIdempotent {
         return Decision::GiveUp(Reason::NotIdempotent);
     }
-    if facts.attempts_made <= 1 && was_stale(facts) {
+    if facts.symptom == Symptom::BackendLost || facts.attempts_made <= 1 && was_stale(facts) {
         return Decision::Retry(Cost::Free);
     }
     if !allows(policy, live, now) {
         return Decision::GiveUp(Reason::Budget);
     }
     Decision::Retry(Cost::Budget)
+}
+
+/// What is known when a request has waited out of line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HedgeFacts {
+    /// Whether executing the request twice does no harm.
+    pub idempotence: Idempotence,
+    /// Whether the request's body can be sent again.
+    pub body: Body,
+    /// Attempts made for this request.
+    pub attempts_made: u32,
+    /// Whom the next attempt could go to.
+    pub candidates: Candidates,
+}
+
+/// Decides whether a second attempt is begun beside one that is still waited for.
+///
+/// It is a retry like any other to the backends that have to answer it, so it draws on the same
+/// budget. It goes to a backend that this request has not tried, or is not made.
+pub fn may_hedge(
+    facts: &HedgeFacts,
+    policy: &RetryPolicy,
+    live: &PoolLive,
+    now: Timestamp,
+) -> bool {
+    facts.idempotence == Idempotence::Idempotent
+        && facts.body != Body::Gone
+        && facts.attempts_made < policy.max_attempts.get()
+        && facts.candidates == Candidates::Untried
+        && allows(policy, live, now)
+}
+
+/// Returns the wait before the next attempt, of which `attempts_made` have been made: none before
+/// another backend is asked, longer each time before the same one is asked again.
+pub fn backoff(candidates: Candidates, attempts_made: u32, policy: &RetryPolicy) -> Duration {
+    match candidates {
+        Candidates::Untried | Candidates::Nobody => Duration::ZERO,
+        Candidates::TriedOnly => {
+            policy.backoff.saturating_mul(1 << attempts_made.saturating_sub(1).min(10))
+        }
+    }
 }
 
 /// Returns what rules a retry out whatever the request may have done.
@@ -176,7 +213,7 @@ fn impediment(facts: &Facts, policy: &RetryPolicy) -> Option<Reason> {
     };
     if facts.response == Response::Started {
         Some(Reason::ResponseStarted)
-    } else if policy.max_attempts.get() <= facts.attempts_made {
+    } else if policy.max_attempts.get() <= facts.attempts_made && !may_go_past(facts, policy) {
         Some(Reason::AttemptsExhausted)
     } else if facts.time_left.is_zero() {
         Some(Reason::Deadline)
@@ -190,6 +227,14 @@ fn impediment(facts: &Facts, policy: &RetryPolicy) -> Option<Reason> {
     }
 }
 
+/// Tells whether the attempt is one more backend that could not even be reached, of which there may
+/// be any number before one that can. Not where no retries are wanted at all.
+fn may_go_past(facts: &Facts, policy: &RetryPolicy) -> bool {
+    1 < policy.max_attempts.get()
+        && facts.symptom.is_before_request()
+        && facts.candidates == Candidates::Untried
+}
+
 /// Tells whether the backend's own answer could be passed on.
 fn is_error_status(symptom: Symptom) -> bool {
     match symptom {
@@ -199,10 +244,19 @@ fn is_error_status(symptom: Symptom) -> bool {
         | Symptom::ConnectFailed
         | Symptom::ConnectionClosed
         | Symptom::ResponseTimedOut
+        | Symptom::Overstayed
+        | Symptom::BackendLost
+        | Symptom::OutOfLine
         | Symptom::ResponseCut
         | Symptom::Garbage
         | Symptom::Injected(
-            FaultMode::Crash | FaultMode::Refuse | FaultMode::Hang | FaultMode::Slow,
+            FaultMode::Crash
+            | FaultMode::Refuse
+            | FaultMode::Blackhole
+            | FaultMode::Hang
+            | FaultMode::Reset
+            | FaultMode::Truncate
+            | FaultMode::Slow,
         ) => false,
     }
 }

@@ -4,19 +4,23 @@
 //! decided something; a request loads the current one, once, and never waits. What requests
 //! change themselves are atomics in [`Live`].
 
+mod division;
 mod live;
 mod rate;
 mod schedule;
 mod timeline;
+mod times;
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-pub use live::{BackendLive, Live, PoolLive};
+pub use division::Division;
+pub use live::{BackendLive, Live, PoolLive, Recent};
 pub use rate::RateWindow;
 pub use schedule::Schedule;
 pub use timeline::{Latencies, SLOT, Timeline, WindowCounts};
+pub use times::{Kind, Times};
 
 use crate::{
     clock::Timestamp,
@@ -55,16 +59,27 @@ impl Snapshot {
 }
 
 /// One pool's condition.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PoolSnapshot {
-    /// The tier that serves; `None` when nothing can.
+    /// The tier that serves; `None` when nothing can. Where several do, the first of them that is
+    /// not being returned to.
     pub active_tier: Option<usize>,
     /// Since when that tier serves, or nothing does.
     pub since: Timestamp,
-    /// The return of traffic to a preferred tier, if one is waited for.
+    /// How traffic is divided, while several tiers serve.
+    pub division: Division,
+    /// The return of traffic to a preferred tier, if one is waited for or under way.
     pub failback: Option<Failback>,
+    /// The preferred tier that traffic could return to if an operator asked for it.
+    pub returnable: Option<usize>,
+    /// Whether nothing is eligible and requests are sent to any backend all the same: then `tiers`
+    /// lists every backend.
+    pub is_failing_open: bool,
     /// Indexed by tier.
     pub tiers: Vec<TierSnapshot>,
+    /// What each backend weighs in its tier at present, in relation to the others there. Indexed as
+    /// in the topology.
+    pub weights: Arc<[u32]>,
     /// Indexed as in the topology.
     pub backends: Vec<BackendSnapshot>,
 }
@@ -75,10 +90,25 @@ impl PoolSnapshot {
         self.tiers[self.active_tier?].eligible.first().copied()
     }
 
+    /// Returns which part of the traffic this tier gets, 0 to 1.
+    pub fn part(&self, tier: usize) -> f64 {
+        let whole = if self.active_tier == Some(tier) { 1.0 } else { 0.0 };
+        self.division.part(tier).unwrap_or(whole)
+    }
+
     /// Returns whom a request that has tried the backends in `tried` could be sent to, in any
     /// tier.
     pub fn candidates(&self, tried: &[usize]) -> Candidates {
-        let mut eligible = self.tiers.iter().flat_map(|tier| &tier.eligible).peekable();
+        Self::among(self.tiers.iter().flat_map(|tier| &tier.eligible), tried)
+    }
+
+    /// Returns the same of trusted backends only.
+    pub fn trusted_candidates(&self, tried: &[usize]) -> Candidates {
+        Self::among(self.tiers.iter().flat_map(|tier| &tier.trusted().eligible), tried)
+    }
+
+    fn among<'a>(eligible: impl Iterator<Item = &'a usize>, tried: &[usize]) -> Candidates {
+        let mut eligible = eligible.peekable();
         if eligible.peek().is_none() {
             Candidates::Nobody
         } else if eligible.any(|index| !tried.contains(index)) {
@@ -100,22 +130,31 @@ pub enum Candidates {
     Nobody,
 }
 
-/// A return of traffic that waits for its hold-down.
+/// A return of traffic that waits for its hold-down, or is under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failback {
     /// The tier that gets its traffic back.
     pub to_tier: usize,
-    /// When, if it stays able to serve.
+    /// When all of it is back, if the tier stays able to serve.
     pub at: Timestamp,
 }
 
 /// Who may be picked in one tier.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TierSnapshot {
-    /// Indices of the eligible backends, ascending.
+    /// Indices of the backends that may be picked, ascending.
     pub eligible: Vec<usize>,
     /// The order in which they take turns.
     pub schedule: Schedule,
+    /// The same of those that are trusted, alone; `None` while that is all of them.
+    pub trusted: Option<Arc<TierSnapshot>>,
+}
+
+impl TierSnapshot {
+    /// Returns the trusted ones.
+    pub fn trusted(&self) -> &Self {
+        self.trusted.as_deref().unwrap_or(self)
+    }
 }
 
 /// One backend's condition.
@@ -141,7 +180,8 @@ pub enum Condition {
     Unknown,
     /// All is well.
     Healthy,
-    /// Something looks wrong; not yet enough to lose it.
+    /// Something looks wrong, not yet enough to lose it; or its ejection has just ended. Whoever
+    /// can goes elsewhere.
     Suspected,
     /// Health checks say no.
     Unhealthy,
@@ -158,6 +198,14 @@ impl Condition {
         match self {
             Self::Healthy | Self::Suspected => true,
             Self::Unknown | Self::Unhealthy | Self::Ejected { .. } => false,
+        }
+    }
+
+    /// Tells whether nothing speaks against the backend.
+    pub fn is_trusted(self) -> bool {
+        match self {
+            Self::Healthy => true,
+            Self::Suspected | Self::Unknown | Self::Unhealthy | Self::Ejected { .. } => false,
         }
     }
 }

@@ -5,6 +5,8 @@
 mod dashboard;
 #[path = "sidecar/fail.rs"]
 mod fail;
+#[path = "sidecar/failback.rs"]
+mod failback;
 #[path = "sidecar/guard.rs"]
 mod guard;
 #[path = "sidecar/logs.rs"]

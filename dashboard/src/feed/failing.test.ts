@@ -3,12 +3,22 @@ import { backend, pool, SECONDARY } from '../fixtures';
 import { parseRoute } from '../route';
 import { consequence, curl, failRequest } from './failing';
 
-const choice = { mode: 'slow', length: '30s', delay: '3s' } as const;
+const choice = { mode: 'slow', length: '30s', scope: 'all', percent: 100, delay: '3s' } as const;
 
 test('only what the mode has a use for is sent', () => {
   expect(failRequest('api', 'primary', { ...choice, mode: 'crash' })).toEqual({ pool: 'api', backend: 'primary', mode: 'crash' });
   expect(failRequest('api', 'primary', { ...choice, mode: 'hang' })).toEqual({ pool: 'api', backend: 'primary', mode: 'hang', for: '30s' });
   expect(failRequest('api', 'primary', choice)).toEqual({ pool: 'api', backend: 'primary', mode: 'slow', for: '30s', delay: '3s' });
+  const partial = { ...choice, scope: 'checks', percent: 10 } as const;
+  expect(failRequest('api', 'primary', { ...partial, mode: 'crash' })).toEqual({ pool: 'api', backend: 'primary', mode: 'crash' });
+  expect(failRequest('api', 'primary', { ...partial, mode: 'blackhole' })).toEqual({
+    pool: 'api',
+    backend: 'primary',
+    mode: 'blackhole',
+    for: '30s',
+    scope: 'checks',
+    percent: 10,
+  });
   expect(curl('http://localhost:3000', failRequest('api', 'primary', { ...choice, mode: 'crash' }))).toBe(
     `curl -X POST http://localhost:3000/api/proxy/fail -H 'content-type: application/json' -d '{"pool":"api","backend":"primary","mode":"crash"}'`,
   );
@@ -19,6 +29,7 @@ test('the consequence names who takes over, or that nobody can', () => {
     costly: false,
     text: 'Traffic of api moves to secondary (tier 1). Requests caught by the failure are retried where that is safe. The fault ends by itself after 30\u00a0s.',
   });
+  expect(consequence(pool(), backend(), { ...choice, percent: 10 }).text).toContain('If that takes primary out, traffic of api moves');
   const alone = pool({ backends: [backend(), backend({ ...SECONDARY, eligible: false })] });
   expect(consequence(alone, backend(), choice).costly).toBe(true);
   expect(consequence(alone, backend(), choice).text).toContain('requests will be lost until primary recovers');

@@ -1,30 +1,38 @@
 // What failing a backend means: the request that is sent, and what will happen. Pure.
 
-import type { Backend, FailRequest, InjectableMode, Pool } from '../wire/types';
+import type { Backend, FailRequest, FaultScope, InjectableMode, Pool } from '../wire/types';
 import { names } from '../format';
 
 export interface FailChoice {
   mode: InjectableMode;
   length: string;
+  scope: FaultScope;
+  percent: number;
   delay: string;
 }
 
 export const FAIL_MODES: readonly { mode: InjectableMode; word: string; says: string }[] = [
   { mode: 'crash', word: 'Crash', says: 'its process exits with status 1' },
   { mode: 'refuse', word: 'Refuse', says: 'it takes no connections' },
+  { mode: 'blackhole', word: 'Blackhole', says: 'connections to it lead nowhere' },
   { mode: 'hang', word: 'Hang', says: 'it takes requests and never answers' },
-  { mode: 'error', word: 'Error', says: 'it answers 503 to everything' },
+  { mode: 'reset', word: 'Reset', says: 'it closes connections before it answers' },
+  { mode: 'truncate', word: 'Truncate', says: 'its answers break off' },
+  { mode: 'error', word: 'Error', says: 'it answers 503' },
   { mode: 'slow', word: 'Slow', says: 'it answers late' },
 ];
 
 /** The body of POST /proxy/fail: only what the mode has a use for. */
 export function failRequest(pool: string, backend: string, choice: FailChoice): FailRequest {
+  const { mode, length, scope, percent, delay } = choice;
   return {
     pool,
     backend,
-    mode: choice.mode,
-    ...(choice.mode === 'crash' ? {} : { for: choice.length }),
-    ...(choice.mode === 'slow' ? { delay: choice.delay } : {}),
+    mode,
+    ...(mode === 'crash' ? {} : { for: length }),
+    ...(mode === 'crash' || scope === 'all' ? {} : { scope }),
+    ...(mode === 'crash' || percent === 100 ? {} : { percent }),
+    ...(mode === 'slow' ? { delay } : {}),
   };
 }
 
@@ -57,6 +65,7 @@ export function consequence(pool: Pool, backend: Backend, choice: FailChoice): C
   }
   const tier = Math.min(...rest.map((it) => it.tier));
   const heirs = names(rest.filter((it) => it.tier === tier).map((it) => it.name));
-  const moved = `Traffic of ${pool.name} moves to ${heirs} (tier ${tier}).`;
+  const isPartial = choice.mode !== 'crash' && (choice.scope !== 'all' || choice.percent < 100);
+  const moved = `${isPartial ? `If that takes ${backend.name} out, traffic` : 'Traffic'} of ${pool.name} moves to ${heirs} (tier ${tier}).`;
   return { costly: false, text: `${moved} Requests caught by the failure are retried where that is safe. ${end}` };
 }

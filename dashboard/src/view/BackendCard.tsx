@@ -5,7 +5,7 @@ import type { Problem } from '../feed/api';
 import { recover } from '../feed/feed';
 import { actionsRefused } from '../feed/store';
 import { count, duration, ratio } from '../format';
-import type { Backend, BackendState, LastCheck } from '../wire/types';
+import type { Backend, BackendState, Fault, LastCheck } from '../wire/types';
 import { Icon, STATE_ICON } from './Icon';
 import { Ago, Moment, Since, Until } from './Moment';
 import { ProblemBox } from './Notices';
@@ -80,6 +80,7 @@ export function BackendCard({ pool, backend, share, onFail }: BackendCardProps) 
           <Icon name="bolt" />
           <span>
             Injected fault: <strong>{backend.fault.mode}</strong>
+            {faultLimits(backend.fault)}
             {backend.fault.ends_at !== null && (
               <>
                 , ends in <Until at={backend.fault.ends_at} />
@@ -91,6 +92,11 @@ export function BackendCard({ pool, backend, share, onFail }: BackendCardProps) 
       <Actions pool={pool} backend={backend} onFail={onFail} />
     </article>
   );
+}
+
+/** Whom the fault spares, if anybody. */
+function faultLimits({ scope, percent }: Fault): string {
+  return `${scope === 'all' ? '' : `, ${scope} only`}${percent < 100 ? `, ${percent} %` : ''}`;
 }
 
 function reason(backend: Backend) {

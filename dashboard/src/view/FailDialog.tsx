@@ -17,12 +17,14 @@ export interface FailDialogProps {
 }
 
 const LENGTHS = ['10s', '30s', '2m', '10m'] as const;
+const SCOPES = ['all', 'traffic', 'checks'] as const;
+const PERCENTS = [100, 50, 10, 1] as const;
 const DELAYS = ['1s', '3s', '10s'] as const;
 
 export function FailDialog({ pool, backend, onClose }: FailDialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const cancel = useRef<HTMLButtonElement>(null);
-  const [choice, setChoice] = useState<FailChoice>({ mode: 'crash', length: '30s', delay: '3s' });
+  const [choice, setChoice] = useState<FailChoice>({ mode: 'crash', length: '30s', scope: 'all', percent: 100, delay: '3s' });
   const [problem, setProblem] = useState<Problem | null>(null);
   const [busy, setBusy] = useState(false);
 
@@ -75,7 +77,11 @@ export function FailDialog({ pool, backend, onClose }: FailDialogProps) {
         </fieldset>
         <div class="dialog-row">
           {choice.mode !== 'crash' && (
-            <Choice label="For" value={choice.length} among={LENGTHS} onPick={(length) => setChoice({ ...choice, length })} />
+            <>
+              <Choice label="For" value={choice.length} among={LENGTHS} onPick={(length) => setChoice({ ...choice, length })} />
+              <Choice label="Scope" value={choice.scope} among={SCOPES} onPick={(scope) => setChoice({ ...choice, scope })} />
+              <Choice label="Percent" value={choice.percent} among={PERCENTS} onPick={(percent) => setChoice({ ...choice, percent })} />
+            </>
           )}
           {choice.mode === 'slow' && (
             <Choice label="Delay" value={choice.delay} among={DELAYS} onPick={(delay) => setChoice({ ...choice, delay })} />
@@ -111,21 +117,25 @@ function Consequence(props: { pool: Pool; backend: Backend; choice: FailChoice }
   );
 }
 
-interface ChoiceProps {
+interface ChoiceProps<T> {
   label: string;
-  value: string;
-  among: readonly string[];
-  onPick: (value: string) => void;
+  value: T;
+  among: readonly T[];
+  onPick: (value: T) => void;
 }
 
-function Choice({ label, value, among, onPick }: ChoiceProps) {
+function Choice<T extends string | number>({ label, value, among, onPick }: ChoiceProps<T>) {
+  const pick = (index: number): void => {
+    const picked = among[index];
+    if (picked !== undefined) onPick(picked);
+  };
   return (
     <label class="choice">
       <span>{label}</span>
-      <select value={value} onChange={(event) => onPick(event.currentTarget.value)}>
+      <select value={value} onChange={(event) => pick(event.currentTarget.selectedIndex)}>
         {among.map((it) => (
           <option key={it} value={it}>
-            {it.replace(/([a-z])/, ' $1')}
+            {String(it).replace(/(\d)([a-z])/, '$1 $2')}
           </option>
         ))}
       </select>

@@ -10,6 +10,8 @@ const CAUSE: Record<IncidentCause, string> = {
   hang: 'Hang',
   slow: 'Slow',
   errors: 'Errors',
+  grey: 'Grey failure',
+  truncation: 'Truncation',
   partition: 'Partition',
   injected: 'Injected fault',
   unknown: 'Unknown cause',
@@ -61,7 +63,10 @@ export function Counts(props: { incident: Incident }) {
       </div>
       <div>
         <dt>Rescued</dt>
-        <dd>{count(requests.rescued)}</dd>
+        <dd title={`${count(requests.rescued_by_retry)} by retry, ${count(requests.rescued_by_hedge)} by hedge`}>
+          {count(requests.rescued)}
+          {requests.rescued_by_hedge > 0 && <small> ({count(requests.rescued_by_hedge)} hedged)</small>}
+        </dd>
       </div>
       <div class={requests.lost > 0 ? 'tone-bad' : ''}>
         <dt>Lost</dt>

@@ -4,7 +4,7 @@ import { useState } from 'preact/hooks';
 import type { Backend, Pool } from '../wire/types';
 import { actionsRefused, connection, pool, wholeSeries } from '../feed/store';
 import { shares } from '../feed/share';
-import { names } from '../format';
+import { names, ratio } from '../format';
 import { BackendCard } from './BackendCard';
 import { FailDialog } from './FailDialog';
 import { Icon } from './Icon';
@@ -78,6 +78,7 @@ function TierColumn({ pool: shown, tier, first, onFail }: TierColumnProps) {
           <span class="tag tone-moved" data-testid="failback">
             <Icon name="back" size={12} /> Failing back to {names(tier.backends.map((it) => it.name))} in{' '}
             <Until at={failback.at} />
+            {failback.share !== null && failback.share > 0 && <> ({ratio(failback.share)} are back)</>}
           </span>
         )}
       </div>

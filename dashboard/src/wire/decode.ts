@@ -33,7 +33,13 @@ const backend = object<wire.Backend>({
     }),
   ),
   fault: nullable(
-    object<wire.Fault>({ mode: text, ends_at: nullable(timestamp), remaining_seconds: nullable(number) }),
+    object<wire.Fault>({
+      mode: text,
+      scope: text,
+      percent: amount,
+      ends_at: nullable(timestamp),
+      remaining_seconds: nullable(number),
+    }),
   ),
 });
 
@@ -43,9 +49,12 @@ const pool = object<wire.Pool>({
   active_tier: nullable(amount),
   active_backend: nullable(text),
   since: timestamp,
+  shares: nullable(list(amount)),
   failback: nullable(
-    object<wire.Failback>({ to_tier: amount, at: timestamp, remaining_seconds: number }),
+    object<wire.Failback>({ to_tier: amount, at: timestamp, remaining_seconds: number, share: nullable(amount) }),
   ),
+  returnable_tier: nullable(amount),
+  failing_open: nullable(flag),
   open_incident: nullable(text),
   last_minute: object<wire.LastMinute>({
     requests: amount,
@@ -75,7 +84,7 @@ export const incident: Decoder<wire.Incident> = object<wire.Incident>({
   pool: text,
   backend: text,
   state: oneOf('open', 'serving', 'recovered', 'closed'),
-  cause: oneOf('crash', 'hang', 'slow', 'errors', 'partition', 'injected', 'unknown'),
+  cause: oneOf('crash', 'hang', 'slow', 'errors', 'grey', 'truncation', 'partition', 'injected', 'unknown'),
   detected_by: oneOf('traffic', 'health_check'),
   requested: flag,
   from_tier: amount,
@@ -99,10 +108,13 @@ export const incident: Decoder<wire.Incident> = object<wire.Incident>({
   detection_seconds: amount,
   switch_seconds: nullable(amount),
   window: object<wire.Incident['window']>({ from: timestamp, to: nullable(timestamp) }),
-  requests: object<wire.Incident['requests']>({
+  requests: object<wire.Requests>({
     total: amount,
     rescued: amount,
+    rescued_by_retry: amount,
+    rescued_by_hedge: amount,
     lost: amount,
+    extra_attempts: amount,
     error_ratio: amount,
   }),
   latency: object<wire.Incident['latency']>({

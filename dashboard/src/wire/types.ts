@@ -24,7 +24,13 @@ export interface Pool {
   active_tier: number | null;
   active_backend: string | null;
   since: Timestamp;
+  /** Which part of the traffic each tier gets, 0 to 1. */
+  shares: number[] | null;
   failback: Failback | null;
+  /** The tier that POST /proxy/failback would return traffic to. */
+  returnable_tier: number | null;
+  /** Nothing is eligible, and requests are sent to any backend all the same. */
+  failing_open: boolean | null;
   open_incident: string | null;
   last_minute: LastMinute;
   backends: Backend[];
@@ -34,6 +40,8 @@ export interface Failback {
   to_tier: number;
   at: Timestamp;
   remaining_seconds: number;
+  /** Which part of the traffic has returned, 0 to 1. */
+  share: number | null;
 }
 
 export interface LastMinute {
@@ -73,6 +81,8 @@ export interface LastCheck {
 
 export interface Fault {
   mode: FaultMode;
+  scope: string;
+  percent: number;
   ends_at: Timestamp | null;
   remaining_seconds: number | null;
 }
@@ -83,6 +93,8 @@ export type IncidentCause =
   | 'hang'
   | 'slow'
   | 'errors'
+  | 'grey'
+  | 'truncation'
   | 'partition'
   | 'injected'
   | 'unknown';
@@ -109,8 +121,21 @@ export interface Incident {
   detection_seconds: number;
   switch_seconds: number | null;
   window: { from: Timestamp; to: Timestamp | null };
-  requests: { total: number; rescued: number; lost: number; error_ratio: number };
+  requests: Requests;
   latency: { before: Latency | null; during: Latency | null; after: Latency | null };
+}
+
+/** The requests that finished inside an incident's window. */
+export interface Requests {
+  total: number;
+  /** In either way. */
+  rescued: number;
+  rescued_by_retry: number;
+  rescued_by_hedge: number;
+  lost: number;
+  /** Attempts beyond the first of each. */
+  extra_attempts: number;
+  error_ratio: number;
 }
 
 export interface Evidence {
@@ -171,10 +196,13 @@ export interface FailRequest {
   backend: string;
   mode: InjectableMode;
   for?: string;
+  scope?: FaultScope;
+  percent?: number;
   delay?: string;
 }
 
-export type InjectableMode = 'crash' | 'refuse' | 'hang' | 'error' | 'slow';
+export type InjectableMode = 'crash' | 'refuse' | 'blackhole' | 'hang' | 'reset' | 'truncate' | 'error' | 'slow';
+export type FaultScope = 'all' | 'traffic' | 'checks';
 
 export interface FailAccepted {
   pool: string;

@@ -7,11 +7,15 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use http::{HeaderValue, Method, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use serde_json::json;
 
 use crate::{
-    admin::{Sidecar, query::Parameters, wire},
+    admin::{
+        Sidecar,
+        query::{Parameters, shorten},
+        wire,
+    },
     clock,
     model::{PoolId, Topology},
     web::HttpError,
@@ -74,8 +78,8 @@ pub(crate) async fn not_found() -> HttpError {
         StatusCode::NOT_FOUND,
         "unknown_path",
         "there is nothing at this path",
-        "the sidecar answers at /proxy/health, /proxy/fail, /proxy/recover, /proxy/data, \
-         /incidents, /series, /metrics, /livez, /readyz and /logs",
+        "the sidecar answers at /proxy/health, /proxy/fail, /proxy/recover, /proxy/failback, \
+         /proxy/data, /incidents, /series, /metrics, /livez, /readyz and /logs",
     )
 }
 
@@ -89,6 +93,12 @@ pub(crate) async fn method_not_allowed(method: Method, uri: Uri) -> HttpError {
     wrong_method(&method, allowed, remedy)
 }
 
+/// Answers a method that is not POST with the command to use.
+pub(crate) fn use_post(method: &Method, headers: &HeaderMap, path: &str) -> HttpError {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("HOST");
+    wrong_method(method, "POST", format!("curl -X POST http://{}{path}", shorten(host)))
+}
+
 /// Says which methods there are.
 pub(crate) fn wrong_method(method: &Method, allowed: &'static str, remedy: String) -> HttpError {
     let message = format!("{method} is not allowed here");
@@ -100,7 +110,7 @@ pub(crate) fn wrong_method(method: &Method, allowed: &'static str, remedy: Strin
 pub(crate) fn pool_named(topology: &Topology, name: &str) -> Result<PoolId, HttpError> {
     topology.pool_named(name).ok_or_else(|| {
         let names: Vec<_> = topology.pools.iter().map(|pool| pool.name.as_str()).collect();
-        let message = format!("there is no pool `{}`", crate::admin::query::shorten(name));
+        let message = format!("there is no pool `{}`", shorten(name));
         let remedy = format!("pools: {}", names.join(", "));
         HttpError::new(StatusCode::NOT_FOUND, "unknown_pool", message, remedy)
     })

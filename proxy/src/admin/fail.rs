@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{Extension, Json, body::Body, extract::State};
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode};
 use tokio::sync::mpsc::error::TrySendError;
 
 use crate::{
@@ -17,9 +17,9 @@ use crate::{
         wire,
     },
     clock,
-    event::{Fault, FaultMode},
+    event::{FaultMode, FaultScope},
     fleet,
-    model::{BackendId, PoolId},
+    model::{BackendId, CheckKind, PoolId},
     telemetry::logging::AUDIT,
     web::HttpError,
 };
@@ -35,7 +35,10 @@ pub(crate) async fn fail(
     match &answer {
         Ok(it) => tracing::info!(
             target: AUDIT, client = %address, speaks_for, pool = it.pool, backend = it.backend,
-            mode = it.mode, "backend made to fail"
+            mode = it.terms.mode, scope = it.terms.scope, percent = it.terms.percent,
+            status = it.terms.status, delay_min_seconds = it.terms.delay_min_seconds,
+            delay_max_seconds = it.terms.delay_max_seconds, ends_at = it.ends_at,
+            "backend made to fail"
         ),
         Err(error) => tracing::warn!(
             target: AUDIT, client = %address, speaks_for, code = error.code,
@@ -47,34 +50,33 @@ pub(crate) async fn fail(
 
 /// Answers every other method with the command to use.
 pub(crate) async fn how_to_fail(method: Method, headers: HeaderMap) -> HttpError {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("HOST");
-    let remedy = format!("curl -X POST http://{}/proxy/fail", shorten(host));
-    api::wrong_method(&method, "POST", remedy)
+    api::use_post(&method, &headers, "/proxy/fail")
 }
 
 async fn attempt(sidecar: &Sidecar, body: Body) -> Result<wire::FailAccepted, HttpError> {
     require_fault_injection(sidecar)?;
     let order = FailOrder::of(&order::body_of(body).await?)?;
     let backend = backend_meant(sidecar, &order.names)?;
+    require_effect(sidecar, backend, &order)?;
     let now = clock::now();
+    let input = fleet::Input::FaultRequested { backend, mode: order.mode };
+    let fault = order.begun(now);
     let ends_at = if order.mode == FaultMode::Crash {
         // Whatever can be known to be in the way is looked at before the fleet is told.
         let call = Call::to(sidecar, backend, "/fail").map_err(|error| unreachable(&error))?;
-        tell_fleet(sidecar, backend, order.mode)?;
+        tell_fleet(sidecar, input)?;
         call.make(&sidecar.client).await.map_err(|error| unreachable(&error))?;
         None
     } else {
-        tell_fleet(sidecar, backend, order.mode)?;
-        let ends_at = now + order.length;
-        let fault = Fault { mode: order.mode, ends_at, delay: order.delay };
+        tell_fleet(sidecar, input)?;
         sidecar.state.live.backend(backend).inject(Some(fault));
-        Some(ends_at)
+        Some(fault.ends_at)
     };
     let topology = &sidecar.state.topology;
     Ok(wire::FailAccepted {
         pool: topology.pool(backend.pool).name.clone(),
         backend: topology.backend(backend).name.clone(),
-        mode: order.mode.name(),
+        terms: wire::FaultTerms::of(&fault),
         accepted_at: clock::rfc3339_of(now),
         ends_at: ends_at.map(clock::rfc3339_of),
     })
@@ -92,9 +94,30 @@ pub(crate) fn require_fault_injection(sidecar: &Sidecar) -> Result<(), HttpError
     ))
 }
 
-/// Tells the fleet before anything fails, so that the incident knows that it was asked for.
-fn tell_fleet(sidecar: &Sidecar, backend: BackendId, mode: FaultMode) -> Result<(), HttpError> {
-    let input = fleet::Input::FaultRequested { backend, mode };
+/// Refuses what nobody would ever meet: a check that only connects learns of nothing that comes
+/// later.
+fn require_effect(
+    sidecar: &Sidecar,
+    backend: BackendId,
+    order: &FailOrder,
+) -> Result<(), HttpError> {
+    let pool = sidecar.state.topology.pool(backend.pool);
+    let is_met = order.scope != FaultScope::Checks
+        || pool.health_check.kind != CheckKind::Tcp
+        || order.mode.is_before_connection();
+    if is_met {
+        return Ok(());
+    }
+    let message = format!(
+        "`mode` is `{}` and `scope` is `checks`, but the health checks of pool `{}` only connect",
+        order.mode, pool.name
+    );
+    let remedy = "use the mode `refuse` or `blackhole`, or the scope `traffic`";
+    Err(bad_request("no_effect", message, remedy))
+}
+
+/// Tells the fleet what an operator asked for: before anything fails, so that the incident knows.
+pub(crate) fn tell_fleet(sidecar: &Sidecar, input: fleet::Input) -> Result<(), HttpError> {
     sidecar.state.inbox.try_send(input).map_err(|error| {
         let message = match error {
             TrySendError::Full(_) => "too much is happening at once",

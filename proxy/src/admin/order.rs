@@ -1,9 +1,10 @@
-//! What an operator asks for: the bodies of `POST /proxy/fail` and `POST /proxy/recover`.
+//! What an operator asks for: the bodies of `POST /proxy/fail`, `/proxy/recover` and
+//! `/proxy/failback`.
 //!
 //! Read by hand, key by key, so that every mistake is answered with the key, what it holds and
 //! what it may hold, and nothing misspelt is taken for a default.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use axum::body::{self, Body};
 use bytes::Bytes;
@@ -13,20 +14,26 @@ use tokio::time::timeout;
 
 use crate::{
     admin::query::{bad_request, shorten},
-    event::FaultMode,
+    clock::Timestamp,
+    event::{Delay, Fault, FaultMode, FaultScope, Percent},
+    units::{Misread, parse_length, write_length},
     web::HttpError,
 };
 
-/// An order has five short values.
+/// An order has eight short values.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 const BODY_WITHIN: Duration = Duration::from_secs(10);
 
 const FAULT_LENGTH: Duration = Duration::from_secs(30);
 const FAULT_LENGTH_MAX: Duration = Duration::from_secs(10 * 60);
+/// Longer than a sensible `per_try_timeout`.
 const DELAY: Duration = Duration::from_secs(3);
 const DELAY_MAX: Duration = Duration::from_secs(60);
+/// The usual word for "not just now".
+const STATUS: u16 = 503;
 
-const DURATION_REMEDY: &str = "write a whole number and one of ms, s, m: `30s`";
+/// Keys that not every mode has a use for.
+const DETAILS: [&str; 5] = ["for", "scope", "percent", "status", "delay"];
 
 /// Which backends are meant, by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,34 +47,64 @@ pub(crate) struct Names {
 pub(crate) struct FailOrder {
     pub(crate) names: Names,
     pub(crate) mode: FaultMode,
+    pub(crate) scope: FaultScope,
+    pub(crate) percent: Percent,
+    /// What an `error` answers.
+    pub(crate) status: u16,
+    /// What a `slow` answer is delayed by.
+    pub(crate) delay: Delay,
     /// How long the fault lasts; of no meaning to a crash.
     pub(crate) length: Duration,
-    /// What a slow answer is delayed by.
-    pub(crate) delay: Duration,
 }
 
 impl FailOrder {
     /// Reads an order; an empty body is one, too.
     pub(crate) fn of(body: &[u8]) -> Result<Self, HttpError> {
-        let keys = read(body, &["pool", "backend", "mode", "for", "delay"])?;
-        let mode = match text(&keys, "mode")? {
-            Some(name) => FaultMode::named(&name).ok_or_else(|| unknown_mode(&name))?,
-            None => FaultMode::Crash,
-        };
-        let length = length(&keys, "for", FAULT_LENGTH_MAX)?;
-        if mode == FaultMode::Crash && length.is_some() {
-            let message = "`for` means nothing to a crash: the backend's process ends";
-            let remedy = "leave `for` out, or add `mode`: refuse, hang, error or slow";
-            return Err(bad_request("bad_value", message, remedy));
+        let known = [&["pool", "backend", "mode"][..], &DETAILS].concat();
+        let keys = read(body, &known)?;
+        let mode = one_of(&keys, "mode", &FaultMode::ALL, FaultMode::name)?;
+        let mode = mode.unwrap_or(FaultMode::Crash);
+        let has_no_use = |key: &&str| !has_use_for(mode, key) && given(&keys, key).is_some();
+        if let Some(key) = DETAILS.into_iter().find(has_no_use) {
+            return Err(means_nothing(key, mode));
         }
-        let delay = length_of_delay(&keys, mode)?;
+        let scope = one_of(&keys, "scope", &FaultScope::ALL, FaultScope::name)?;
+        let percent = whole_number(&keys, "percent", 1..=100)?;
+        let status = whole_number(&keys, "status", 400..=599)?;
         Ok(Self {
             names: names(&keys)?,
             mode,
-            length: length.unwrap_or(FAULT_LENGTH),
-            delay: delay.unwrap_or(DELAY),
+            scope: scope.unwrap_or(FaultScope::All),
+            percent: percent
+                .and_then(|it| Percent::new(u8::try_from(it).ok()?))
+                .unwrap_or(Percent::ALL),
+            status: status.unwrap_or(STATUS),
+            delay: delay(&keys)?.unwrap_or(Delay::fixed(DELAY)),
+            length: length(&keys, "for", FAULT_LENGTH_MAX)?.unwrap_or(FAULT_LENGTH),
         })
     }
+
+    /// Returns the fault that is meant, begun at `now`.
+    pub(crate) fn begun(&self, now: Timestamp) -> Fault {
+        let Self { mode, scope, percent, status, delay, length, .. } = *self;
+        Fault { mode, scope, percent, status, delay, ends_at: now + length }
+    }
+}
+
+fn has_use_for(mode: FaultMode, key: &str) -> bool {
+    match key {
+        "status" => mode == FaultMode::Error,
+        "delay" => mode == FaultMode::Slow,
+        _ => mode != FaultMode::Crash,
+    }
+}
+
+fn means_nothing(key: &str, mode: FaultMode) -> HttpError {
+    let of_use = FaultMode::ALL.into_iter().filter(|mode| has_use_for(*mode, key));
+    let of_use: Vec<_> = of_use.map(FaultMode::name).collect();
+    let message = format!("`{key}` means nothing to the mode `{mode}`");
+    let remedy = format!("leave `{key}` out, or give `mode` one of {}", of_use.join(", "));
+    bad_request("bad_value", message, remedy)
 }
 
 impl Names {
@@ -75,6 +112,11 @@ impl Names {
     pub(crate) fn of(body: &[u8]) -> Result<Self, HttpError> {
         names(&read(body, &["pool", "backend"])?)
     }
+}
+
+/// Reads which pool is meant, where only that can be said.
+pub(crate) fn pool_of(body: &[u8]) -> Result<Option<String>, HttpError> {
+    text(&read(body, &["pool"])?, "pool")
 }
 
 /// Reads a request's body, within bounds of size and time.
@@ -124,38 +166,71 @@ fn names(keys: &Map<String, Value>) -> Result<Names, HttpError> {
     Ok(Names { pool: text(keys, "pool")?, backend: text(keys, "backend")? })
 }
 
-/// Returns the text of `key`; `null` means that it is not given.
+/// Returns the value of `key`; `null` means that it is not given.
+fn given<'k>(keys: &'k Map<String, Value>, key: &str) -> Option<&'k Value> {
+    keys.get(key).filter(|value| !value.is_null())
+}
+
 fn text(keys: &Map<String, Value>, key: &str) -> Result<Option<String>, HttpError> {
-    match keys.get(key) {
-        None | Some(Value::Null) => Ok(None),
+    match given(keys, key) {
+        None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.clone())),
-        Some(other) => {
-            let message = format!("`{key}` is {}", shorten(&other.to_string()));
-            let remedy = match key {
-                "for" | "delay" => DURATION_REMEDY,
-                _ => "write a name in quotes",
-            };
-            Err(bad_request("bad_value", message, remedy))
+        Some(other) => Err(bad_value(key, other, "write a name in quotes")),
+    }
+}
+
+/// Returns which of `all` the text of `key` names.
+fn one_of<T: Copy>(
+    keys: &Map<String, Value>,
+    key: &str,
+    all: &[T],
+    name: fn(T) -> &'static str,
+) -> Result<Option<T>, HttpError> {
+    let Some(text) = text(keys, key)? else { return Ok(None) };
+    if let Some(found) = all.iter().find(|it| name(**it) == text) {
+        return Ok(Some(*found));
+    }
+    let names: Vec<_> = all.iter().map(|it| name(*it)).collect();
+    let message = format!("`{key}` is `{}`", shorten(&text));
+    Err(bad_request("bad_value", message, format!("one of {}", names.join(", "))))
+}
+
+fn whole_number(
+    keys: &Map<String, Value>,
+    key: &str,
+    range: RangeInclusive<u16>,
+) -> Result<Option<u16>, HttpError> {
+    let Some(value) = given(keys, key) else { return Ok(None) };
+    let number = value.as_u64().and_then(|it| u16::try_from(it).ok());
+    match number.filter(|it| range.contains(it)) {
+        Some(number) => Ok(Some(number)),
+        None => {
+            let remedy = format!("write a whole number from {} to {}", range.start(), range.end());
+            Err(bad_value(key, value, remedy))
         }
     }
 }
 
-fn unknown_mode(name: &str) -> HttpError {
-    let modes: Vec<_> = FaultMode::ALL.iter().map(|mode| mode.name()).collect();
-    let message = format!("`mode` is `{}`", shorten(name));
-    bad_request("bad_value", message, format!("one of {}", modes.join(", ")))
-}
-
-fn length_of_delay(
-    keys: &Map<String, Value>,
-    mode: FaultMode,
-) -> Result<Option<Duration>, HttpError> {
-    let delay = length(keys, "delay", DELAY_MAX)?;
-    if mode != FaultMode::Slow && delay.is_some() {
-        let message = format!("`delay` means nothing to the mode `{mode}`");
-        return Err(bad_request("bad_value", message, "leave `delay` out, or use the mode `slow`"));
+/// Reads one length of time, or two between which lengths are drawn.
+fn delay(keys: &Map<String, Value>) -> Result<Option<Delay>, HttpError> {
+    let Some(Value::Object(bounds)) = given(keys, "delay") else {
+        return Ok(length(keys, "delay", DELAY_MAX)?.map(Delay::fixed));
+    };
+    let refuse = |message: String| {
+        let remedy = "write one length, `\"3s\"`, or two: `{\"min\":\"100ms\",\"max\":\"2s\"}`";
+        Err(bad_request("bad_value", message, remedy))
+    };
+    if let Some(key) = bounds.keys().find(|key| !["min", "max"].contains(&key.as_str())) {
+        return refuse(format!("`delay` has an unknown key `{}`", shorten(key)));
     }
-    Ok(delay)
+    let (min, max) = (length(bounds, "min", DELAY_MAX)?, length(bounds, "max", DELAY_MAX)?);
+    let (Some(min), Some(max)) = (min, max) else {
+        return refuse("`delay` has not both `min` and `max`".to_owned());
+    };
+    match Delay::between(min, max) {
+        Some(delay) => Ok(Some(delay)),
+        None => refuse("`delay` has a `min` that is longer than its `max`".to_owned()),
+    }
 }
 
 fn length(
@@ -163,31 +238,23 @@ fn length(
     key: &str,
     max: Duration,
 ) -> Result<Option<Duration>, HttpError> {
-    let Some(text) = text(keys, key)? else { return Ok(None) };
-    let refuse = |remedy: String| {
-        Err(bad_request("bad_value", format!("`{key}` is `{}`", shorten(&text)), remedy))
+    let Some(value) = given(keys, key) else { return Ok(None) };
+    let Value::String(text) = value else {
+        return Err(bad_value(key, value, "write a length of time in quotes, such as `\"30s\"`"));
     };
-    match duration(&text) {
-        None => refuse(DURATION_REMEDY.to_owned()),
-        Some(length) if length.is_zero() || max < length => {
-            refuse(format!("at least 1ms, at most {}s", max.as_secs()))
-        }
-        Some(length) => Ok(Some(length)),
-    }
+    let limits = || format!("at least 1ms, at most {}", write_length(max));
+    let remedy = match parse_length(text) {
+        Ok(length) if length.is_zero() || max < length => limits(),
+        Ok(length) => return Ok(Some(length)),
+        Err(Misread::TooLong) => limits(),
+        Err(misread) => misread.remedy(),
+    };
+    Err(bad_request("bad_value", format!("`{key}` is `{}`", shorten(text)), remedy))
 }
 
-fn duration(text: &str) -> Option<Duration> {
-    let digits = text.find(|it: char| !it.is_ascii_digit())?;
-    let (number, unit) = text.split_at(digits);
-    let millis_each = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        _ => return None,
-    };
-    // A number too large for the type is too long for any limit.
-    let number = if number.is_empty() { None } else { Some(number.parse().unwrap_or(u64::MAX)) };
-    number.map(|number: u64| Duration::from_millis(number.saturating_mul(millis_each)))
+fn bad_value(key: &str, found: &Value, remedy: impl Into<String>) -> HttpError {
+    let message = format!("`{key}` is {}", shorten(&found.to_string()));
+    bad_request("bad_value", message, remedy)
 }
 
 #[cfg(test)]
@@ -212,12 +279,36 @@ mod tests {
 
     #[test]
     fn every_key_is_read() {
-        let body = r#"{"pool":"api","backend":"b","mode":"slow","for":"2m","delay":"250ms"}"#;
+        let body = r#"{"pool":"api","backend":"b","mode":"slow","for":"2m","scope":"traffic",
+            "percent":30,"delay":{"min":"100ms","max":"2s"}}"#;
         let order = FailOrder::of(body.as_bytes()).unwrap();
         let names = Names { pool: Some("api".to_owned()), backend: Some("b".to_owned()) };
-        let length = Duration::from_secs(120);
-        let delay = Duration::from_millis(250);
-        assert_eq!(order, FailOrder { names, mode: FaultMode::Slow, length, delay });
+        let delay = Delay::between(Duration::from_millis(100), Duration::from_secs(2)).unwrap();
+        let expected = FailOrder {
+            names,
+            mode: FaultMode::Slow,
+            scope: FaultScope::Traffic,
+            percent: Percent::new(30).unwrap(),
+            status: STATUS,
+            delay,
+            length: Duration::from_secs(120),
+        };
+        assert_eq!(order, expected);
+        let order = FailOrder::of(br#"{"mode":"error","status":429,"scope":"checks"}"#).unwrap();
+        let fault = order.begun(Timestamp::from_millis(1));
+        assert_eq!((fault.status, fault.scope), (429, FaultScope::Checks));
+        assert_eq!(fault.ends_at, Timestamp::from_millis(30_001));
+        let order = FailOrder::of(br#"{"mode":"slow","delay":"250ms"}"#).unwrap();
+        assert_eq!(order.delay, Delay::fixed(Duration::from_millis(250)));
+    }
+
+    #[test]
+    fn what_is_not_said_has_a_default() {
+        let order = FailOrder::of(br#"{"mode":"error","status":null,"scope":null}"#).unwrap();
+        let expected = (FaultScope::All, Percent::ALL, 503, FAULT_LENGTH);
+        assert_eq!((order.scope, order.percent, order.status, order.length), expected);
+        let order = FailOrder::of(br#"{"mode":"slow"}"#).unwrap();
+        assert_eq!(order.delay, Delay::fixed(DELAY));
     }
 
     #[test]
@@ -226,29 +317,70 @@ mod tests {
         assert_eq!(length(r#"{"mode":"hang"}"#), Ok(FAULT_LENGTH));
         assert_eq!(length(r#"{"mode":"hang","for":"10m"}"#), Ok(FAULT_LENGTH_MAX));
         assert_eq!(length(r#"{"mode":"hang","for":"600000ms"}"#), Ok(FAULT_LENGTH_MAX));
-        for long in ["601s", "11m", "600001ms", "99999999999999999999s", "0s", "0ms"] {
-            check(&format!(r#"{{"mode":"hang","for":"{long}"}}"#), long, "at most 600s");
+        for long in ["601s", "11m", "1h", "600001ms", "99999999999999999999s", "0s", "0ms"] {
+            check(&format!(r#"{{"mode":"hang","for":"{long}"}}"#), long, "at most 10m");
         }
     }
 
     #[test]
     fn a_mistake_is_answered_with_the_key_and_what_it_may_hold() {
-        check("{", "not JSON", "known keys: pool, backend, mode, for, delay");
+        let known = "known keys: pool, backend, mode, for, scope, percent, status, delay";
+        check("{", "not JSON", known);
         check("[]", "not an object", "JSON object");
         check("\"crash\"", "not an object", "JSON object");
         check("\u{0}", "not JSON", "JSON object");
         check(r#"{"moed":"hang"}"#, "unknown key `moed`", "known keys: pool");
-        check(r#"{"mode":"explode"}"#, "`mode` is `explode`", "crash, refuse, hang, error, slow");
+        let modes = "one of crash, refuse, blackhole, hang, reset, truncate, error, slow";
+        check(r#"{"mode":"explode"}"#, "`mode` is `explode`", modes);
         check(r#"{"mode":7}"#, "`mode` is 7", "in quotes");
         check(r#"{"pool":["api"]}"#, "`pool` is [\"api\"]", "in quotes");
         check(r#"{"backend":true}"#, "`backend` is true", "in quotes");
-        check(r#"{"mode":"hang","for":30}"#, "`for` is 30", "`30s`");
-        for text in ["30", "s", "", "1.5s", "-1s", "1h", "30 s", "1m30s", "½s"] {
-            check(&format!(r#"{{"mode":"hang","for":"{text}"}}"#), "`for` is", "`30s`");
+        check(r#"{"mode":"hang","scope":"some"}"#, "`scope` is `some`", "all, traffic, checks");
+        for percent in ["0", "101", "-1", "0.5", "\"50%\"", "65537"] {
+            let body = format!(r#"{{"mode":"hang","percent":{percent}}}"#);
+            check(&body, &format!("`percent` is {percent}"), "a whole number from 1 to 100");
         }
-        check(r#"{"mode":"slow","delay":"61s"}"#, "`delay` is `61s`", "at most 60s");
-        check(r#"{"mode":"hang","delay":"1s"}"#, "`delay` means nothing", "`slow`");
-        check(r#"{"for":"30s"}"#, "`for` means nothing to a crash", "leave `for` out");
+        check(r#"{"mode":"error","status":200}"#, "`status` is 200", "from 400 to 599");
+        check(r#"{"mode":"error","status":"503"}"#, "`status` is \"503\"", "from 400 to 599");
+    }
+
+    #[test]
+    fn a_length_is_a_number_with_a_unit_within_bounds() {
+        check(r#"{"mode":"hang","for":30}"#, "`for` is 30", "in quotes");
+        check(r#"{"mode":"hang","for":"1m30s"}"#, "`for` is `1m30s`", "write `90s`");
+        for text in ["s", "", "-1s", "½s"] {
+            check(&format!(r#"{{"mode":"hang","for":"{text}"}}"#), "`for` is", "ms, s, m, h");
+        }
+        check(r#"{"mode":"slow","delay":"61s"}"#, "`delay` is `61s`", "at most 1m");
+        check(r#"{"mode":"slow","delay":3}"#, "`delay` is 3", "in quotes");
+        let two = r#"{"min":"100ms","max":"2s"}"#;
+        for (bounds, message, remedy) in [
+            ("{}", "not both `min` and `max`", two),
+            (r#"{"min":"1s"}"#, "not both `min` and `max`", two),
+            (r#"{"min":"2s","max":"1s"}"#, "longer than its `max`", two),
+            (r#"{"min":"1s","max":"2s","p99":"3s"}"#, "unknown key `p99`", two),
+            (r#"{"min":"1s","max":"2min"}"#, "`max` is `2min`", "write `2m`"),
+            (r#"{"min":"1s","max":"2m"}"#, "`max` is `2m`", "at most 1m"),
+        ] {
+            check(&format!(r#"{{"mode":"slow","delay":{bounds}}}"#), message, remedy);
+        }
+    }
+
+    #[test]
+    fn a_key_that_the_mode_has_no_use_for_is_a_mistake() {
+        for key in [r#""for":"30s""#, r#""scope":"all""#, r#""percent":100"#] {
+            let name = key.split('"').nth(1).unwrap();
+            let message = format!("`{name}` means nothing to the mode `crash`");
+            check(&format!("{{{key}}}"), &message, "one of refuse, blackhole, hang, reset");
+        }
+        let message = "`status` means nothing to the mode `hang`";
+        check(
+            r#"{"mode":"hang","status":503}"#,
+            message,
+            "leave `status` out, or give `mode` one of error",
+        );
+        let message = "`delay` means nothing to the mode `error`";
+        check(r#"{"mode":"error","delay":"1s"}"#, message, "one of slow");
     }
 
     #[test]
@@ -257,6 +389,14 @@ mod tests {
         assert_eq!(names, Names { pool: None, backend: Some("b".to_owned()) });
         let error = Names::of(br#"{"mode":"hang"}"#).unwrap_err();
         assert_eq!(error.remedy, "send a JSON object; known keys: pool, backend");
+    }
+
+    #[test]
+    fn a_failback_knows_the_pool_only() {
+        assert_eq!(pool_of(b""), Ok(None));
+        assert_eq!(pool_of(br#"{"pool":"api"}"#), Ok(Some("api".to_owned())));
+        let error = pool_of(br#"{"backend":"b"}"#).unwrap_err();
+        assert_eq!(error.remedy, "send a JSON object; known keys: pool");
     }
 
     #[test]

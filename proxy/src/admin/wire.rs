@@ -8,8 +8,8 @@ mod incident;
 mod series;
 
 pub use health::{
-    Backend, BackendState, CheckResult, Failback, Fault, Health, LastCheck, LastMinute, Pool,
-    PoolStatus, View, health,
+    Backend, BackendState, CheckResult, Failback, Fault, FaultTerms, Health, LastCheck, LastMinute,
+    Pool, PoolStatus, View, health,
 };
 pub use incident::{
     Evidence, Incident, Incidents, Latencies, Latency, Moments, Requests, Window, incident,
@@ -29,8 +29,9 @@ pub struct FailAccepted {
     pub pool: String,
     /// The backend's name.
     pub backend: String,
-    /// How it fails.
-    pub mode: &'static str,
+    /// How it fails, and for whom.
+    #[serde(flatten)]
+    pub terms: FaultTerms,
     /// When.
     pub accepted_at: String,
     /// When the fault ends by itself; `null` for a crash.
@@ -44,6 +45,17 @@ pub struct Recovered {
     pub recovered: Vec<String>,
     /// Backends that did not say so.
     pub not_recovered: Vec<NotRecovered>,
+}
+
+/// The answer to `POST /proxy/failback`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FailbackAccepted {
+    /// The pool's name.
+    pub pool: String,
+    /// The tier that traffic returns to.
+    pub to_tier: usize,
+    /// When.
+    pub accepted_at: String,
 }
 
 /// A backend that did not say that it recovered.

@@ -9,29 +9,28 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use crate::{
     balance,
-    model::Pool,
     snapshot::{PoolLive, TierSnapshot},
 };
 
 /// Picks the less busy, in relation to its weight, of two backends outside `tried`.
 pub(crate) fn pick(
-    pool: &Pool,
+    weights: &[u32],
     tier: &TierSnapshot,
     live: &PoolLive,
     tried: &[usize],
     random: &mut fastrand::Rng,
 ) -> Option<usize> {
-    let first = balance::draw(pool, tier, random, |index| !tried.contains(&index))?;
+    let first = balance::draw(weights, tier, random, |index| !tried.contains(&index))?;
     let second =
-        balance::draw(pool, tier, random, |index| index != first && !tried.contains(&index));
+        balance::draw(weights, tier, random, |index| index != first && !tried.contains(&index));
     match second {
-        Some(second) if is_busier(pool, live, first, second) => Some(second),
+        Some(second) if is_busier(weights, live, first, second) => Some(second),
         Some(_) | None => Some(first),
     }
 }
 
 /// Tells whether `first` would be busier than `second` if it got this request.
-fn is_busier(pool: &Pool, live: &PoolLive, first: usize, second: usize) -> bool {
+fn is_busier(weights: &[u32], live: &PoolLive, first: usize, second: usize) -> bool {
     let in_flight = |index: usize| live.backends[index].in_flight.load(Relaxed);
     let (first_busy, second_busy) = (in_flight(first), in_flight(second));
     if first_busy == 0 && second_busy == 0 {
@@ -39,7 +38,7 @@ fn is_busier(pool: &Pool, live: &PoolLive, first: usize, second: usize) -> bool 
         // of a quiet pool's requests to its heaviest backend.
         return false;
     }
-    let weight = |index: usize| u128::from(pool.backends[index].weight.get());
+    let weight = |index: usize| u128::from(weights[index]);
     // a / wa > b / wb, without dividing.
     (u128::from(second_busy) + 1) * weight(first) < (u128::from(first_busy) + 1) * weight(second)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use crate::{balance, model::Pool, snapshot::TierSnapshot};
+use crate::{balance, snapshot::TierSnapshot};
 
 /// Picks whose turn it is.
 ///
@@ -11,7 +11,7 @@ use crate::{balance, model::Pool, snapshot::TierSnapshot};
 /// schedule: every request would meet the failing backend first. If it only looked at the next
 /// turn, all requests that one crash interrupts would descend on one backend.
 pub(crate) fn pick(
-    pool: &Pool,
+    weights: &[u32],
     tier: &TierSnapshot,
     cursor: &AtomicUsize,
     tried: &[usize],
@@ -20,6 +20,6 @@ pub(crate) fn pick(
     if tried.is_empty() {
         tier.schedule.turn(cursor.fetch_add(1, Relaxed))
     } else {
-        balance::draw(pool, tier, random, |index| !tried.contains(&index))
+        balance::draw(weights, tier, random, |index| !tried.contains(&index))
     }
 }

@@ -1,12 +1,11 @@
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    clock::Timestamp,
     model::{Topology, sample},
-    snapshot::{BackendSnapshot, Candidates, Condition, Live, Schedule},
+    snapshot::{BackendSnapshot, Candidates, Condition, Division, Live, Schedule},
 };
 
 /// A pool of which some backends are eligible: `(tier, weight, is eligible)`.
@@ -27,14 +26,14 @@ impl World {
                 .filter(|&at| backends[at].0 == tier && backends[at].2)
                 .collect();
             let weights: Vec<_> = eligible.iter().map(|&at| (at, backends[at].1)).collect();
-            TierSnapshot { schedule: Schedule::new(&weights), eligible }
+            TierSnapshot { schedule: Schedule::new(&weights), eligible, trusted: None }
         });
         let snapshot = PoolSnapshot {
             active_tier,
-            since: Timestamp::ZERO,
-            failback: None,
             tiers: tiers.collect(),
+            weights: backends.iter().map(|&(_, weight, _)| weight).collect(),
             backends: backends.iter().map(|&(_, _, it)| backend(it)).collect(),
+            ..PoolSnapshot::default()
         };
         let topology = sample::topology(vec![pool]);
         let live = Live::new(&topology);
@@ -42,7 +41,44 @@ impl World {
     }
 
     fn pick(&self, tried: &[usize], random: &mut fastrand::Rng) -> Option<Pick> {
-        pick(&self.topology.pools[0], &self.snapshot, &self.live.pools[0], tried, random)
+        self.pick_at(0, Idempotence::Idempotent, tried, random)
+    }
+
+    fn pick_at(
+        &self,
+        millis: u64,
+        idempotence: Idempotence,
+        tried: &[usize],
+        random: &mut fastrand::Rng,
+    ) -> Option<Pick> {
+        let (pool, live) = (&self.topology.pools[0], &self.live.pools[0]);
+        let now = Timestamp::from_millis(millis);
+        pick(pool, &self.snapshot, live, tried, idempotence, random, now)
+    }
+
+    /// Withdraws the trust in some backends.
+    fn suspect(mut self, suspected: &[usize]) -> Self {
+        for &index in suspected {
+            self.snapshot.backends[index].condition = Condition::Suspected;
+        }
+        for tier in &mut self.snapshot.tiers {
+            let trusted: Vec<usize> =
+                tier.eligible.iter().copied().filter(|it| !suspected.contains(it)).collect();
+            if trusted.len() < tier.eligible.len() {
+                let weight_of = |index: usize| self.topology.pools[0].backends[index].weight.get();
+                let weights: Vec<_> = trusted.iter().map(|&at| (at, weight_of(at))).collect();
+                tier.trusted = Some(Arc::new(TierSnapshot {
+                    schedule: Schedule::new(&weights),
+                    eligible: trusted,
+                    trusted: None,
+                }));
+            }
+        }
+        self
+    }
+
+    fn grant(&self, index: usize, millis: u64) {
+        self.live.pools[0].backends[index].trial_from.store(millis, Relaxed);
     }
 }
 
@@ -69,6 +105,33 @@ fn the_active_tier_comes_first_then_the_preferred_ones() {
     }
     let again = world.pick(&tried, &mut random).unwrap();
     assert_eq!(again, Pick { index: 1, tier: 1, is_untried: false });
+}
+
+#[test]
+fn first_attempts_are_divided_and_retries_go_to_the_active_tier() {
+    let all = [(0, 1, true), (1, 1, true), (1, 1, true)];
+    let mut world = World::new(Balance::RoundRobin, Some(1), &all);
+    world.snapshot.division = Division::new(&[(0, 0.25), (1, 0.75)]);
+    let mut random = fastrand::Rng::with_seed(1);
+    let mut picks = [0_u32; 3];
+    for _ in 0..4_000 {
+        picks[world.pick(&[], &mut random).unwrap().index] += 1;
+        assert_eq!(world.pick(&[1], &mut random).unwrap().index, 2);
+    }
+    assert!((900..1_100).contains(&picks[0]), "{picks:?}");
+    assert!(picks[1].abs_diff(picks[2]) <= 1, "{picks:?}");
+    assert_eq!(world.pick(&[1, 2], &mut random).unwrap().index, 0);
+}
+
+#[test]
+fn a_share_of_a_tier_that_has_nobody_left_goes_to_the_active_one() {
+    let some = [(0, 1, false), (1, 1, true), (2, 1, true)];
+    let mut world = World::new(Balance::LeastRequests, Some(2), &some);
+    world.snapshot.division = Division::new(&[(0, 0.5), (2, 0.5)]);
+    let mut random = fastrand::Rng::with_seed(1);
+    for _ in 0..50 {
+        assert_eq!(world.pick(&[], &mut random).unwrap().index, 2);
+    }
 }
 
 #[test]
@@ -112,6 +175,96 @@ fn the_less_busy_of_two_is_picked_in_relation_to_its_weight() {
         backends[0].in_flight.store(busy[0], Relaxed);
         backends[1].in_flight.store(busy[1], Relaxed);
         assert_eq!(world.pick(&[], &mut random).unwrap().index, expected, "{busy:?}");
+    }
+}
+
+#[test]
+fn trusted_backends_of_any_tier_come_before_suspected_ones_and_tried_ones_last() {
+    for balance in [Balance::RoundRobin, Balance::LeastRequests] {
+        let all = [(0, 1, true), (0, 1, true), (1, 1, true)];
+        let mut random = fastrand::Rng::with_seed(1);
+        let world = World::new(balance, Some(0), &all).suspect(&[0]);
+        for (tried, expected) in [(vec![], 1), (vec![1], 2), (vec![1, 2], 0), (vec![0, 1, 2], 1)] {
+            assert_eq!(world.pick(&tried, &mut random).unwrap().index, expected, "{tried:?}");
+        }
+        let world = World::new(balance, Some(0), &all).suspect(&[0, 1]);
+        assert_eq!(world.pick(&[], &mut random).unwrap().index, 2);
+        let world = World::new(balance, Some(0), &all).suspect(&[0, 1, 2]);
+        assert_eq!(world.pick(&[], &mut random).unwrap().tier, 0);
+    }
+}
+
+#[test]
+fn a_share_of_a_tier_in_which_nobody_is_trusted_goes_to_the_active_one_but_for_trials() {
+    for (active, other) in [(0, 1), (1, 0)] {
+        let all = [(0, 1, true), (1, 1, true), (2, 1, true)];
+        let mut world = World::new(Balance::RoundRobin, Some(active), &all).suspect(&[other]);
+        world.snapshot.division = Division::new(&[(active, 0.5), (other, 0.5)]);
+        let mut random = fastrand::Rng::with_seed(1);
+        for _ in 0..20 {
+            assert_eq!(world.pick(&[], &mut random).unwrap().index, active);
+        }
+        assert_eq!(world.pick(&[active], &mut random).unwrap().index, 2);
+        assert_eq!(world.pick(&[active, 2], &mut random).unwrap().index, other);
+        world.grant(other, 1);
+        assert_eq!([(); 2].map(|()| world.pick(&[], &mut random).unwrap().index), [other, active]);
+    }
+}
+
+#[test]
+fn weights_of_the_moment_count_among_the_trusted_as_among_all() {
+    let all = [(0, 9, true), (0, 9, true), (0, 9, true)];
+    let mut world = World::new(Balance::LeastRequests, Some(0), &all).suspect(&[2]);
+    world.snapshot.weights = [1, 3, 9].into();
+    let mut random = fastrand::Rng::with_seed(1);
+    let backends = &world.live.pools[0].backends;
+    for (busy, expected) in [([1, 4], 1), ([1, 6], 0), ([2, 7], 1), ([2, 9], 0)] {
+        backends[0].in_flight.store(busy[0], Relaxed);
+        backends[1].in_flight.store(busy[1], Relaxed);
+        assert_eq!(world.pick(&[], &mut random).unwrap().index, expected, "{busy:?}");
+    }
+}
+
+#[test]
+fn exactly_one_request_takes_a_trial() {
+    let world =
+        World::new(Balance::RoundRobin, Some(0), &[(0, 1, true), (0, 1, true)]).suspect(&[0]);
+    let mut random = fastrand::Rng::with_seed(1);
+    let mut picks =
+        |tried: &[usize]| [(); 3].map(|()| world.pick(tried, &mut random).unwrap().index);
+    assert_eq!(picks(&[]), [1, 1, 1]);
+    world.grant(0, 5);
+    assert_eq!(picks(&[]), [0, 1, 1]);
+    world.grant(0, 5);
+    // A retry tries nothing out; neither does one that has nobody else.
+    assert_eq!(world.pick(&[1], &mut fastrand::Rng::with_seed(1)).unwrap().index, 0);
+    assert_eq!(world.live.pools[0].backends[0].trial_from.load(Relaxed), 5);
+}
+
+#[test]
+fn a_request_that_must_not_be_repeated_takes_a_trial_that_nobody_else_wanted() {
+    let world =
+        World::new(Balance::RoundRobin, Some(0), &[(0, 1, true), (0, 1, true)]).suspect(&[0]);
+    let mut random = fastrand::Rng::with_seed(1);
+    world.grant(0, 500);
+    for (millis, expected) in [(1_499, 1), (1_500, 0), (1_501, 1)] {
+        let pick = world.pick_at(millis, Idempotence::NotIdempotent, &[], &mut random);
+        assert_eq!(pick.unwrap().index, expected, "{millis}");
+    }
+}
+
+#[test]
+fn trials_are_made_in_the_active_tier_and_in_preferred_ones_only() {
+    let all = [(0, 1, true), (1, 1, true), (1, 1, true), (2, 1, true)];
+    for (active, suspected, expected) in
+        [(1, 0, 0), (1, 1, 1), (1, 3, 2), (0, 1, 0), (2, 0, 0), (2, 1, 1)]
+    {
+        let world = World::new(Balance::LeastRequests, Some(active), &all).suspect(&[suspected]);
+        world.grant(suspected, 1);
+        let mut random = fastrand::Rng::with_seed(1);
+        let pick = world.pick(&[], &mut random).unwrap();
+        let is_trial = pick.index == suspected;
+        assert_eq!(is_trial, expected == suspected, "{active} {suspected} {pick:?}");
     }
 }
 

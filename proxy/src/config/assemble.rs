@@ -7,9 +7,12 @@ use std::{
     thread::available_parallelism,
 };
 
+mod pool;
+
 use crate::{
     config::{
-        file::{Admin, File, Level, LogFormat, Logging, Named, Route, pool},
+        assemble::pool::pool,
+        file::{Admin, File, Level, LogFormat, Logging, Named, Route},
         units::{
             Name,
             http::{Host, Method, Origin, UrlPath},
@@ -84,74 +87,6 @@ fn unused_name(names: &mut BTreeSet<String>, position: usize) -> String {
         name.push_str("-unnamed");
     }
     name
-}
-
-fn pool(Name(name): Name, pool: pool::Pool) -> model::Pool {
-    let outlier = &pool.outlier_detection;
-    model::Pool {
-        name,
-        balance: match pool.balance {
-            pool::Balance::RoundRobin => model::Balance::RoundRobin,
-            pool::Balance::LeastRequests => model::Balance::LeastRequests,
-        },
-        tiers: model::TierPolicy {
-            fail_over_below: pool.tiers.fail_over_below,
-            failback_after: pool.tiers.failback.after.0,
-        },
-        outlier_detection: model::OutlierPolicy {
-            consecutive_failures: outlier.consecutive_failures,
-            eject_base: outlier.eject_for.base.0,
-            eject_max: outlier.eject_for.max.0,
-            max_ejected: outlier.max_ejected.0,
-        },
-        timeouts: model::Timeouts {
-            connect: pool.timeouts.connect.0,
-            between_reads: pool.timeouts.between_reads.0,
-            idle: pool.timeouts.idle.0,
-        },
-        health_check: health_check(pool.health_check),
-        retries: retries(pool.retries),
-        backends: pool.backends.into_iter().map(backend).collect(),
-    }
-}
-
-fn backend(backend: pool::Backend) -> model::Backend {
-    model::Backend {
-        name: backend.name.0,
-        url: backend.url.text,
-        address: backend.url.address,
-        tier: backend.tier,
-        weight: backend.weight,
-    }
-}
-
-fn health_check(check: pool::HealthCheck) -> model::HealthCheck {
-    let kind = match (check.http, check.tcp) {
-        (None, Some(pool::TcpCheck {})) => model::CheckKind::Tcp,
-        (http, _) => {
-            let http = http.unwrap_or_default();
-            model::CheckKind::Http { path: http.path.0, expect: http.expect.0 }
-        }
-    };
-    model::HealthCheck {
-        kind,
-        interval: check.interval.0,
-        interval_fast: check.fast_interval.min(check.interval).0,
-        jitter: check.jitter.0,
-        timeout: check.timeout.0,
-        rise: check.rise,
-        fall: check.fall,
-    }
-}
-
-fn retries(retries: pool::Retries) -> model::RetryPolicy {
-    model::RetryPolicy {
-        max_attempts: retries.max_attempts,
-        statuses: retries.statuses,
-        per_try_timeout: retries.per_try_timeout.0,
-        budget_ratio: retries.budget.ratio.0,
-        budget_min_per_second: retries.budget.min_per_second,
-    }
 }
 
 fn admin(admin: Admin, base: &Path) -> model::Admin {

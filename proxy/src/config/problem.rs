@@ -178,7 +178,7 @@ codes! {
     Loop = "B0213" Error,
     /// A pool that no route uses.
     UnusedPool = "B0214" Warning,
-    /// A tier too small ever to serve.
+    /// A tier that never has as many backends as it would need.
     TierTooSmall = "B0215" Warning,
     /// A rewrite that does nothing to some requests of its route.
     IdleRewrite = "B0216" Warning,
@@ -190,6 +190,10 @@ codes! {
     FastIntervalSlow = "B0219" Warning,
     /// A pool's name that metrics use for something else.
     ReservedName = "B0220" Error,
+    /// A key that does nothing beside the others.
+    NoEffect = "B0221" Warning,
+    /// A bound so tight that backends break it that are well.
+    FalseAlarms = "B0222" Warning,
 }
 
 #[cfg(test)]

@@ -12,7 +12,8 @@ const OPENING: &str = "\
 Generated from the doc comments of the configuration's types; do not edit. `[]` stands for each
 entry of a list, `*` for any name.
 
-Durations are one number and one unit (`250ms`, `2s`, `1m`, `1h`), shares are percentages (`20%`).
+Durations are one number and one unit (`250ms`, `2s`, `1m`, `1h`), and so are sizes (`0B`, `64KiB`,
+`1MiB`, `1GiB`); shares are percentages (`20%`).
 `${NAME}` in a value is replaced by an environment variable, `${NAME:-otherwise}` also when it is
 not set; `$${` stands for the text `${`. Names are map keys. Every key not listed here is an error.
 

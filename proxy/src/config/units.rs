@@ -10,6 +10,8 @@ pub(crate) mod http;
 pub(crate) mod kinds;
 pub(crate) mod leaf;
 pub(crate) mod net;
+pub(crate) mod number;
+pub(crate) mod size;
 
 use crate::config::{
     path::clip,
@@ -85,7 +87,7 @@ impl Leaf for Statuses {
     const FORMAT: &'static str = "bascule-statuses";
     const WHAT: &'static str = "a status or a range such as `200-299`";
     const EXAMPLE: &'static str = "200-299";
-    const MAY_BE_NUMBER: bool = true;
+    const NUMBERS: Option<&'static str> = Some("integer");
 
     fn parse(text: &str) -> Result<Self, Fault> {
         let status = |text: &str| {

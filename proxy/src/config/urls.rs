@@ -10,12 +10,13 @@ use crate::{
         file::{
             Admin, File, Listener, Logging, Match, Named, Route,
             pool::{
-                Backend, Balance, HealthCheck, OutlierDetection, Pool, Retries, TcpCheck, Tiers,
-                Timeouts,
+                Backend, Balance, HealthCheck, HoldBack, OutlierDetection, Pool, Protocol, Retries,
+                Suspicion, TcpCheck, Tiers, Timeouts, WhenDown,
             },
         },
         units::{
             Fault, Name,
+            duration::Wait,
             leaf::Leaf as _,
             net::{Address, Url},
         },
@@ -99,9 +100,14 @@ fn file(listen: SocketAddr, backends: Vec<Backend>, admin: Admin) -> File {
         balance: Balance::default(),
         tiers: Tiers::default(),
         backends,
+        protocol: Protocol::default(),
+        slow_start: Wait::default(),
+        when_down: WhenDown::default(),
         health_check: HealthCheck { tcp: Some(TcpCheck {}), ..HealthCheck::default() },
         outlier_detection: OutlierDetection::default(),
+        suspicion: Suspicion::default(),
         retries: Retries::default(),
+        hold_back: HoldBack::default(),
         timeouts: Timeouts::default(),
     };
     let name = || Name("main".to_owned());

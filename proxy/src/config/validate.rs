@@ -12,6 +12,7 @@ use crate::config::{
     locate::Node,
     path::Path,
     problem::{Code, Location, MOST_PROBLEMS, Problem},
+    units::leaf::Leaf,
 };
 
 /// What a rule needs to know of the file besides its contents.
@@ -66,6 +67,26 @@ impl Review<'_> {
             message: message.into(),
             remedy: remedy.into(),
         });
+    }
+
+    /// Reports a contradiction if the value of one key below `path` is more than that of another,
+    /// which bounds it; `more` says what it is then: "longer".
+    pub(crate) fn ordered<L: Leaf + PartialOrd>(
+        &mut self,
+        path: &Path,
+        (key, value): (&str, &L),
+        (bound_key, bound): (&str, &L),
+        more: &str,
+    ) {
+        let (place, bound_place) = (path.key(key), path.key(bound_key));
+        if value <= bound || !self.is_sound(&[&place, &bound_place]) {
+            return;
+        }
+        let (value, bound) = (value.write(), bound.write());
+        let message = format!("{key} ({value}) is {more} than {bound_key} ({bound})");
+        let remedy = format!("lower `{key}` or raise `{bound_key}`");
+        let place = if self.is_written(&place) { place } else { bound_place };
+        self.report(Code::Contradiction, &place, message, remedy);
     }
 
     /// Returns the line in which `path` is written.

@@ -16,16 +16,17 @@ use pingora::{
 use tokio::{
     net::lookup_host,
     sync::{mpsc, watch},
-    time::{Instant, sleep, sleep_until, timeout},
+    time::{Instant, sleep_until, timeout, timeout_at},
 };
 
 use crate::{
     classify::{UNEXPECTED_STATUS, check_symptom},
     clock,
-    event::{Fault, FaultMode, Symptom},
+    event::{Source, Strike, Symptom},
     fleet::{Input, Pace},
-    model::{Backend, BackendAddress, BackendId, CheckKind, HealthCheck, SharedTopology},
+    model::{Backend, BackendAddress, BackendId, CheckKind, HealthCheck, Protocol, SharedTopology},
     snapshot::{BackendLive, Live},
+    strike::{Patience, play},
 };
 
 /// How often the address of a backend given by name is looked up.
@@ -47,22 +48,21 @@ impl Checker {
     pub(crate) async fn run(mut self) {
         let topology = Arc::clone(&self.topology);
         let policy = &topology.pool(self.id.pool).health_check;
-        let backend = topology.backend(self.id);
-        let check = check_of(policy, &backend.address);
+        let protocol = topology.pool(self.id.pool).protocol;
+        let check = check_of(policy, &topology.backend(self.id).address, protocol);
         let mut random = fastrand::Rng::new();
         let mut next_lookup = Instant::now();
         loop {
             let began = Instant::now();
-            let failure = timeout(policy.timeout, async {
-                if next_lookup <= began {
-                    next_lookup = began + self.look_up(backend, policy.timeout).await;
-                }
-                self.check(check.as_ref(), policy.timeout).await
-            })
-            .await
-            .unwrap_or(Some(Symptom::ResponseTimedOut));
+            let deadline = began + policy.timeout;
+            let failure = match timeout_at(deadline, self.keep_address(&mut next_lookup)).await {
+                Ok(()) => self.check(check.as_ref(), deadline, &mut random).await,
+                Err(_) => Some(Symptom::ResponseTimedOut),
+            };
             let took = began.elapsed();
-            if self.inbox.send(Input::Checked { backend: self.id, failure, took }).await.is_err() {
+            let recent = self.live.backend(self.id).just_now(clock::now());
+            let input = Input::Checked { backend: self.id, failure, took, recent };
+            if self.inbox.send(input).await.is_err() {
                 return;
             }
             if !self.wait(began, policy, &mut random).await {
@@ -71,36 +71,68 @@ impl Checker {
         }
     }
 
+    /// Looks up where the backend's name leads, if it is time to.
+    async fn keep_address(&self, next_lookup: &mut Instant) {
+        let now = Instant::now();
+        if *next_lookup <= now {
+            *next_lookup = now + self.look_up().await;
+        }
+    }
+
     /// Looks up where the backend's name leads. Returns how long to wait before the next time.
     ///
     /// While an address is known, a resolver that does not answer takes only a share of the check's
     /// time and is left alone for longer: its trouble is not the backend's.
-    async fn look_up(&self, backend: &Backend, limit: Duration) -> Duration {
-        let live = self.live.backend(self.id);
+    async fn look_up(&self) -> Duration {
+        let (backend, live) = (self.topology.backend(self.id), self.live.backend(self.id));
         if live.address().is_none() {
             resolve(backend, live).await;
             return RESOLVE_EVERY;
         }
+        let limit = self.topology.pool(self.id.pool).health_check.timeout;
         match timeout(limit / 4, resolve(backend, live)).await {
             Ok(()) => RESOLVE_EVERY,
             Err(_) => RESOLVE_AGAIN,
         }
     }
 
-    /// Makes one check. Returns what was wrong, if anything.
-    async fn check(&self, check: &(dyn Check + Send + Sync), limit: Duration) -> Option<Symptom> {
+    /// Makes one check, with an injected fault played on the way. Returns what was wrong, if
+    /// anything.
+    async fn check(
+        &self,
+        check: &(dyn Check + Send + Sync),
+        deadline: Instant,
+        random: &mut fastrand::Rng,
+    ) -> Option<Symptom> {
         let live = self.live.backend(self.id);
-        if let Some(fault) = live.fault(clock::now())
-            && let Some(symptom) = suffer(fault, limit).await
-        {
-            return Some(symptom);
+        let now = clock::now();
+        let strike = live.fault(now).and_then(|it| it.strike(Source::HealthCheck, now, random));
+        if let Some(strike) = strike.filter(|strike| self.is_met(*strike)) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let symptom = play(strike, Patience { connect: left, response: left }).await;
+            if symptom.is_some() {
+                return symptom;
+            }
         }
         let Some(address) = live.address() else { return Some(Symptom::ConnectFailed) };
         let target = match CheckTarget::new(&address.to_string()) {
             Ok(target) => target,
             Err(error) => return Some(check_symptom(&error)),
         };
-        check.check(&target).await.err().map(|error| check_symptom(&error))
+        match timeout_at(deadline, check.check(&target)).await {
+            Ok(result) => result.err().map(|error| check_symptom(&error)),
+            Err(_) => Some(Symptom::ResponseTimedOut),
+        }
+    }
+
+    /// Tells whether what the backend's checks ask would show `strike`. One that only connects sees
+    /// nothing that comes later, and one may expect the very status of an injected error.
+    fn is_met(&self, strike: Strike) -> bool {
+        match (&self.topology.pool(self.id.pool).health_check.kind, strike) {
+            (CheckKind::Tcp, _) => strike.mode().is_before_connection(),
+            (CheckKind::Http { expect, .. }, Strike::Error(status)) => !expect.contains(&status),
+            (CheckKind::Http { .. }, _) => true,
+        }
     }
 
     /// Waits for the next check's turn, or for the pace to become fast. Returns whether to go on.
@@ -133,20 +165,6 @@ impl Checker {
     }
 }
 
-/// Plays an injected fault on a check. Returns the symptom, unless the check may go on.
-async fn suffer(fault: Fault, limit: Duration) -> Option<Symptom> {
-    match fault.mode {
-        FaultMode::Crash | FaultMode::Refuse | FaultMode::Error => {}
-        FaultMode::Hang => sleep(limit.mul_f64(0.9)).await,
-        FaultMode::Slow if fault.delay < limit.mul_f64(0.9) => {
-            sleep(fault.delay).await;
-            return None;
-        }
-        FaultMode::Slow => sleep(limit.mul_f64(0.9)).await,
-    }
-    Some(Symptom::Injected(fault.mode))
-}
-
 /// Looks up where the backend's name leads. What was known before stays when that fails: a backend
 /// whose name is gone for a moment is still asked where it was last.
 async fn resolve(backend: &Backend, live: &BackendLive) {
@@ -164,7 +182,13 @@ async fn resolve(backend: &Backend, live: &BackendLive) {
     }
 }
 
-fn check_of(policy: &HealthCheck, address: &BackendAddress) -> Box<dyn Check + Send + Sync> {
+fn check_of(
+    policy: &HealthCheck,
+    address: &BackendAddress,
+    protocol: Protocol,
+) -> Box<dyn Check + Send + Sync> {
+    // A little before the check's own time is over, so that the reason is known.
+    let limit_connect = policy.timeout.mul_f64(0.9);
     match &policy.kind {
         CheckKind::Tcp => {
             let mut check = if address.tls {
@@ -172,13 +196,17 @@ fn check_of(policy: &HealthCheck, address: &BackendAddress) -> Box<dyn Check + S
             } else {
                 TcpHealthCheck::new()
             };
-            check.peer_template.options.connection_timeout = Some(policy.timeout);
+            check.peer_template.options.connection_timeout = Some(limit_connect);
             check
         }
         CheckKind::Http { path, expect } => {
             let mut check = HttpHealthCheck::new(&address.host, address.tls);
-            check.peer_template.options.connection_timeout = Some(policy.timeout);
+            check.peer_template.options.connection_timeout = Some(limit_connect);
             check.peer_template.options.read_timeout = Some(policy.timeout);
+            if protocol == Protocol::Http2 {
+                // A backend of which requests are asked in HTTP/2 may understand nothing else.
+                check.peer_template.options.set_http_version(2, 2);
+            }
             if let Some(request) = request_of(path, address) {
                 check.req = request;
             }

@@ -35,23 +35,32 @@ pub(crate) fn log_event(event: &Event, topology: &Topology) {
                 reason = reason.name(), heir, "backend lost"
             );
         }
+        Event::BackendEjected { backend, ejection } => info!(
+            target: "bascule::fleet", pool = pool_of(*backend), backend = name_of(*backend),
+            reason = ejection.name(), "backend ejected"
+        ),
         Event::BackendRegained { backend } => info!(
             target: "bascule::fleet", pool = pool_of(*backend), backend = name_of(*backend),
             "backend regained"
         ),
+        Event::EvidenceDisagreed { backend, well } => warn!(
+            target: "bascule::fleet", pool = pool_of(*backend), backend = name_of(*backend),
+            well = well.name(), "health checks and traffic disagree"
+        ),
+        Event::EvidenceAgreed { backend } => info!(
+            target: "bascule::fleet", pool = pool_of(*backend), backend = name_of(*backend),
+            "health checks and traffic agree again"
+        ),
         Event::TierChanged { pool, from, to, reason } => {
-            let pool = topology.pool(*pool).name.as_str();
-            let (from, to) = (tier_name(*from), tier_name(*to));
-            match reason {
-                TierReason::Lost(reason) => {
-                    warn!(target: "bascule::fleet", pool, from, to, reason = reason.name(), "pool failed over");
-                }
-                TierReason::HoldDownEnded => {
-                    info!(target: "bascule::fleet", pool, from, to, "pool failed back");
-                }
-                TierReason::Regained => info!(target: "bascule::fleet", pool, to, "pool serves"),
-            }
+            log_tier_change(topology.pool(*pool).name.as_str(), *from, *to, *reason);
         }
+        Event::FailbackBegan { pool, to } => info!(
+            target: "bascule::fleet", pool = topology.pool(*pool).name, to, "pool begins to fail back"
+        ),
+        Event::FailbackAborted { pool, to } => warn!(
+            target: "bascule::fleet", pool = topology.pool(*pool).name, to,
+            "failback aborted: the returning tier failed"
+        ),
         Event::BackendServed { backend } => info!(
             target: "bascule::fleet", pool = pool_of(*backend), backend = name_of(*backend),
             "first success since traffic moved here"
@@ -60,6 +69,19 @@ pub(crate) fn log_event(event: &Event, topology: &Topology) {
             target: "bascule::fleet", pool = pool_of(*backend), backend = name_of(*backend), %mode,
             "an operator asked for a failure"
         ),
+    }
+}
+
+fn log_tier_change(pool: &str, from: Option<usize>, to: Option<usize>, reason: TierReason) {
+    let (from, to) = (tier_name(from), tier_name(to));
+    match reason {
+        TierReason::Lost(reason) => {
+            warn!(target: "bascule::fleet", pool, from, to, reason = reason.name(), "pool failed over");
+        }
+        TierReason::HoldDownEnded | TierReason::Requested => {
+            info!(target: "bascule::fleet", pool, from, to, "pool failed back");
+        }
+        TierReason::Regained => info!(target: "bascule::fleet", pool, to, "pool serves"),
     }
 }
 
@@ -83,7 +105,7 @@ pub(crate) fn log_entry(entry: &Entry, topology: &Topology) {
         ),
         News::Settled | News::Recounted => info!(
             target: "bascule::incident", pool, backend, id, cause, requests = incident.requests.total,
-            rescued = incident.requests.rescued, lost = incident.requests.lost,
+            rescued = incident.requests.rescued(), lost = incident.requests.lost,
             error_ratio = incident.requests.error_ratio(), "incident: traffic has settled"
         ),
         News::Recovered => info!(

@@ -33,10 +33,17 @@ pub enum Symptom {
     ResponseTimedOut,
     /// The response has a status that counts as a failure.
     ErrorStatus(u16),
+    /// No response within the time that the proxy has learned to expect. Suspicion, not failure:
+    /// the request may still be answered.
+    Overstayed,
+    /// The backend was lost while the request waited for its answer; the request was called back.
+    BackendLost,
     /// The response broke off.
     ResponseCut,
     /// What came back is not HTTP.
     Garbage,
+    /// Answers take far longer than those of the rest of its tier.
+    OutOfLine,
     /// A fault that an operator injected in the proxy.
     Injected(FaultMode),
 }
@@ -48,13 +55,48 @@ impl Symptom {
             Self::ConnectionRefused
             | Self::ConnectTimedOut
             | Self::ConnectFailed
-            | Self::Injected(FaultMode::Refuse) => true,
+            | Self::Injected(FaultMode::Refuse | FaultMode::Blackhole) => true,
             Self::ConnectionClosed
             | Self::ResponseTimedOut
+            | Self::Overstayed
+            | Self::BackendLost
+            | Self::OutOfLine
             | Self::ErrorStatus(_)
             | Self::ResponseCut
             | Self::Garbage
-            | Self::Injected(_) => false,
+            | Self::Injected(
+                FaultMode::Crash
+                | FaultMode::Hang
+                | FaultMode::Reset
+                | FaultMode::Truncate
+                | FaultMode::Error
+                | FaultMode::Slow,
+            ) => false,
+        }
+    }
+
+    /// Tells whether nothing came in time, as opposed to something wrong.
+    pub fn is_timeout(self) -> bool {
+        match self {
+            Self::ConnectTimedOut
+            | Self::ResponseTimedOut
+            | Self::Overstayed
+            | Self::OutOfLine
+            | Self::Injected(FaultMode::Blackhole | FaultMode::Hang | FaultMode::Slow) => true,
+            Self::ConnectionRefused
+            | Self::ConnectFailed
+            | Self::ConnectionClosed
+            | Self::BackendLost
+            | Self::ErrorStatus(_)
+            | Self::ResponseCut
+            | Self::Garbage
+            | Self::Injected(
+                FaultMode::Crash
+                | FaultMode::Refuse
+                | FaultMode::Reset
+                | FaultMode::Truncate
+                | FaultMode::Error,
+            ) => false,
         }
     }
 }
@@ -67,7 +109,10 @@ impl fmt::Display for Symptom {
             Self::ConnectFailed => f.write_str("could not connect"),
             Self::ConnectionClosed => f.write_str("connection closed before the response"),
             Self::ResponseTimedOut => f.write_str("no response in time"),
+            Self::BackendLost => f.write_str("backend lost while waiting"),
+            Self::Overstayed => f.write_str("no response within the time learned"),
             Self::ErrorStatus(status) => write!(f, "answered {status}"),
+            Self::OutOfLine => f.write_str("answers take far longer than its tier's"),
             Self::ResponseCut => f.write_str("response broke off"),
             Self::Garbage => f.write_str("answer is not HTTP"),
             Self::Injected(mode) => write!(f, "injected fault: {mode}"),
@@ -80,12 +125,26 @@ impl fmt::Display for Symptom {
 pub enum Fate {
     /// Answered by the first attempt.
     Served,
-    /// Answered well, after an attempt that failed.
-    Rescued,
+    /// Answered well by another attempt than the first.
+    Rescued(Rescue),
     /// Ended in an error of a backend's or the proxy's making: a 5xx, or a broken body.
     Lost,
     /// The client went away first.
     Abandoned,
+}
+
+/// How a request was saved from a failing backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rescue {
+    /// An attempt failed, or was given up, and another followed.
+    Retry,
+    /// A second attempt was begun beside the first, and answered before it.
+    Hedge,
+}
+
+impl Rescue {
+    /// The names used in the metrics: of a retry, of a hedge.
+    pub const NAMES: [&'static str; 2] = ["retry", "hedge"];
 }
 
 /// One sign of trouble.

@@ -1,26 +1,35 @@
 //! One backend: what checks and traffic say of it, put together.
 
+use std::time::Duration;
+
 use crate::{
     clock::Timestamp,
-    event::{LossReason, Symptom},
+    event::{Ejection, LossReason, Source, Symptom},
     fleet::{
         health::{CheckResult, Health, HealthTracker},
-        outlier::Ejections,
+        latency::Latency,
+        outlier::{self, Ejections, WINDOW},
+        suspicion::{Ruling, Suspicion},
     },
-    model::{HealthCheck, OutlierPolicy},
-    snapshot::{BackendSnapshot, Condition, LastCheck},
+    model::{HealthCheck, OutlierPolicy, Pool},
+    snapshot::{BackendSnapshot, Condition, LastCheck, Recent},
 };
-
-/// Passes of health checks in a row, with no other sign of trouble between, that clear a suspected
-/// backend. Two, so that a single lucky pass of a failing backend does not.
-const PASSES_TO_CLEAR: u32 = 2;
 
 /// Follows one backend.
 #[derive(Clone, Debug)]
 pub(crate) struct BackendMachine {
     health: HealthTracker,
     ejections: Ejections,
-    is_suspected: bool,
+    suspicion: Suspicion,
+    latency: Latency,
+    /// Checks say no, but traffic says yes, and nobody else is known to be better: it stays in.
+    is_upheld: bool,
+    /// Whether the present trouble has been told of.
+    is_on_record: bool,
+    /// Who speaks for the backend while checks and traffic contradict each other.
+    dispute: Option<Source>,
+    /// When it was last regained. Attempts that began before belong to its loss.
+    regained: Option<Timestamp>,
     trouble: Option<Symptom>,
     since: Timestamp,
     epoch: u64,
@@ -38,13 +47,44 @@ pub enum Pace {
 
 /// What a sign of trouble led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reaction {
-    /// It is the first sign.
-    Suspected,
-    /// One more, of a backend already suspected or lost.
-    Gathered,
-    /// It was one too many: the backend is lost.
-    Lost(LossReason),
+pub(crate) struct Reaction {
+    /// Whether it is the first sign since all was well, or since the backend was regained.
+    pub(crate) is_first: bool,
+    /// Why the backend is lost, if it was one sign too many.
+    pub(crate) loss: Option<LossReason>,
+    /// What of traffic led to that.
+    pub(crate) ejection: Option<Ejection>,
+    /// Whether it says nothing of the backend as it is now: the attempt began before its latest turn.
+    pub(crate) is_stale: bool,
+}
+
+/// What else is known when a check fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// The backend's attempts of the last two seconds.
+    pub(crate) recent: Recent,
+    /// Who could take over.
+    pub(crate) others: Others,
+}
+
+/// Who could take over from a backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Others {
+    /// An eligible backend whose latest check passed.
+    Vouched,
+    /// Nobody of whom checks speak any better.
+    NoBetter,
+}
+
+/// A failed attempt.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FailedAttempt {
+    pub(crate) symptom: Symptom,
+    pub(crate) began: Timestamp,
+    /// Failures in a row.
+    pub(crate) run: u32,
+    /// The backend's attempts of the last ten seconds.
+    pub(crate) recent: Recent,
 }
 
 impl BackendMachine {
@@ -52,7 +92,12 @@ impl BackendMachine {
         Self {
             health: HealthTracker::new(),
             ejections: Ejections::default(),
-            is_suspected: false,
+            suspicion: Suspicion::default(),
+            latency: Latency::default(),
+            is_upheld: false,
+            is_on_record: false,
+            dispute: None,
+            regained: None,
             trouble: None,
             since: now,
             epoch: 0,
@@ -64,9 +109,10 @@ impl BackendMachine {
         match (self.ejections.until(), self.health.verdict()) {
             (Some(until), _) => Condition::Ejected { until },
             (None, Health::Unknown) => Condition::Unknown,
+            (None, Health::Unhealthy) if self.is_upheld => Condition::Suspected,
             (None, Health::Unhealthy) => Condition::Unhealthy,
-            (None, Health::Healthy) if self.is_suspected => Condition::Suspected,
-            (None, Health::Healthy) => Condition::Healthy,
+            (None, Health::Healthy) if self.suspicion.is_absent() => Condition::Healthy,
+            (None, Health::Healthy) => Condition::Suspected,
         }
     }
 
@@ -78,8 +124,35 @@ impl BackendMachine {
         self.ejections.until().is_some()
     }
 
-    pub(crate) fn ejected_until(&self) -> Option<Timestamp> {
-        self.ejections.until()
+    /// Tells whether the latest check passed.
+    pub(crate) fn is_passing(&self) -> bool {
+        self.health.is_passing()
+    }
+
+    /// Tells whether successes must be heard of.
+    pub(crate) fn wants_successes(&self) -> bool {
+        self.suspicion.wants_successes()
+    }
+
+    /// Tells whether one request may try the backend although it is suspected.
+    pub(crate) fn has_trial(&self) -> bool {
+        self.suspicion.has_trial()
+    }
+
+    /// Returns who speaks for the backend while checks and traffic contradict each other.
+    pub(crate) fn dispute(&self) -> Option<Source> {
+        self.dispute
+    }
+
+    /// Returns how long its answers take, if that is known by now.
+    pub(crate) fn median(&self, now: Timestamp) -> Option<Duration> {
+        self.latency.median(now)
+    }
+
+    /// Returns when [`BackendMachine::handle_deadline`] must be called next.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        // Only an eligible backend is suspected, so never both.
+        self.ejections.until().or_else(|| self.suspicion.deadline())
     }
 
     pub(crate) fn snapshot(&self) -> BackendSnapshot {
@@ -103,81 +176,196 @@ impl BackendMachine {
         }
     }
 
-    /// Takes in a passed check. Tells whether it ended the backend's trouble: regained, or
-    /// cleared of suspicion.
+    /// Takes in a passed check. It may end the backend's trouble.
     pub(crate) fn check_passed(&mut self, check: LastCheck, policy: &HealthCheck) {
         let now = check.at;
         self.last_check = Some(check);
         let before = self.condition();
         let flip = self.health.record(CheckResult::Pass, policy);
         if flip == Some(Health::Healthy) {
-            // Checks saw the failure that traffic saw, and have now seen its end.
-            self.ejections.readmit(now);
-            self.is_suspected = false;
-        } else if PASSES_TO_CLEAR <= self.health.passes() {
-            self.is_suspected = false;
+            self.is_upheld = false;
+            if !before.is_eligible() {
+                // Checks saw the failure that traffic saw, and have now seen its end.
+                self.ejections.readmit(now);
+                self.suspicion.forget();
+            }
         }
+        self.suspicion.check_passed(self.health.passes(), now);
+        let is_disputed = self.is_ejected() && self.health.verdict() == Health::Healthy;
+        self.dispute = is_disputed.then_some(Source::HealthCheck);
         self.settle(before, now);
     }
 
     /// Takes in a failed check.
+    ///
+    /// Checks that fail are not believed alone: when nobody else is known to be better, a backend
+    /// of which traffic speaks well stays eligible, as a suspect.
     pub(crate) fn check_failed(
         &mut self,
         symptom: Symptom,
         check: LastCheck,
+        standing: Standing,
         policy: &HealthCheck,
     ) -> Reaction {
         let now = check.at;
         self.last_check = Some(check);
         let before = self.condition();
         self.health.record(CheckResult::Fail, policy);
-        let reaction = self.trouble(symptom);
-        self.settle(before, now);
-        if before.is_eligible() && !self.is_eligible() {
-            return Reaction::Lost(LossReason::HealthCheck);
+        let is_disputed =
+            self.health.verdict() == Health::Unhealthy && outlier::is_well(standing.recent);
+        self.is_upheld = is_disputed && before.is_eligible() && standing.others == Others::NoBetter;
+        // Traffic that has just accused the backend, and then gone elsewhere, says nothing for it.
+        let is_accused = self.suspicion.wants_successes() || !before.is_eligible();
+        let is_dispute = self.is_upheld || is_disputed && !is_accused;
+        self.dispute = is_dispute.then_some(Source::Traffic);
+        if before.is_eligible() {
+            self.suspicion.check_failed();
         }
-        reaction
+        let is_first = self.note(symptom, before);
+        self.settle(before, now);
+        let is_lost = before.is_eligible() && !self.is_eligible();
+        let loss = is_lost.then_some(LossReason::HealthCheck);
+        Reaction { is_first, loss, ejection: None, is_stale: false }
     }
 
-    /// Takes in a failed attempt: the `run`th in a row. `may_eject` is whether the pool can do
-    /// without this backend.
+    /// Takes in a failed attempt. `may_eject` is whether the pool can do without this backend.
     pub(crate) fn attempt_failed(
         &mut self,
-        symptom: Symptom,
-        run: u32,
+        failed: &FailedAttempt,
         may_eject: impl FnOnce() -> bool,
         policy: &OutlierPolicy,
         now: Timestamp,
     ) -> Reaction {
         let before = self.condition();
-        self.health.interrupt();
-        let reaction = self.trouble(symptom);
-        if before.is_eligible() && Ejections::is_due(run, policy) && may_eject() {
+        let ruling = self.rule(failed.began, now);
+        let is_condemned = match ruling {
+            Ruling::Stale | Ruling::Noted => false,
+            Ruling::Repeated => !outlier::is_rare(failed.recent),
+            Ruling::Convicted => true,
+        };
+        let due = if self.is_of_loss(failed.began) {
+            None
+        } else if Ejections::is_due(failed.run, policy) {
+            Some(Ejection::ConsecutiveFailures)
+        } else if self.is_comparable(now) && Ejections::is_due_by_share(failed.recent, policy) {
+            Some(Ejection::FailureRatio)
+        } else {
+            is_condemned.then_some(Ejection::Suspicion)
+        };
+        let ejection = due.filter(|_| before.is_eligible() && may_eject());
+        self.decide(before, failed.symptom, ruling, ejection, policy, now)
+    }
+
+    /// Takes in that an attempt, begun at `began`, waits longer than the backend has ever let
+    /// anybody wait, and that it answers nobody else either.
+    pub(crate) fn overstayed(
+        &mut self,
+        symptom: Symptom,
+        began: Timestamp,
+        may_eject: impl FnOnce() -> bool,
+        policy: &OutlierPolicy,
+        now: Timestamp,
+    ) -> Reaction {
+        let before = self.condition();
+        let ruling = self.rule(began, now);
+        let is_condemned = match ruling {
+            Ruling::Stale | Ruling::Noted => false,
+            Ruling::Repeated | Ruling::Convicted => true,
+        };
+        let ejection = (is_condemned && may_eject()).then_some(Ejection::Suspicion);
+        self.decide(before, symptom, ruling, ejection, policy, now)
+    }
+
+    /// Takes in an answer that took so long. It may end the suspicion.
+    pub(crate) fn attempt_succeeded(&mut self, took: Duration, pool: &Pool, now: Timestamp) {
+        let before = self.condition();
+        let in_time = self.latency.in_time(&pool.suspicion);
+        let spacing = pool.health_check.interval_fast;
+        self.suspicion.attempt_succeeded(now.minus(took), in_time, spacing, now);
+        self.settle(before, now);
+    }
+
+    /// Takes in the median of its `answers`, to be compared with that of `others` in its tier.
+    /// Returns a reaction if it is out of line and the pool can do without it.
+    pub(crate) fn measured(
+        &mut self,
+        measured: (Duration, u64),
+        others: Option<Duration>,
+        may_eject: impl FnOnce() -> bool,
+        policy: &OutlierPolicy,
+        now: Timestamp,
+    ) -> Option<Reaction> {
+        // Whoever gets trials alone, or had its loss within the window, is not comparable.
+        let before = self.condition();
+        if !before.is_trusted() || !self.is_comparable(now) {
+            self.latency.forget();
+            return None;
+        }
+        let is_due = self.latency.measured(measured, others, policy, now);
+        let (symptom, ejection) = (Symptom::OutOfLine, Some(Ejection::Latency));
+        (is_due && may_eject())
+            .then(|| self.decide(before, symptom, Ruling::Noted, ejection, policy, now))
+    }
+
+    /// Acts on what is due: the end of an ejection, a trial, the end of a suspicion. A backend
+    /// whose ejection has ended is eligible, on probation, if checks agree.
+    pub(crate) fn handle_deadline(&mut self, now: Timestamp) {
+        let before = self.condition();
+        if self.ejections.until().is_some_and(|until| until <= now) {
+            self.ejections.readmit(now);
+            self.dispute = None;
+            if self.health.verdict() == Health::Healthy {
+                self.suspicion.readmitted(now);
+            }
+        }
+        self.suspicion.handle_deadline(now);
+        self.settle(before, now);
+    }
+
+    /// Asks what a failed attempt means; nothing, if the backend is lost, or was when it began.
+    fn rule(&mut self, began: Timestamp, now: Timestamp) -> Ruling {
+        if self.is_eligible() && !self.is_of_loss(began) {
+            self.suspicion.attempt_failed(began, now)
+        } else {
+            Ruling::Stale
+        }
+    }
+
+    /// Tells whether an attempt that began then belongs to the latest loss.
+    fn is_of_loss(&self, began: Timestamp) -> bool {
+        self.regained.is_some_and(|at| began < at)
+    }
+
+    /// Tells whether the windows over its traffic hold nothing from before the latest loss.
+    fn is_comparable(&self, now: Timestamp) -> bool {
+        self.regained.is_none_or(|at| at + WINDOW <= now)
+    }
+
+    /// Keeps what follows from a sign that traffic gave: notes it, and ejects the backend if that is
+    /// decided.
+    fn decide(
+        &mut self,
+        before: Condition,
+        symptom: Symptom,
+        ruling: Ruling,
+        ejection: Option<Ejection>,
+        policy: &OutlierPolicy,
+        now: Timestamp,
+    ) -> Reaction {
+        let is_stale = ejection.is_none() && ruling == Ruling::Stale;
+        let is_news = !is_stale || !before.is_eligible();
+        let is_first = is_news && self.note(symptom, before);
+        if ejection.is_some() {
             self.ejections.eject(policy, now);
-            self.settle(before, now);
-            return Reaction::Lost(LossReason::Outlier);
         }
         self.settle(before, now);
-        reaction
+        Reaction { is_first, loss: ejection.map(|_| LossReason::Outlier), ejection, is_stale }
     }
 
-    /// Ends the ejection if its time is over. The backend is then eligible if checks agree.
-    pub(crate) fn readmit_if_due(&mut self, now: Timestamp) {
-        if self.ejections.until().is_some_and(|until| until <= now) {
-            let before = self.condition();
-            self.ejections.readmit(now);
-            self.is_suspected = false;
-            self.settle(before, now);
-        }
-    }
-
-    fn trouble(&mut self, symptom: Symptom) -> Reaction {
+    /// Notes a sign of trouble. Tells whether it is the first of an eligible backend.
+    fn note(&mut self, symptom: Symptom, before: Condition) -> bool {
         self.trouble = Some(symptom);
-        if self.is_suspected || !self.is_eligible() {
-            return Reaction::Gathered;
-        }
-        self.is_suspected = true;
-        Reaction::Suspected
+        before.is_eligible() && !std::mem::replace(&mut self.is_on_record, true)
     }
 
     /// Keeps what follows from a change of condition.
@@ -185,10 +373,19 @@ impl BackendMachine {
         let after = self.condition();
         if before.is_eligible() && !after.is_eligible() {
             self.epoch += 1;
-            self.is_suspected = false;
+            self.suspicion.forget();
+            self.latency.forget();
+            self.is_upheld = false;
+        }
+        if !before.is_eligible() && after.is_eligible() {
+            self.is_on_record = false;
+            if before != Condition::Unknown {
+                self.regained = Some(now);
+            }
         }
         if after == Condition::Healthy {
             self.trouble = None;
+            self.is_on_record = false;
         }
         if std::mem::discriminant(&before) != std::mem::discriminant(&after) {
             self.since = now;

@@ -37,9 +37,9 @@ impl HealthTracker {
         self.passes
     }
 
-    /// Forgets the passes so far: something else than a check spoke against the backend.
-    pub(crate) fn interrupt(&mut self) {
-        self.passes = 0;
+    /// Tells whether the latest check passed.
+    pub(crate) fn is_passing(&self) -> bool {
+        self.passes != 0
     }
 
     /// Takes in one result and returns the new verdict if this result flipped it.

@@ -1,12 +1,23 @@
 //! Outlier detection: ejects a backend whose answers to real traffic fail.
 //!
 //! Health checks ask one question now and then; traffic asks all of them all the time. A run of
-//! failed attempts with no success between ejects the backend at once, for a time that doubles
-//! with each ejection that follows soon after the one before.
+//! failed attempts with no success between ejects the backend at once, and so does too great a share
+//! of the last ten seconds' attempts; for a time that doubles with each ejection that follows soon
+//! after the one before.
 
 use std::time::Duration;
 
-use crate::{clock::Timestamp, model::OutlierPolicy};
+use crate::{clock::Timestamp, model::OutlierPolicy, snapshot::Recent};
+
+/// What the share of failed attempts is a share of.
+pub(crate) const WINDOW: Duration = Duration::from_secs(10);
+/// Attempts of the last two seconds from which it can be told whether traffic is well.
+const ATTEMPTS: u64 = 20;
+/// The share of failures, one in so many, up to which it is.
+const WELL: u64 = 20;
+/// The share of failures, one in so many, below which a repeat offence is an accident: a busy
+/// backend has a stray error every few seconds, and retries make up for it.
+const RARE: u64 = 100;
 
 /// Follows one backend's ejections.
 #[derive(Clone, Copy, Debug, Default)]
@@ -27,6 +38,15 @@ impl Ejections {
     /// Tells whether `run` failures in a row are enough.
     pub(crate) fn is_due(run: u32, policy: &OutlierPolicy) -> bool {
         policy.consecutive_failures.get() <= run
+    }
+
+    /// Tells whether so many of the last ten seconds' attempts failed that it is enough.
+    pub(crate) fn is_due_by_share(recent: Recent, policy: &OutlierPolicy) -> bool {
+        #[expect(clippy::cast_precision_loss, reason = "ten seconds' attempts fit an f64")]
+        let limit = recent.attempts as f64 * policy.failure_ratio;
+        #[expect(clippy::cast_precision_loss, reason = "likewise")]
+        let failures = recent.failures as f64;
+        u64::from(policy.failure_ratio_min.get()) <= recent.failures && limit <= failures
     }
 
     /// Ejects the backend and returns until when.
@@ -68,11 +88,24 @@ pub(crate) fn ejectable(backends: usize, policy: &OutlierPolicy) -> usize {
     share.max(1)
 }
 
+/// Tells whether the attempts of the last two seconds speak for a backend: enough of them, and
+/// hardly any failed.
+pub(crate) fn is_well(recent: Recent) -> bool {
+    ATTEMPTS <= recent.attempts && recent.failures.saturating_mul(WELL) <= recent.attempts
+}
+
+/// Tells whether failures are so few among the last ten seconds' attempts that two of them are an
+/// accident.
+pub(crate) fn is_rare(recent: Recent) -> bool {
+    recent.failures.saturating_mul(RARE) < recent.attempts
+}
+
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU32;
 
     use super::*;
+    use crate::model::sample;
 
     fn policy() -> OutlierPolicy {
         OutlierPolicy {
@@ -80,6 +113,7 @@ mod tests {
             eject_base: Duration::from_secs(5),
             eject_max: Duration::from_secs(60),
             max_ejected: 0.5,
+            ..sample::pool("api", &[(0, 1)]).outlier_detection
         }
     }
 
@@ -105,6 +139,26 @@ mod tests {
         ejections.readmit(until);
         let later = until + Duration::from_secs(60);
         assert_eq!(ejections.eject(&policy(), later).since(later).as_secs(), 5);
+    }
+
+    #[test]
+    fn half_of_the_attempts_is_too_many_if_they_are_ten_failures() {
+        let check = |failures, attempts, expected| {
+            let recent = Recent { attempts, failures };
+            assert_eq!(Ejections::is_due_by_share(recent, &policy()), expected, "{recent:?}");
+        };
+        check(10, 20, true);
+        check(10, 21, false);
+        check(9, 9, false);
+    }
+
+    #[test]
+    fn traffic_speaks_for_a_backend_when_there_is_enough_of_it_and_hardly_any_fails() {
+        let well = |failures, attempts| is_well(Recent { attempts, failures });
+        assert_eq!(
+            [well(0, 19), well(0, 20), well(1, 20), well(2, 39)],
+            [false, true, true, false]
+        );
     }
 
     #[test]

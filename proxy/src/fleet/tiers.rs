@@ -2,33 +2,48 @@
 //!
 //! Going to a later tier is urgent: clients are failing. Coming back is not, and coming back to a
 //! backend that is about to fail again costs twice. So a preferred tier must have been able to
-//! serve for the whole hold-down, without a break, before traffic returns to it; unless the tier
-//! that serves fails in the meantime.
+//! serve for the whole [hold-down](hold_down), without a break, before traffic returns to it;
+//! unless the tier that serves fails in the meantime, or an operator asks for it. It returns at
+//! once or along a [ramp].
+//!
+//! The *active* tier is the first that can serve and is not in its hold-down. Normally it gets all
+//! traffic. While one returns, the active tier is the one that is being left; with spill-over, those
+//! after the active one get what it cannot [carry](capacity).
+
+mod capacity;
+mod hold_down;
+mod ramp;
+
+pub(crate) use capacity::Fitness;
 
 use crate::{
     clock::Timestamp,
     event::{LossReason, TierReason},
-    model::TierPolicy,
-    snapshot::Failback,
+    fleet::tiers::{
+        capacity::{division, fittest},
+        hold_down::HoldDown,
+        ramp::Ramp,
+    },
+    model::{FailbackMode, TierPolicy},
+    snapshot::{Division, Failback},
 };
 
-/// How fit one tier is.
+/// What the tiers decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Fitness {
-    /// Backends of the tier.
-    pub(crate) size: usize,
-    /// Of those, the ones that may be picked.
-    pub(crate) eligible: usize,
-    /// Of those, the ones of which nothing is known yet.
-    pub(crate) unknown: usize,
+pub(crate) enum Step {
+    /// The active tier changed.
+    Changed { from: Option<usize>, to: Option<usize>, reason: TierReason },
+    /// Traffic begins to return, along a ramp.
+    FailbackBegan { to: usize },
+    /// The return was broken off: the active tier has all traffic again.
+    FailbackAborted { to: usize },
 }
 
-/// A change of the active tier.
+/// A backend was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Change {
-    pub(crate) from: Option<usize>,
-    pub(crate) to: Option<usize>,
-    pub(crate) reason: TierReason,
+pub(crate) struct Loss {
+    pub(crate) tier: usize,
+    pub(crate) reason: LossReason,
 }
 
 /// Follows the tiers of one pool.
@@ -40,11 +55,22 @@ pub(crate) struct Tiers {
     is_started: bool,
     /// Since when each tier has been able to serve without a break.
     able_since: Vec<Option<Timestamp>>,
+    hold_down: HoldDown,
+    ramp: Option<Ramp>,
+    division: Division,
 }
 
 impl Tiers {
     pub(crate) fn new(count: usize, now: Timestamp) -> Self {
-        Self { active: None, since: now, is_started: false, able_since: vec![None; count] }
+        Self {
+            active: None,
+            since: now,
+            is_started: false,
+            able_since: vec![None; count],
+            hold_down: HoldDown::default(),
+            ramp: None,
+            division: Division::default(),
+        }
     }
 
     pub(crate) fn active(&self) -> Option<usize> {
@@ -55,131 +81,204 @@ impl Tiers {
         self.since
     }
 
-    /// Returns the failback that is waited for: to the most preferred tier that can serve.
-    pub(crate) fn failback(&self, policy: &TierPolicy) -> Option<Failback> {
-        let active = self.active?;
-        self.able_since[..active].iter().enumerate().find_map(|(to_tier, since)| {
-            since.map(|since| Failback { to_tier, at: since + policy.failback_after })
-        })
+    /// Returns how traffic is divided among the tiers.
+    pub(crate) fn division(&self) -> &Division {
+        &self.division
     }
 
-    /// Takes in how fit the tiers are and returns the change that follows, if any.
+    /// Returns the return of traffic that is waited for or under way: to the most preferred tier
+    /// that can serve.
+    pub(crate) fn failback(&self, policy: &TierPolicy) -> Option<Failback> {
+        if let Some(ramp) = &self.ramp {
+            return Some(Failback { to_tier: ramp.to, at: ramp.end(policy) });
+        }
+        let (to_tier, since) = self.waiting()?;
+        match policy.failback {
+            FailbackMode::Automatic => {
+                let at = since + self.hold_down.length(policy) + policy.failback_ramp;
+                Some(Failback { to_tier, at })
+            }
+            FailbackMode::Manual => None,
+        }
+    }
+
+    /// Returns the tier that traffic could return to if an operator asked for it.
+    pub(crate) fn returnable(&self) -> Option<usize> {
+        self.ramp.map(|ramp| ramp.to).or_else(|| self.waiting().map(|(tier, _)| tier))
+    }
+
+    /// Returns when [`Tiers::judge`] must be called next.
+    pub(crate) fn next_deadline(&self, policy: &TierPolicy) -> Option<Timestamp> {
+        match (&self.ramp, policy.failback) {
+            (Some(ramp), _) => Some(ramp.next_deadline(policy)),
+            (None, FailbackMode::Automatic) => self.hold_down_end(policy).map(|(_, end)| end),
+            (None, FailbackMode::Manual) => None,
+        }
+    }
+
+    /// Takes in how fit the tiers are and returns the step that follows, if any.
     ///
-    /// `loss` is why a backend was lost, when one was. Calling it again with the same facts is
+    /// `loss` is the backend that was lost, when one was. Calling it again with the same facts is
     /// harmless.
     pub(crate) fn judge(
         &mut self,
         fitness: &[Fitness],
-        loss: Option<LossReason>,
+        loss: Option<Loss>,
         policy: &TierPolicy,
         now: Timestamp,
-    ) -> Option<Change> {
+    ) -> Option<Step> {
         for (since, fitness) in self.able_since.iter_mut().zip(fitness) {
-            *since = is_able(fitness, policy).then(|| since.unwrap_or(now));
+            *since = fitness.is_able(policy).then(|| since.unwrap_or(now));
         }
-        let (to, reason) = self.choose(fitness, loss, policy, now)?;
-        let change = Change { from: self.active, to, reason };
+        let step = self.step(fitness, loss, policy, now);
+        self.divide(fitness, policy);
+        step
+    }
+
+    /// Takes in that traffic met trouble in `tier`. Returns the step that follows, if any.
+    pub(crate) fn disturbed(
+        &mut self,
+        tier: usize,
+        fitness: &[Fitness],
+        policy: &TierPolicy,
+        now: Timestamp,
+    ) -> Option<Step> {
+        let is_worse = self.ramp.as_mut()?.is_worse_after(tier);
+        let step = if is_worse { self.abort(policy, now) } else { None };
+        self.divide(fitness, policy);
+        step
+    }
+
+    /// Lets traffic return without waiting for the hold-down, because an operator asks for it.
+    /// Harmless when there is nothing to return to, or when it is returning already.
+    pub(crate) fn fail_back(
+        &mut self,
+        fitness: &[Fitness],
+        policy: &TierPolicy,
+        now: Timestamp,
+    ) -> Option<Step> {
+        if self.ramp.is_some() {
+            return None;
+        }
+        let (to, _) = self.waiting()?;
+        let step = self.begin_failback(to, TierReason::Requested, policy, now);
+        self.divide(fitness, policy);
+        Some(step)
+    }
+
+    fn step(
+        &mut self,
+        fitness: &[Fitness],
+        loss: Option<Loss>,
+        policy: &TierPolicy,
+        now: Timestamp,
+    ) -> Option<Step> {
+        if self.active.is_none_or(|active| self.able_since[active].is_none()) {
+            let (to, reason) = self.successor(fitness, loss)?;
+            return Some(self.change(to, reason, policy, now));
+        }
+        if let Some(ramp) = &mut self.ramp {
+            let to = ramp.to;
+            if self.able_since[to].is_none() || loss.is_some_and(|loss| loss.tier == to) {
+                return self.abort(policy, now);
+            }
+            if !ramp.advance(policy, now) {
+                return None;
+            }
+            let reason = ramp.reason;
+            return Some(self.change(Some(to), reason, policy, now));
+        }
+        let (to, end) = self.hold_down_end(policy)?;
+        let is_due = policy.failback == FailbackMode::Automatic && end <= now;
+        is_due.then(|| self.begin_failback(to, TierReason::HoldDownEnded, policy, now))
+    }
+
+    /// Returns who serves in place of an active tier that cannot, or of none. `None` means that
+    /// nothing changes.
+    fn successor(
+        &self,
+        fitness: &[Fitness],
+        loss: Option<Loss>,
+    ) -> Option<(Option<usize>, TierReason)> {
+        let first_able = self.able_since.iter().position(Option::is_some);
+        let to = first_able.or_else(|| fittest(fitness));
+        if !self.is_started {
+            // Nothing serves yet, and the first check of somebody better is still under way.
+            let better = first_able.unwrap_or(fitness.len());
+            if fitness[..better].iter().any(|tier| tier.unknown != 0) {
+                return None;
+            }
+        }
+        let reason = match loss {
+            Some(loss) => TierReason::Lost(loss.reason),
+            None => TierReason::Regained,
+        };
+        (to != self.active).then_some((to, reason))
+    }
+
+    fn begin_failback(
+        &mut self,
+        to: usize,
+        reason: TierReason,
+        policy: &TierPolicy,
+        now: Timestamp,
+    ) -> Step {
+        if policy.failback_ramp.is_zero() {
+            return self.change(Some(to), reason, policy, now);
+        }
+        self.ramp = Some(Ramp::new(to, reason, now));
+        Step::FailbackBegan { to }
+    }
+
+    fn abort(&mut self, policy: &TierPolicy, now: Timestamp) -> Option<Step> {
+        let Ramp { to, .. } = self.ramp.take()?;
+        self.hold_down.aborted(policy, now);
+        if let Some(since) = &mut self.able_since[to] {
+            *since = now;
+        }
+        Some(Step::FailbackAborted { to })
+    }
+
+    fn change(
+        &mut self,
+        to: Option<usize>,
+        reason: TierReason,
+        policy: &TierPolicy,
+        now: Timestamp,
+    ) -> Step {
+        let from = self.active;
+        match reason {
+            TierReason::Lost(_) if to.is_none_or(|to| from < Some(to)) => {
+                self.hold_down.failed_over(policy, now);
+            }
+            TierReason::HoldDownEnded | TierReason::Requested => self.hold_down.returned(now),
+            TierReason::Lost(_) | TierReason::Regained => {}
+        }
         self.active = to;
         self.since = now;
         self.is_started = true;
-        Some(change)
+        self.ramp = None;
+        Step::Changed { from, to, reason }
     }
 
-    fn choose(
-        &self,
-        fitness: &[Fitness],
-        loss: Option<LossReason>,
-        policy: &TierPolicy,
-        now: Timestamp,
-    ) -> Option<(Option<usize>, TierReason)> {
-        let first_able = self.able_since.iter().position(Option::is_some);
-        let Some(active) = self.active else {
-            let to = first_able.or_else(|| first_with_any(fitness))?;
-            // Nothing serves yet and a better tier's first check is still under way: wait for it.
-            if !self.is_started && fitness[..to].iter().any(|tier| tier.unknown != 0) {
-                return None;
-            }
-            return Some((Some(to), TierReason::Regained));
-        };
-        if self.able_since[active].is_some() {
-            let failback = self.failback(policy)?;
-            return (failback.at <= now)
-                .then_some((Some(failback.to_tier), TierReason::HoldDownEnded));
-        }
-        let to = first_able.or_else(|| first_with_any(fitness));
-        (to != self.active)
-            .then_some((to, TierReason::Lost(loss.unwrap_or(LossReason::HealthCheck))))
+    /// Returns the most preferred tier before the active one that can serve, and since when.
+    fn waiting(&self) -> Option<(usize, Timestamp)> {
+        let active = self.active?;
+        self.able_since[..active]
+            .iter()
+            .enumerate()
+            .find_map(|(tier, since)| since.map(|since| (tier, since)))
     }
-}
 
-fn is_able(fitness: &Fitness, policy: &TierPolicy) -> bool {
-    // A tier smaller than the threshold is able while all of it is.
-    let needed = policy.fail_over_below.get().min(fitness.size);
-    needed <= fitness.eligible
-}
+    fn hold_down_end(&self, policy: &TierPolicy) -> Option<(usize, Timestamp)> {
+        self.waiting().map(|(tier, since)| (tier, since + self.hold_down.length(policy)))
+    }
 
-fn first_with_any(fitness: &[Fitness]) -> Option<usize> {
-    fitness.iter().position(|tier| tier.eligible != 0)
+    fn divide(&mut self, fitness: &[Fitness], policy: &TierPolicy) {
+        let returning = self.ramp.map(|ramp| (ramp.to, ramp.share()));
+        self.division = division(fitness, self.active, returning, policy);
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{num::NonZeroUsize, time::Duration};
-
-    use super::*;
-
-    /// Plays lines of `millis eligible-per-tier`, e.g. `0 1 1`, `?` for unknown, against tiers of
-    /// one backend each with a hold-down of a second. Returns the active tier after each line.
-    fn play(lines: &[&str]) -> Vec<Option<usize>> {
-        let policy = TierPolicy {
-            fail_over_below: NonZeroUsize::MIN,
-            failback_after: Duration::from_secs(1),
-        };
-        let count = lines[0].split_whitespace().count() - 1;
-        let mut tiers = Tiers::new(count, Timestamp::ZERO);
-        lines
-            .iter()
-            .map(|line| {
-                let mut words = line.split_whitespace();
-                let now = Timestamp::from_millis(words.next().unwrap().parse().unwrap());
-                let fitness: Vec<Fitness> = words
-                    .map(|word| Fitness {
-                        size: 1,
-                        eligible: usize::from(word == "1"),
-                        unknown: usize::from(word == "?"),
-                    })
-                    .collect();
-                tiers.judge(&fitness, None, &policy, now);
-                tiers.active()
-            })
-            .collect()
-    }
-
-    #[test]
-    fn the_first_choice_waits_for_the_first_check_of_a_better_tier() {
-        assert_eq!(play(&["0 ? 1", "5 1 1"]), [None, Some(0)]);
-        assert_eq!(play(&["0 ? 1", "5 0 1"]), [None, Some(1)]);
-    }
-
-    #[test]
-    fn failover_is_at_once_and_failback_waits_out_the_hold_down() {
-        let active = play(&["0 1 1", "10 0 1", "20 1 1", "1019 1 1", "1020 1 1"]);
-        assert_eq!(active, [Some(0), Some(1), Some(1), Some(1), Some(0)]);
-    }
-
-    #[test]
-    fn a_break_starts_the_hold_down_again() {
-        let active = play(&["0 1 1", "10 0 1", "20 1 1", "900 0 1", "950 1 1", "1500 1 1"]);
-        assert_eq!(active.last(), Some(&Some(1)));
-    }
-
-    #[test]
-    fn a_tier_in_its_hold_down_takes_over_when_the_active_one_fails() {
-        assert_eq!(play(&["0 1 1", "10 0 1", "20 1 1", "30 1 0"]).last(), Some(&Some(0)));
-    }
-
-    #[test]
-    fn nothing_left_is_none_and_anything_regained_serves_at_once() {
-        assert_eq!(play(&["0 1 1", "10 0 0", "20 0 1"]), [Some(0), None, Some(1)]);
-    }
-}
+mod tests;

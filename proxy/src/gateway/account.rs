@@ -1,18 +1,16 @@
 //! The end of a request: counts what happened, for operators and for incidents.
 
-use std::{sync::atomic::Ordering::Relaxed, time::Duration};
+use std::sync::atomic::Ordering::Relaxed;
 
 use pingora::{Error, ErrorSource};
 use pingora_proxy::Session;
 
 use crate::{
     clock,
-    event::{AttemptOutcome, Fate},
-    gateway::{
-        Gateway,
-        context::{Failure, RequestContext},
-    },
-    model::{BackendId, Target},
+    event::Fate,
+    exchange::request::{Failure, RequestContext},
+    gateway::Gateway,
+    model::Target,
     telemetry::metrics::{Answer, FinishedRequest, Rejection, RetryOutcome},
 };
 
@@ -23,7 +21,7 @@ impl Gateway {
         let took = now.since(ctx.began);
         let status = session.response_written().map(|response| response.status.as_u16());
         let fate = fate_of(status, error, ctx);
-        self.metrics.request_finished(&FinishedRequest {
+        self.exchange.metrics.request_finished(&FinishedRequest {
             listener: ctx.listener,
             target: ctx.target,
             answer: answer_of(status, fate, error, ctx),
@@ -32,25 +30,21 @@ impl Gateway {
             bytes_out: session.as_downstream().body_bytes_sent() as u64,
         });
         let Some(Target::Pool(pool)) = ctx.target else { return };
-        let live = self.live.pool(pool);
-        live.timeline.record(now, took, fate);
+        let live = self.exchange.live.pool(pool);
+        live.timeline.record(now, took, fate, ctx.attempts);
         if live.incident_is_open.load(Relaxed) {
-            self.metrics.request_in_incident(pool, took);
+            self.exchange.metrics.request_in_incident(pool, took);
         }
         if ctx.attempts == 0 {
-            self.metrics.rejected(pool, Rejection::NoBackend);
+            self.exchange.metrics.rejected(pool, Rejection::NoBackend);
         }
         if 1 < ctx.attempts {
             let outcome = match fate {
-                Fate::Rescued => RetryOutcome::Success,
+                Fate::Rescued(_) => RetryOutcome::Success,
                 Fate::Served | Fate::Lost | Fate::Abandoned => RetryOutcome::Failed,
             };
-            self.metrics.retry(pool, outcome);
+            self.exchange.metrics.retry(pool, outcome);
         }
-    }
-
-    pub(crate) fn count_attempt(&self, id: BackendId, outcome: AttemptOutcome, took: Duration) {
-        self.metrics.attempt_finished(id, outcome, took);
     }
 }
 
@@ -60,15 +54,10 @@ fn fate_of(status: Option<u16>, error: Option<&Error>, ctx: &RequestContext) -> 
     if is_clients || ctx.failure == Some(Failure::BodyUnfinished) {
         return Fate::Abandoned;
     }
-    // An error with a good status is a response that broke off.
-    let is_lost = status.is_none_or(|status| 500 <= status) || error.is_some();
-    if is_lost {
-        Fate::Lost
-    } else if 1 < ctx.attempts {
-        Fate::Rescued
-    } else {
-        Fate::Served
-    }
+    // An error with a good status is a response that broke off, unless a fault made it whole.
+    let is_injected = matches!(ctx.failure, Some(Failure::Injected(_)));
+    let is_lost = status.is_none_or(|status| 500 <= status) || (error.is_some() && !is_injected);
+    if is_lost { Fate::Lost } else { ctx.rescue.map_or(Fate::Served, Fate::Rescued) }
 }
 
 /// Says what the client got, and from whom.
@@ -83,7 +72,7 @@ fn answer_of(
         Some(Target::Sidecar) | None => true,
     };
     let is_whole = match fate {
-        Fate::Served | Fate::Rescued => true,
+        Fate::Served | Fate::Rescued(_) => true,
         // The proxy's own error answers an error; a backend's response had begun before it.
         Fate::Lost => error.is_none() || is_own,
         Fate::Abandoned => status.is_some_and(|status| (400..500).contains(&status)),

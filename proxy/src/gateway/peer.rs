@@ -15,8 +15,6 @@ const UPGRADED_IDLE: Duration = Duration::from_secs(3600);
 pub(crate) enum Expectation {
     /// A response that should begin within this time.
     ResponseWithin(Duration),
-    /// A response that trickles: server-sent events.
-    Stream,
     /// A connection that both sides use as they like.
     Upgrade,
 }
@@ -26,7 +24,7 @@ impl Expectation {
     pub(crate) fn limit(self) -> Duration {
         match self {
             Self::ResponseWithin(limit) => limit,
-            Self::Stream | Self::Upgrade => UPGRADED_IDLE,
+            Self::Upgrade => UPGRADED_IDLE,
         }
     }
 }
@@ -54,7 +52,6 @@ pub(crate) fn peer_of(
     options.write_timeout = Some(timeouts.between_reads);
     options.read_timeout = Some(match expectation {
         Expectation::ResponseWithin(limit) => limit.min(time_left),
-        Expectation::Stream => timeouts.between_reads,
         Expectation::Upgrade => UPGRADED_IDLE,
     });
     peer

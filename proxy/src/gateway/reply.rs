@@ -4,7 +4,11 @@ use bytes::Bytes;
 use pingora::{Result, http::ResponseHeader, protocols::http::ServerSession};
 use serde_json::json;
 
-use crate::{event::Symptom, gateway::context::Failure, retry::Reason};
+use crate::{
+    event::{FaultMode, Symptom},
+    exchange::request::Failure,
+    retry::Reason,
+};
 
 /// Seconds after which a client should ask again. Health checks take about that long to notice
 /// that a backend is well again.
@@ -68,6 +72,12 @@ impl Reply {
                     .to_owned(),
                 remedy: "send the whole body, without long pauses",
             },
+            Failure::Injected(status) => Self {
+                status,
+                code: "injected_fault",
+                message: format!("a fault injected into pool `{pool}` answers with {status}"),
+                remedy: "it ends by itself; operators: POST /proxy/recover ends it at once",
+            },
             Failure::DeadlinePassed => Self {
                 status: 504,
                 code: "deadline_passed",
@@ -116,7 +126,11 @@ impl Reply {
 
 fn given_up_status(reason: Reason, symptom: Option<Symptom>) -> u16 {
     match (reason, symptom) {
-        (Reason::Deadline, _) | (_, Some(Symptom::ResponseTimedOut)) => 504,
+        (Reason::Deadline, _)
+        | (
+            _,
+            Some(Symptom::ResponseTimedOut | Symptom::Injected(FaultMode::Hang | FaultMode::Slow)),
+        ) => 504,
         (Reason::NoBackend | Reason::Budget, _) => 503,
         _ => 502,
     }

@@ -8,13 +8,14 @@ use std::{
 
 use crate::{
     clock::Timestamp,
-    event::{Event, Evidence, Heir, LossReason, Source},
+    event::{Event, Evidence, Heir, LossReason, Source, Symptom},
     incident::{
-        Cause, Incident, IncidentState, Moments, Requests,
+        Incident, IncidentState, Moments, Requests,
+        signs::Signs,
         window::{self, Window},
     },
     model::{BackendId, PoolId, SharedTopology},
-    snapshot::{Live, Timeline},
+    snapshot::Live,
 };
 
 /// Incidents kept, in all pools together; the oldest finished ones go first.
@@ -55,7 +56,7 @@ pub enum News {
 pub struct Book {
     topology: SharedTopology,
     /// Trouble of backends that are not lost.
-    suspicions: BTreeMap<BackendId, Vec<Evidence>>,
+    suspicions: BTreeMap<BackendId, Trouble>,
     /// When an operator asked for a backend to fail.
     requested: BTreeMap<BackendId, Timestamp>,
     /// Oldest first.
@@ -67,9 +68,19 @@ pub struct Book {
     entries: VecDeque<Entry>,
 }
 
+/// What is known of a backend's trouble.
+#[derive(Debug, Default)]
+struct Trouble {
+    /// The first signs.
+    evidence: Vec<Evidence>,
+    /// All of them, added up.
+    signs: Signs,
+}
+
 #[derive(Debug)]
 struct Story {
     incident: Incident,
+    signs: Signs,
     window: Window,
     /// Whether its window has closed before.
     has_settled: bool,
@@ -94,10 +105,12 @@ impl Book {
     pub fn handle(&mut self, event: &Event, live: &Live, now: Timestamp) {
         match *event {
             Event::BackendSuspected { backend, evidence } => {
-                self.suspicions.insert(backend, vec![evidence]);
-                self.trouble(backend, evidence);
+                self.suspicions.insert(backend, Trouble::default());
+                self.trouble(backend, evidence, live, now);
             }
-            Event::EvidenceGathered { backend, evidence } => self.trouble(backend, evidence),
+            Event::EvidenceGathered { backend, evidence } => {
+                self.trouble(backend, evidence, live, now);
+            }
             Event::BackendCleared { backend } => _ = self.suspicions.remove(&backend),
             Event::BackendLost { backend, reason, served, heir } => {
                 self.open(backend, reason, served, heir, live, now);
@@ -105,9 +118,30 @@ impl Book {
             Event::BackendServed { backend } => self.serving(backend, now),
             Event::BackendRegained { backend } => self.recovered(backend, now),
             Event::TierChanged { pool, to, .. } => self.tier_changed(pool, to, now),
+            // The return is told of when all of it is done; a loss that breaks it off is a story of
+            // its own.
+            Event::FailbackBegan { .. }
+            | Event::FailbackAborted { .. }
+            | Event::BackendEjected { .. }
+            | Event::EvidenceDisagreed { .. }
+            | Event::EvidenceAgreed { .. } => {}
             Event::FaultRequested { backend, .. } => _ = self.requested.insert(backend, now),
         }
         self.close_the_finished();
+    }
+
+    /// Takes in that a health check of `backend` passed that had begun at `began`, before the event
+    /// that may follow from it.
+    pub fn check_passed(&mut self, backend: BackendId, began: Timestamp) {
+        if let Some(trouble) = self.suspicions.get_mut(&backend) {
+            trouble.signs.check_passed(began);
+        }
+        for Story { incident, signs, .. } in &mut self.stories {
+            if incident.backend == backend && incident.is_under_way() {
+                signs.check_passed(began);
+                incident.cause = signs.cause();
+            }
+        }
     }
 
     /// Returns when [`Book::handle_deadline`] must be called next.
@@ -156,27 +190,30 @@ impl Book {
             .any(|story| story.incident.backend.pool == pool && story.incident.window_to.is_none())
     }
 
-    fn trouble(&mut self, backend: BackendId, evidence: Evidence) {
-        if let Some(seen) = self.suspicions.get_mut(&backend)
-            && seen.len() < EVIDENCE_KEPT
-            && seen.last() != Some(&evidence)
-        {
-            seen.push(evidence);
+    fn trouble(&mut self, backend: BackendId, evidence: Evidence, live: &Live, now: Timestamp) {
+        let timeline = &live.pool(backend.pool).timeline;
+        if let Some(trouble) = self.suspicions.get_mut(&backend) {
+            trouble.signs.note(evidence, timeline, backend.index, now);
+            if trouble.evidence.len() < EVIDENCE_KEPT {
+                trouble.evidence.push(evidence);
+            }
         }
-        for story in &mut self.stories {
-            let incident = &mut story.incident;
+        for Story { incident, signs, window, .. } in &mut self.stories {
             if incident.backend.pool != backend.pool || incident.state == IncidentState::Closed {
                 continue;
             }
             // An attempt that failed at the lost backend belongs to the story however late it
             // ends; trouble elsewhere keeps a window open, but opens none again.
-            let is_of_it = incident.backend == backend && incident.moments.recovered.is_none();
-            if is_of_it && incident.evidence.len() < EVIDENCE_KEPT {
-                incident.evidence.push(evidence);
-                incident.cause = Cause::of(&incident.evidence);
+            let is_of_it = incident.backend == backend && incident.is_under_way();
+            if is_of_it {
+                signs.note(evidence, timeline, backend.index, now);
+                incident.cause = signs.cause();
+                if incident.evidence.len() < EVIDENCE_KEPT {
+                    incident.evidence.push(evidence);
+                }
             }
             if evidence.source == Source::Traffic && (is_of_it || incident.window_to.is_none()) {
-                story.window.disturbed(incident, evidence.at);
+                window.disturbed(incident, evidence.at);
             }
         }
     }
@@ -190,8 +227,7 @@ impl Book {
         live: &Live,
         now: Timestamp,
     ) {
-        let mut evidence = self.suspicions.remove(&backend).unwrap_or_default();
-        evidence.truncate(EVIDENCE_KEPT);
+        let Trouble { evidence, signs } = self.suspicions.remove(&backend).unwrap_or_default();
         let from_tier = self.topology.backend(backend).tier;
         if served != Some(from_tier) {
             // It stood by; nobody's requests were going there.
@@ -203,15 +239,16 @@ impl Book {
         let asked = self.requested.remove(&backend);
         let number = &mut self.numbers[backend.pool.0];
         *number += 1;
-        let window_from = Timeline::floor(suspected);
         let timeline = &live.pool(backend.pool).timeline;
+        let window_from = window::beginning(timeline, suspected, now);
         let incident = Incident {
             number: *number,
             backend,
             state: IncidentState::Open,
-            cause: Cause::of(&evidence),
+            cause: signs.cause(),
             detected_by: reason,
-            is_requested: asked.is_some_and(|at| suspected.since(at) <= REQUEST_HOLDS),
+            is_requested: asked.is_some_and(|at| suspected.since(at) <= REQUEST_HOLDS)
+                || evidence.iter().any(|it| matches!(it.symptom, Symptom::Injected(_))),
             from_tier,
             heir,
             evidence,
@@ -232,7 +269,7 @@ impl Book {
         };
         self.enter(&incident, News::Opened);
         let window = Window::new(window_from, now);
-        self.stories.push(Story { window, incident, has_settled: false });
+        self.stories.push(Story { window, signs, incident, has_settled: false });
         self.forget_the_oldest();
     }
 
@@ -273,8 +310,9 @@ impl Book {
             let incident = &mut self.stories[index].incident;
             if incident.backend == backend && incident.moments.recovered.is_none() {
                 incident.moments.recovered = Some(now);
-                if self.active[backend.pool.0] == Some(incident.from_tier) {
-                    // Its tier serves already, or still: being eligible is being back.
+                if is_back(self.active[backend.pool.0], incident) {
+                    // Its tier serves already, or still, or has its place behind the one that
+                    // does: being eligible is being back.
                     incident.moments.failed_back = Some(now);
                 }
                 let incident = incident.clone();
@@ -290,7 +328,7 @@ impl Book {
             if incident.backend.pool == pool
                 && incident.state != IncidentState::Closed
                 && incident.moments.recovered.is_some()
-                && to == Some(incident.from_tier)
+                && is_back(to, incident)
             {
                 incident.moments.failed_back = Some(now);
             }
@@ -331,6 +369,12 @@ impl Book {
             self.stories.remove(finished.unwrap_or(0));
         }
     }
+}
+
+/// Tells whether traffic is back once `active` serves: in the tier that served before, or in a better
+/// one, from which nothing will move it there.
+fn is_back(active: Option<usize>, incident: &Incident) -> bool {
+    active.is_some_and(|active| active <= incident.from_tier)
 }
 
 #[cfg(test)]

@@ -22,6 +22,9 @@ const QUIET: Duration = Duration::from_secs(1);
 const COMPARED: Duration = Duration::from_secs(10);
 /// How long after the end of a slot its counts are taken to be complete.
 const LATE: Duration = Duration::from_millis(50);
+/// How far before the first sign of trouble a window may begin: as long as the closing of idle
+/// connections can go unnoticed under traffic.
+const REACH_BACK: Duration = Duration::from_secs(1);
 /// Without a single request elsewhere for this long there is no traffic to settle.
 const IDLE: Duration = Duration::from_secs(10);
 
@@ -92,8 +95,10 @@ impl Window {
         }
         incident.requests = Requests {
             total: self.sums.requests,
-            rescued: self.sums.rescued,
+            rescued_by_retry: self.sums.rescued_by_retry,
+            rescued_by_hedge: self.sums.rescued_by_hedge,
             lost: self.sums.lost,
+            extra_attempts: self.sums.extra_attempts,
         };
         incident.during = summary(&self.sums);
     }
@@ -120,6 +125,26 @@ impl Window {
             self.next = None;
         }
     }
+}
+
+/// Returns where the window of a story begins of which the first sign was seen at `suspected`.
+///
+/// Usually that is the slot of the sign. But when a process ends, its idle connections close first,
+/// and requests saved from those leave no sign, because idle connections close on good days too.
+/// So the window reaches back over slots that end in the sign's and in each of which clients were
+/// hit, up to a second.
+pub(crate) fn beginning(timeline: &Timeline, suspected: Timestamp, now: Timestamp) -> Timestamp {
+    let sign = Timeline::floor(suspected);
+    let earliest = sign.minus(REACH_BACK);
+    let mut from = sign;
+    while earliest < from {
+        let counts = timeline.window(from.minus(SLOT), from, now);
+        if counts.rescued() + counts.lost == 0 {
+            break;
+        }
+        from = from.minus(SLOT);
+    }
+    from
 }
 
 /// Measures the time before a window.

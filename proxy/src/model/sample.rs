@@ -8,9 +8,10 @@ use std::{
 };
 
 use crate::model::{
-    Admin, Backend, BackendAddress, Balance, CheckKind, HealthCheck, Level, Listener, LogFormat,
-    LogStreamLimits, Logging, Match, OutlierPolicy, Pool, PoolId, RetryPolicy, Route,
-    SharedTopology, Target, TierPolicy, Timeouts, Topology,
+    Admin, Backend, BackendAddress, Balance, Capacity, CheckKind, FailbackMode, HealthCheck,
+    HoldBack, Level, Listener, LogFormat, LogStreamLimits, Logging, Match, OutlierPolicy, Pool,
+    PoolId, Protocol, RetryPolicy, Route, SharedTopology, SuspicionPolicy, Target, TierPolicy,
+    Timeouts, Topology, WhenDown,
 };
 
 /// Makes a pool of backends `b0`, `b1`, … from their tiers and weights.
@@ -18,10 +19,7 @@ pub(crate) fn pool(name: &str, backends: &[(usize, u32)]) -> Pool {
     Pool {
         name: name.to_owned(),
         balance: Balance::RoundRobin,
-        tiers: TierPolicy {
-            fail_over_below: NonZeroUsize::MIN,
-            failback_after: Duration::from_secs(30),
-        },
+        tiers: tier_policy(),
         backends: backends.iter().enumerate().map(backend).collect(),
         health_check: HealthCheck {
             kind: CheckKind::Http { path: "/health".to_owned(), expect: 200..=299 },
@@ -34,6 +32,9 @@ pub(crate) fn pool(name: &str, backends: &[(usize, u32)]) -> Pool {
         },
         outlier_detection: OutlierPolicy {
             consecutive_failures: NonZeroU32::new(3).unwrap(),
+            failure_ratio: 0.5,
+            failure_ratio_min: NonZeroU32::new(10).unwrap(),
+            latency_factor: 5.0,
             eject_base: Duration::from_secs(5),
             eject_max: Duration::from_secs(300),
             max_ejected: 0.5,
@@ -44,12 +45,43 @@ pub(crate) fn pool(name: &str, backends: &[(usize, u32)]) -> Pool {
             per_try_timeout: Duration::from_secs(2),
             budget_ratio: 0.2,
             budget_min_per_second: 3,
+            backoff: Duration::from_millis(25),
+            replay_size: 1 << 20,
+            replay_memory: 64 << 20,
+            fresh_after: Duration::from_secs(1),
+            on_proof: true,
         },
+        suspicion: SuspicionPolicy {
+            is_enabled: true,
+            floor: Duration::from_millis(50),
+            factor: 4.0,
+            hedge: true,
+        },
+        hold_back: HoldBack {
+            size: 64 << 10,
+            memory: 64 << 20,
+            patience: Duration::from_millis(100),
+        },
+        protocol: Protocol::Http1,
+        slow_start: Duration::ZERO,
+        when_down: WhenDown::Reject,
         timeouts: Timeouts {
             connect: Duration::from_millis(250),
             between_reads: Duration::from_secs(30),
             idle: Duration::from_secs(55),
+            idle_connections: 1024,
         },
+    }
+}
+
+fn tier_policy() -> TierPolicy {
+    TierPolicy {
+        fail_over_below: Capacity::Backends(NonZeroUsize::MIN),
+        spill_over: false,
+        failback: FailbackMode::Automatic,
+        failback_after: Duration::from_secs(30),
+        failback_after_max: Duration::from_secs(30),
+        failback_ramp: Duration::ZERO,
     }
 }
 
@@ -59,6 +91,7 @@ pub(crate) fn tiers(tiers: &[usize]) -> SharedTopology {
     let backends: Vec<(usize, u32)> = tiers.iter().map(|&tier| (tier, 1)).collect();
     let mut api = pool("api", &backends);
     api.tiers.failback_after = Duration::from_secs(10);
+    api.tiers.failback_after_max = Duration::from_secs(10);
     Arc::new(topology(vec![api]))
 }
 

@@ -3,7 +3,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::{model::sample, snapshot::Live};
 
-const SYMPTOMS: [Symptom; 13] = [
+const SYMPTOMS: [Symptom; 18] = [
+    Symptom::Overstayed,
     Symptom::ConnectionRefused,
     Symptom::ConnectTimedOut,
     Symptom::ConnectFailed,
@@ -12,9 +13,13 @@ const SYMPTOMS: [Symptom; 13] = [
     Symptom::ErrorStatus(503),
     Symptom::ResponseCut,
     Symptom::Garbage,
+    Symptom::OutOfLine,
     Symptom::Injected(FaultMode::Crash),
     Symptom::Injected(FaultMode::Refuse),
+    Symptom::Injected(FaultMode::Blackhole),
     Symptom::Injected(FaultMode::Hang),
+    Symptom::Injected(FaultMode::Reset),
+    Symptom::Injected(FaultMode::Truncate),
     Symptom::Injected(FaultMode::Error),
     Symptom::Injected(FaultMode::Slow),
 ];
@@ -26,6 +31,7 @@ const FACTS: Facts = Facts {
     response: Response::NotStarted,
     body: Body::Untouched,
     connection: Connection::Fresh,
+    delivery: Delivery::Possible,
     attempts_made: 1,
     candidates: Candidates::Untried,
     time_left: Duration::from_secs(1),
@@ -54,6 +60,70 @@ fn what_was_never_sent_is_retried_for_every_method_and_free() {
         let idempotence = Idempotence::NotIdempotent;
         check_without_budget(Facts { symptom, idempotence, ..FACTS }, Decision::Retry(Cost::Free));
     }
+}
+
+#[test]
+fn a_tier_that_is_gone_is_got_past_however_large_it_is() {
+    let gone = Facts { symptom: Symptom::ConnectionRefused, attempts_made: 7, ..FACTS };
+    check(gone, Decision::Retry(Cost::Free));
+    let exhausted = Decision::GiveUp(Reason::AttemptsExhausted);
+    check(Facts { candidates: Candidates::TriedOnly, ..gone }, exhausted);
+    check(Facts { symptom: Symptom::ConnectionClosed, ..gone }, exhausted);
+}
+
+#[test]
+fn what_provably_did_not_arrive_is_as_good_as_never_sent() {
+    let delivery = Delivery::Disproved;
+    let facts = Facts {
+        symptom: Symptom::ConnectionClosed,
+        idempotence: Idempotence::NotIdempotent,
+        delivery,
+        ..FACTS
+    };
+    check_without_budget(facts, Decision::Retry(Cost::Free));
+    let reason = Decision::GiveUp(Reason::NotIdempotent);
+    check_without_budget(Facts { delivery: Delivery::Possible, ..facts }, reason);
+}
+
+#[test]
+fn what_is_called_back_from_a_lost_backend_is_sent_elsewhere_for_free() {
+    let facts = Facts { symptom: Symptom::BackendLost, ..FACTS };
+    check_without_budget(facts, Decision::Retry(Cost::Free));
+    let idempotence = Idempotence::NotIdempotent;
+    check(Facts { idempotence, ..facts }, Decision::GiveUp(Reason::NotIdempotent));
+}
+
+#[test]
+fn a_second_attempt_beside_the_first_draws_on_the_budget_and_goes_elsewhere() {
+    let (mut policy, live) = pool();
+    let facts = HedgeFacts {
+        idempotence: Idempotence::Idempotent,
+        body: Body::Buffered,
+        attempts_made: 1,
+        candidates: Candidates::Untried,
+    };
+    let may = |facts: &HedgeFacts, policy: &RetryPolicy| {
+        may_hedge(facts, policy, &live.pools[0], Timestamp::ZERO)
+    };
+    assert!(may(&facts, &policy));
+    for not in [
+        HedgeFacts { idempotence: Idempotence::NotIdempotent, ..facts },
+        HedgeFacts { body: Body::Gone, ..facts },
+        HedgeFacts { attempts_made: 3, ..facts },
+        HedgeFacts { candidates: Candidates::TriedOnly, ..facts },
+    ] {
+        assert!(!may(&not, &policy), "{not:?}");
+    }
+    policy.budget_min_per_second = 0;
+    assert!(!may(&facts, &policy));
+}
+
+#[test]
+fn only_the_same_backend_is_given_time_before_it_is_asked_again() {
+    let policy = pool().0;
+    let wait = |candidates, made| backoff(candidates, made, &policy).as_millis();
+    assert_eq!(wait(Candidates::Untried, 1), 0);
+    assert_eq!([1, 2, 3].map(|made| wait(Candidates::TriedOnly, made)), [25, 50, 100]);
 }
 
 #[test]
@@ -110,8 +180,10 @@ fn each_bound_has_its_reason() {
         (Facts { body: Body::Gone, ..FACTS }, Reason::BodyNotReplayable),
     ] {
         check(facts, Decision::GiveUp(reason));
-        let symptom = Symptom::ConnectionRefused;
-        check(Facts { symptom, ..facts }, Decision::GiveUp(reason));
+        if reason != Reason::AttemptsExhausted {
+            let symptom = Symptom::ConnectionRefused;
+            check(Facts { symptom, ..facts }, Decision::GiveUp(reason));
+        }
     }
 }
 
@@ -150,18 +222,30 @@ fn facts() -> impl Strategy<Value = Facts> {
         prop::sample::select(vec![Response::NotStarted, Response::Started]),
         prop::sample::select(vec![Body::Untouched, Body::Buffered, Body::Gone]),
         prop::sample::select(vec![Connection::Fresh, Connection::Reused]),
+        prop::sample::select(vec![Delivery::Possible, Delivery::Disproved]),
         1_u32..6,
         prop::sample::select(vec![Candidates::Untried, Candidates::TriedOnly, Candidates::Nobody]),
         0_u64..3,
     )
         .prop_map(
-            |(symptom, idempotence, response, body, connection, attempts_made, left, seconds)| {
+            |(
+                symptom,
+                idempotence,
+                response,
+                body,
+                connection,
+                delivery,
+                attempts_made,
+                left,
+                seconds,
+            )| {
                 Facts {
                     symptom,
                     idempotence,
                     response,
                     body,
                     connection,
+                    delivery,
                     attempts_made,
                     candidates: left,
                     time_left: Duration::from_secs(seconds),
@@ -180,11 +264,14 @@ proptest! {
         policy.budget_min_per_second = u32::from(has_budget);
         let decision = decide(&facts, &policy, &live.pools[0], Timestamp::ZERO);
         if let Decision::Retry(cost) = decision {
-            let may_have_executed = !facts.symptom.is_before_request();
+            let may_have_executed =
+            !facts.symptom.is_before_request() && facts.delivery == Delivery::Possible;
             prop_assert!(!may_have_executed || facts.idempotence == Idempotence::Idempotent);
             prop_assert_eq!(facts.response, Response::NotStarted);
             prop_assert_ne!(facts.body, Body::Gone);
-            prop_assert!(facts.attempts_made < max_attempts);
+            let is_past = facts.symptom.is_before_request()
+                && facts.candidates == Candidates::Untried;
+            prop_assert!(facts.attempts_made < max_attempts || is_past);
             prop_assert!(!facts.time_left.is_zero());
             prop_assert_ne!(facts.candidates, Candidates::Nobody);
             prop_assert!(cost == Cost::Free || (has_budget && may_have_executed));

@@ -14,7 +14,7 @@ use crate::{
     clock::Timestamp,
     event::Fault,
     model::{Backend, BackendId, Pool, PoolId, Topology},
-    snapshot::{RateWindow, Timeline},
+    snapshot::{RateWindow, Timeline, Times},
 };
 
 /// Everything that requests count or read live, for one topology.
@@ -76,6 +76,15 @@ impl PoolLive {
     }
 }
 
+/// The latest attempts at one backend.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recent {
+    /// That ended.
+    pub attempts: u64,
+    /// Of those, the ones that failed.
+    pub failures: u64,
+}
+
 /// The live numbers of one backend.
 #[derive(Debug)]
 pub struct BackendLive {
@@ -87,8 +96,17 @@ pub struct BackendLive {
     pub failures: AtomicU64,
     /// Failed attempts since the last success.
     pub failure_run: AtomicU32,
+    /// Attempts that ended in the last seconds.
+    pub recent_attempts: RateWindow,
+    /// Of those, the ones that failed.
+    pub recent_failures: RateWindow,
+    /// How long its answers take.
+    pub times: Times,
     /// Whether the fleet wants to hear of successes, too.
     pub is_watched: AtomicBool,
+    /// Milliseconds at which the fleet allowed one request to try this backend although it is
+    /// suspected; 0 when none may.
+    pub trial_from: AtomicU64,
     /// Where the backend is: from the configuration, or as its name was last resolved.
     address: ArcSwapOption<SocketAddr>,
     /// The fault that an operator injected, if any; it may have ended.
@@ -104,7 +122,11 @@ impl BackendLive {
             attempts: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             failure_run: AtomicU32::new(0),
+            recent_attempts: RateWindow::default(),
+            recent_failures: RateWindow::default(),
+            times: Times::default(),
             is_watched: AtomicBool::new(false),
+            trial_from: AtomicU64::new(0),
             address: ArcSwapOption::new(address),
             fault: ArcSwapOption::empty(),
         }
@@ -132,19 +154,40 @@ impl BackendLive {
         self.fault.store(fault.map(Arc::new));
     }
 
-    /// Counts the end of an attempt that was answered. Tells whether the fleet wants to hear.
-    pub fn succeeded(&self) -> bool {
+    /// Returns the attempts that ended in the current second and the one before.
+    pub fn just_now(&self, now: Timestamp) -> Recent {
+        Recent {
+            attempts: self.recent_attempts.count_last(2, now),
+            failures: self.recent_failures.count_last(2, now),
+        }
+    }
+
+    /// Returns the attempts that ended in the last ten seconds.
+    pub fn recent(&self, now: Timestamp) -> Recent {
+        Recent {
+            attempts: self.recent_attempts.count(now),
+            failures: self.recent_failures.count(now),
+        }
+    }
+
+    /// Counts the end of an attempt that was answered at `now`. Tells whether the fleet wants to
+    /// hear.
+    pub fn succeeded(&self, now: Timestamp) -> bool {
         self.attempts.fetch_add(1, Relaxed);
+        self.recent_attempts.add(now);
         if self.failure_run.load(Relaxed) != 0 {
             self.failure_run.store(0, Relaxed);
         }
         self.is_watched.load(Relaxed)
     }
 
-    /// Counts the end of an attempt that failed. Returns the failures in a row, this one included.
-    pub fn failed(&self) -> u32 {
+    /// Counts the end of an attempt that failed at `now`. Returns the failures in a row, this one
+    /// included.
+    pub fn failed(&self, now: Timestamp) -> u32 {
         self.attempts.fetch_add(1, Relaxed);
         self.failures.fetch_add(1, Relaxed);
+        self.recent_attempts.add(now);
+        self.recent_failures.add(now);
         self.failure_run.fetch_add(1, Relaxed).saturating_add(1)
     }
 }

@@ -33,8 +33,13 @@ impl RateWindow {
 
     /// Returns the number of events in the last ten seconds, the current one included.
     pub fn count(&self, now: Timestamp) -> u64 {
+        self.count_last(SECONDS as u64, now)
+    }
+
+    /// Returns the number of events in the last `seconds`, up to ten, the current one included.
+    pub fn count_last(&self, seconds: u64, now: Timestamp) -> u64 {
         let second = second_of(now);
-        let oldest = second.saturating_sub(SECONDS as u64 - 1);
+        let oldest = (second + 1).saturating_sub(seconds);
         self.slots
             .iter()
             .map(|slot| slot.load(Relaxed))
@@ -66,6 +71,8 @@ mod tests {
         assert_eq!(window.count(Timestamp::from_millis(10_999)), 3);
         assert_eq!(window.count(Timestamp::from_millis(11_000)), 1);
         assert_eq!(window.count(Timestamp::from_millis(60_000)), 0);
+        assert_eq!(window.count_last(2, Timestamp::from_millis(2_000)), 2);
+        assert_eq!(window.count_last(2, Timestamp::from_millis(9_000)), 1);
     }
 
     #[test]

@@ -11,7 +11,10 @@ use std::{
     time::Duration,
 };
 
-use crate::{clock::Timestamp, event::Fate};
+use crate::{
+    clock::Timestamp,
+    event::{Fate, Rescue},
+};
 
 /// The length of one slot: windows are multiples of it.
 pub const SLOT: Duration = Duration::from_millis(100);
@@ -39,7 +42,9 @@ pub struct Timeline {
 struct Slot {
     requests: AtomicU32,
     lost: AtomicU32,
-    rescued: AtomicU32,
+    rescued_by_retry: AtomicU32,
+    rescued_by_hedge: AtomicU32,
+    extra_attempts: AtomicU32,
     latencies: [AtomicU32; BUCKETS],
 }
 
@@ -48,7 +53,9 @@ impl Slot {
         Self {
             requests: AtomicU32::new(0),
             lost: AtomicU32::new(0),
-            rescued: AtomicU32::new(0),
+            rescued_by_retry: AtomicU32::new(0),
+            rescued_by_hedge: AtomicU32::new(0),
+            extra_attempts: AtomicU32::new(0),
             latencies: [const { AtomicU32::new(0) }; BUCKETS],
         }
     }
@@ -56,7 +63,9 @@ impl Slot {
     fn clear(&self) {
         self.requests.store(0, Relaxed);
         self.lost.store(0, Relaxed);
-        self.rescued.store(0, Relaxed);
+        self.rescued_by_retry.store(0, Relaxed);
+        self.rescued_by_hedge.store(0, Relaxed);
+        self.extra_attempts.store(0, Relaxed);
         for bucket in &self.latencies {
             bucket.store(0, Relaxed);
         }
@@ -71,17 +80,28 @@ pub struct WindowCounts {
     /// Of those, the ones that ended in an error of the proxy's or a backend's making.
     pub lost: u64,
     /// Of those, the ones that were answered well after a failed attempt.
-    pub rescued: u64,
+    pub rescued_by_retry: u64,
+    /// Of those, the ones that were answered well by an attempt begun beside a slow one.
+    pub rescued_by_hedge: u64,
+    /// Attempts that they needed beyond the first of each.
+    pub extra_attempts: u64,
     /// How long they took.
     pub latencies: Latencies,
 }
 
 impl WindowCounts {
+    /// Returns the requests that were rescued, in whichever way.
+    pub fn rescued(&self) -> u64 {
+        self.rescued_by_retry + self.rescued_by_hedge
+    }
+
     /// Adds the sums of another window.
     pub fn add(&mut self, other: &Self) {
         self.requests += other.requests;
         self.lost += other.lost;
-        self.rescued += other.rescued;
+        self.rescued_by_retry += other.rescued_by_retry;
+        self.rescued_by_hedge += other.rescued_by_hedge;
+        self.extra_attempts += other.extra_attempts;
         for (sum, count) in self.latencies.0.iter_mut().zip(&other.latencies.0) {
             *sum += count;
         }
@@ -90,7 +110,14 @@ impl WindowCounts {
 
 impl Default for WindowCounts {
     fn default() -> Self {
-        Self { requests: 0, lost: 0, rescued: 0, latencies: Latencies([0; BUCKETS]) }
+        Self {
+            requests: 0,
+            lost: 0,
+            rescued_by_retry: 0,
+            rescued_by_hedge: 0,
+            extra_attempts: 0,
+            latencies: Latencies([0; BUCKETS]),
+        }
     }
 }
 
@@ -134,14 +161,18 @@ impl Timeline {
         }
     }
 
-    /// Counts a request that finished at `now` after `took`.
-    pub fn record(&self, now: Timestamp, took: Duration, fate: Fate) {
+    /// Counts a request that finished at `now` after `took` and after so many `attempts`.
+    pub fn record(&self, now: Timestamp, took: Duration, fate: Fate, attempts: u32) {
         let slot = &self.slots[index_of(slot_of(now))];
         slot.requests.fetch_add(1, Relaxed);
         match fate {
             Fate::Served | Fate::Abandoned => {}
-            Fate::Rescued => _ = slot.rescued.fetch_add(1, Relaxed),
+            Fate::Rescued(Rescue::Retry) => _ = slot.rescued_by_retry.fetch_add(1, Relaxed),
+            Fate::Rescued(Rescue::Hedge) => _ = slot.rescued_by_hedge.fetch_add(1, Relaxed),
             Fate::Lost => _ = slot.lost.fetch_add(1, Relaxed),
+        }
+        if 1 < attempts {
+            slot.extra_attempts.fetch_add(attempts - 1, Relaxed);
         }
         slot.latencies[bucket_of(took)].fetch_add(1, Relaxed);
     }
@@ -168,13 +199,14 @@ impl Timeline {
     ///
     /// What lies more than [`Timeline::reach`] before `now` is gone and counts as nothing.
     pub fn window(&self, from: Timestamp, to: Timestamp, now: Timestamp) -> WindowCounts {
-        let mut counts =
-            WindowCounts { requests: 0, lost: 0, rescued: 0, latencies: Latencies([0; BUCKETS]) };
+        let mut counts = WindowCounts::default();
         for slot in self.range(from, to, now) {
             let slot = &self.slots[index_of(slot)];
             counts.requests += u64::from(slot.requests.load(Relaxed));
             counts.lost += u64::from(slot.lost.load(Relaxed));
-            counts.rescued += u64::from(slot.rescued.load(Relaxed));
+            counts.rescued_by_retry += u64::from(slot.rescued_by_retry.load(Relaxed));
+            counts.rescued_by_hedge += u64::from(slot.rescued_by_hedge.load(Relaxed));
+            counts.extra_attempts += u64::from(slot.extra_attempts.load(Relaxed));
             for (sum, bucket) in counts.latencies.0.iter_mut().zip(&slot.latencies) {
                 *sum += u64::from(bucket.load(Relaxed));
             }
@@ -247,13 +279,16 @@ mod tests {
     fn a_window_holds_what_finished_in_it_and_no_more() {
         let timeline = Timeline::new(2);
         let took = Duration::from_millis(1);
-        timeline.record(at(999), took, Fate::Served);
-        timeline.record(at(1_000), took, Fate::Rescued);
-        timeline.record(at(1_499), took, Fate::Lost);
-        timeline.record(at(1_500), took, Fate::Served);
+        timeline.record(at(999), took, Fate::Served, 1);
+        timeline.record(at(1_000), took, Fate::Rescued(Rescue::Retry), 3);
+        timeline.record(at(1_010), took, Fate::Rescued(Rescue::Hedge), 2);
+        timeline.record(at(1_499), took, Fate::Lost, 0);
+        timeline.record(at(1_500), took, Fate::Served, 1);
         timeline.record_answer(at(1_100), 1);
         let counts = timeline.window(at(1_000), at(1_500), at(2_000));
-        assert_eq!((counts.requests, counts.lost, counts.rescued), (2, 1, 1));
+        assert_eq!((counts.requests, counts.lost, counts.rescued()), (3, 1, 2));
+        assert_eq!((counts.rescued_by_retry, counts.rescued_by_hedge), (1, 1));
+        assert_eq!(counts.extra_attempts, 3);
         assert_eq!(timeline.answers(at(1_000), at(1_500), at(2_000), 1), 1);
         assert_eq!(timeline.answers(at(1_000), at(1_500), at(2_000), 0), 0);
     }
@@ -261,12 +296,12 @@ mod tests {
     #[test]
     fn slots_are_empty_again_after_a_turn_of_the_ring() {
         let timeline = Timeline::new(1);
-        timeline.record(at(50), Duration::from_millis(1), Fate::Served);
+        timeline.record(at(50), Duration::from_millis(1), Fate::Served, 2);
         timeline.record_answer(at(50), 0);
         let later = at(SLOTS * SLOT_MILLIS);
         timeline.clear_ahead(later.minus(Duration::from_secs(1)));
         let counts = timeline.window(later, later + SLOT, later + SLOT);
-        assert_eq!(counts.requests, 0);
+        assert_eq!((counts.requests, counts.extra_attempts), (0, 0));
         assert_eq!(timeline.answers(later, later + SLOT, later + SLOT, 0), 0);
     }
 
@@ -274,7 +309,7 @@ mod tests {
     fn quantiles_are_off_by_less_than_a_quarter() {
         let timeline = Timeline::new(1);
         for millis in 1..=1_000 {
-            timeline.record(at(10), Duration::from_millis(millis), Fate::Served);
+            timeline.record(at(10), Duration::from_millis(millis), Fate::Served, 1);
         }
         let latencies = timeline.window(at(0), at(100), at(100)).latencies;
         for (q, expected) in [(0.5, 0.5), (0.99, 0.99)] {

@@ -23,8 +23,8 @@ use prometheus::{Error, IntCounter, IntGauge, Registry, TextEncoder};
 
 use crate::{
     clock::{self, Timestamp},
-    event::{AttemptOutcome, Event, LossReason, Symptom, TierReason},
-    incident::Cause,
+    event::{AttemptOutcome, Event, Symptom, TierReason},
+    incident::{Cause, Requests},
     model::{BackendId, PoolId, Target, Topology},
     snapshot::{Live, Snapshot},
     telemetry::metrics::{
@@ -150,6 +150,11 @@ impl Metrics {
         self.pools[pool.0].retries[outcome as usize].inc();
     }
 
+    /// Counts a second attempt begun beside another.
+    pub fn hedged(&self, pool: PoolId) {
+        self.pools[pool.0].hedges.inc();
+    }
+
     /// Counts a request that was answered without an attempt.
     pub fn rejected(&self, pool: PoolId, reason: Rejection) {
         self.pools[pool.0].rejected[reason as usize].inc();
@@ -180,21 +185,29 @@ impl Metrics {
     /// what the incident says of the loss that led to this one.
     pub fn event(&self, event: &Event, trigger: Trigger, now: Timestamp) {
         match *event {
-            Event::BackendLost { backend, reason: LossReason::Outlier, .. } => {
-                self.pools[backend.pool.0].ejections.inc();
+            Event::BackendEjected { backend, ejection } => {
+                self.pools[backend.pool.0].ejections[ejection as usize].inc();
             }
             Event::TierChanged { pool, from, to, reason } => {
                 let loss = match reason {
                     TierReason::Lost(loss) => Some(FailoverReason::new(loss, trigger)),
-                    TierReason::HoldDownEnded | TierReason::Regained => None,
+                    TierReason::HoldDownEnded | TierReason::Requested | TierReason::Regained => {
+                        None
+                    }
                 };
                 self.tier_changed(pool, from, to, loss, now);
             }
+            Event::EvidenceDisagreed { backend, .. } => {
+                self.backend(backend).disagreement.set(1);
+            }
+            Event::EvidenceAgreed { backend } => self.backend(backend).disagreement.set(0),
             Event::BackendSuspected { .. }
             | Event::EvidenceGathered { .. }
             | Event::BackendCleared { .. }
-            | Event::BackendLost { reason: LossReason::HealthCheck, .. }
+            | Event::BackendLost { .. }
             | Event::BackendRegained { .. }
+            | Event::FailbackBegan { .. }
+            | Event::FailbackAborted { .. }
             | Event::BackendServed { .. }
             | Event::FaultRequested { .. } => {}
         }
@@ -210,13 +223,15 @@ impl Metrics {
         self.pools[pool.0].switch.observe(switch.as_secs_f64());
     }
 
-    /// Counts an incident whose window has ended: its cause, the requests that it lost, and those
-    /// that a retry saved.
-    pub fn incident_counted(&self, pool: PoolId, cause: Cause, lost: u64, rescued: u64) {
+    /// Counts an incident whose window has ended: its cause, and what became of its requests.
+    pub fn incident_counted(&self, pool: PoolId, cause: Cause, requests: Requests) {
         let pool = &self.pools[pool.0];
         #[expect(clippy::cast_precision_loss, reason = "the buckets end at 3000")]
-        pool.client_errors.observe(lost as f64);
-        pool.masked.inc_by(rescued);
+        pool.client_errors.observe(requests.lost as f64);
+        let rescued = [requests.rescued_by_retry, requests.rescued_by_hedge];
+        for (counter, rescued) in pool.masked.iter().zip(rescued) {
+            counter.inc_by(rescued);
+        }
         if let Some(index) = Cause::ALL.iter().position(|&it| it == cause) {
             pool.incidents[index].inc();
         }
@@ -231,7 +246,7 @@ impl Metrics {
             handles.in_progress.set(i64::from(is_open.load(Relaxed)));
         }
         for id in topology.backend_ids() {
-            let is_serving = snapshot.pool(id.pool).active_tier == Some(topology.backend(id).tier);
+            let is_serving = 0.0 < snapshot.pool(id.pool).part(topology.backend(id).tier);
             let handles = self.backend(id);
             handles.set_condition(snapshot.backend(id), is_serving);
             handles.fault_active.set(i64::from(live.backend(id).fault(now).is_some()));

@@ -48,7 +48,7 @@ async fn a_client_that_leaves_in_mid_request_leaves_nothing_behind() {
     let mut reading = proxy.connect().await;
     reading.get("/blob?size=1000000000", "").await;
     let mut writing = proxy.connect().await;
-    writing.send("POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\nhalf").await;
+    writing.send("POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\nhalf").await;
     soon(primary.received_at_least(3)).await;
     proxy.pool_until(|pool| pool["backends"][0]["in_flight"] == 3).await;
     drop((waiting, reading, writing));

@@ -7,6 +7,7 @@ use http::Method;
 use serde_json::json;
 
 use crate::{
+    client::try_ask,
     load::{assert_counts_agree, assert_none_failed, load, plan, served},
     setup::{Setup, backend},
 };
@@ -73,6 +74,34 @@ async fn failback_waits_out_the_hold_down_and_says_when() {
     let remaining = pool["failback"]["remaining_seconds"].as_f64().unwrap();
     assert!(50.0 < remaining && remaining <= 60.0, "{remaining}");
     assert_eq!(proxy.get("/api/data").await.backend(), "secondary");
+}
+
+#[tokio::test]
+async fn an_operator_cuts_the_hold_down_short_and_nothing_is_lost() {
+    let (mut primary, secondary) = (backend("primary"), backend("secondary"));
+    let proxy = Setup::tiers(&[&primary, &secondary])
+        .with("pools.api.tiers.failback.after", "60s")
+        .start()
+        .await;
+    let load = load(&proxy, "/api/data");
+    served(&load, 20).await;
+    let early = try_ask(proxy.admin, "POST", "/proxy/failback", &[], "").await.unwrap();
+    assert_eq!(
+        (early.status, &early.json()["error"]["code"]),
+        (409, &json!("nothing_to_fail_back"))
+    );
+    primary.kill().await;
+    proxy.pool_until(|pool| pool["active_backend"] == "secondary").await;
+    let primary = primary.restart().await.unwrap();
+    proxy.pool_until(|pool| pool["returnable_tier"] == 0).await;
+    let accepted = try_ask(proxy.admin, "POST", "/proxy/failback", &[], "").await.unwrap();
+    assert_eq!((accepted.status, &accepted.json()["to_tier"]), (202, &json!(0)));
+    proxy.pool_until(|pool| pool["active_backend"] == "primary").await;
+    proxy.incident_until(1, |it| it["moments"]["failed_back_at"].is_string()).await;
+    let before = primary.total();
+    served(&load, 20).await;
+    assert!(before < primary.total());
+    assert_none_failed(&load.stop().await);
 }
 
 #[tokio::test]

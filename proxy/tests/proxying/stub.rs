@@ -55,24 +55,57 @@ pub(crate) struct Stub {
 
 impl Stub {
     pub(crate) async fn new(habit: Habit) -> Self {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        let stub = Self::serving(move |stream| indulge(habit, stream, Arc::clone(&count))).await;
+        Self { asked, ..stub }
+    }
+
+    /// A listener that does this with each connection, those of health checks included.
+    pub(crate) async fn serving<F: Future<Output = ()> + Send + 'static>(
+        serve: impl Fn(TcpStream) -> F + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
-        let asked = Arc::new(AtomicUsize::new(0));
         let mut task = JoinSet::new();
-        let count = Arc::clone(&asked);
         task.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                connections.spawn(indulge(habit, stream, Arc::clone(&count)));
+                connections.spawn(serve(stream));
             }
         });
-        Self { addr, asked, _task: task }
+        Self { addr, asked: Arc::default(), _task: task }
     }
 
-    /// On how many connections something was asked, health checks left out.
+    /// On how many connections something was asked, health checks left out; for stubs with a habit.
     pub(crate) fn asked(&self) -> usize {
         self.asked.load(Relaxed)
     }
+}
+
+/// Reads a request's head. `None` when the connection ends before.
+pub(crate) async fn read_head(stream: &mut TcpStream) -> Option<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.ok()?);
+    }
+    String::from_utf8(head).ok()
+}
+
+/// Reads a request whose body is framed by `Content-Length`, or that has none. Returns its head.
+pub(crate) async fn read_request(stream: &mut TcpStream) -> Option<String> {
+    let head = read_head(stream).await?;
+    let small = head.to_ascii_lowercase();
+    let length = small.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let mut body = vec![0; length.map_or(0, |it| it.parse().unwrap())];
+    stream.read_exact(&mut body).await.ok()?;
+    Some(head)
+}
+
+/// The value of a header in a head, in the case in which it was sent; empty when it is missing.
+pub(crate) fn value<'a>(head: &'a str, name: &str) -> &'a str {
+    let mut lines = head.lines().filter_map(|line| line.split_once(": "));
+    lines.find(|it| it.0.eq_ignore_ascii_case(name)).map_or("", |it| it.1)
 }
 
 async fn indulge(habit: Habit, mut stream: TcpStream, asked: Arc<AtomicUsize>) {

@@ -2,7 +2,7 @@
 
 use bascule::{
     clock,
-    event::FaultMode,
+    event::{Delay, FaultMode, FaultScope, Percent},
     fleet::Input,
     model::{BackendId, PoolId},
     snapshot::Condition,
@@ -52,7 +52,8 @@ async fn other_faults_are_injected_and_end_by_themselves() {
     assert_eq!(accepted["backend"], "secondary");
     let fault = world.fault(1).unwrap();
     assert_eq!(fault.mode, FaultMode::Slow);
-    assert_eq!(fault.delay, Duration::from_millis(250));
+    assert_eq!(fault.delay, Delay::fixed(Duration::from_millis(250)));
+    assert_eq!((fault.scope, fault.percent), (FaultScope::All, Percent::ALL));
     let length = fault.ends_at.since(before);
     assert!((120..125).contains(&length.as_secs()), "{length:?}");
     assert_eq!(accepted["ends_at"], clock::rfc3339_of(fault.ends_at));
@@ -61,6 +62,49 @@ async fn other_faults_are_injected_and_end_by_themselves() {
     assert_eq!(world.secondary.asked(), Vec::<String>::new());
     let health = world.get("/proxy/health").await.json();
     assert_eq!(health["pools"][0]["backends"][1]["fault"]["mode"], "slow");
+}
+
+#[tokio::test]
+async fn a_fault_says_what_it_is_wherever_it_is_shown() {
+    let world = World::new().await;
+    let slow = r#"{"mode":"slow","scope":"traffic","percent":30,
+        "delay":{"min":"100ms","max":"2s"}}"#;
+    let error = r#"{"mode":"error","status":429,"scope":"checks","for":"1s"}"#;
+    let plain = r#"{"mode":"blackhole"}"#;
+    let cases = [
+        (slow, json!(["slow", "traffic", 30, null, 0.1, 2.0])),
+        (error, json!(["error", "checks", 100, 429, null, null])),
+        (plain, json!(["blackhole", "all", 100, null, null, null])),
+    ];
+    let keys =
+        ["mode", "scope", "percent", "status", "delay_min_seconds", "delay_max_seconds", "ends_at"];
+    for (order, mut expected) in cases {
+        let accepted = world.post("/proxy/fail", order).await.json();
+        expected.as_array_mut().unwrap().push(accepted["ends_at"].clone());
+        let health = world.get("/proxy/health").await.json();
+        let fault = &health["pools"][0]["backends"][0]["fault"];
+        let audit = world.audit_fields().pop().unwrap();
+        for shown in [&accepted, fault] {
+            let found: Vec<_> = keys.iter().map(|key| shown[key].clone()).collect();
+            assert_eq!(json!(found), expected, "{order}");
+        }
+        for (key, expected) in keys.iter().zip(expected.as_array().unwrap()) {
+            // A field that has no value is not in the line.
+            assert_eq!(&audit[*key], expected, "{order}: {audit:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_the_checks_cannot_see_is_not_injected_into_them_alone() {
+    let mut world = World::with(Wish { tcp_checks: true, ..Wish::default() }).await;
+    let answer = world.post("/proxy/fail", r#"{"mode":"hang","scope":"checks"}"#).await;
+    assert_eq!((answer.status, answer.code().as_str()), (400, "no_effect"));
+    assert!(answer.remedy().contains("`blackhole`"), "{}", answer.remedy());
+    world.assert_untouched();
+    for order in [r#"{"mode":"refuse","scope":"checks"}"#, r#"{"mode":"hang"}"#] {
+        assert_eq!(world.post("/proxy/fail", order).await.status, 202, "{order}");
+    }
 }
 
 #[tokio::test]
@@ -73,6 +117,10 @@ async fn bad_orders_are_refused_without_effect() {
         (r#"{"mode":"explode"}"#, 400, "bad_value"),
         (r#"{"mode":"hang","for":"11m"}"#, 400, "bad_value"),
         (r#"{"mode":"hang","fro":"1m"}"#, 400, "unknown_key"),
+        (r#"{"mode":"hang","status":503}"#, 400, "bad_value"),
+        (r#"{"mode":"hang","percent":0}"#, 400, "bad_value"),
+        (r#"{"mode":"hang","scope":"health"}"#, 400, "bad_value"),
+        (r#"{"mode":"slow","delay":{"min":"2s","max":"1s"}}"#, 400, "bad_value"),
         ("{", 400, "malformed_body"),
         ("mode=hang", 400, "malformed_body"),
     ] {
@@ -89,7 +137,7 @@ async fn bad_orders_are_refused_without_effect() {
         assert_eq!((answer.status, answer.code().as_str()), (status, code), "{body}");
     }
     world.assert_untouched();
-    assert_eq!(world.audit().len(), 12);
+    assert_eq!(world.audit().len(), 16);
 }
 
 #[tokio::test]

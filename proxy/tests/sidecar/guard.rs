@@ -40,13 +40,14 @@ async fn a_refused_change_has_no_effect() {
     ];
     for (token, headers, status, code) in cases {
         let mut world = world(token).await;
-        for (path, body) in [("/proxy/fail", HANG), ("/proxy/recover", "")] {
+        for (path, body) in [("/proxy/fail", HANG), ("/proxy/recover", ""), ("/proxy/failback", "")]
+        {
             let answer = world.clients.ask("POST", path, headers, body).await;
             assert_eq!((answer.status, answer.code().as_str()), (status, code), "{headers:?}");
             assert_eq!(answer.headers.contains_key("www-authenticate"), status == 401);
         }
         world.assert_untouched();
-        assert_eq!(world.audit(), vec![format!("request refused: {code}"); 2]);
+        assert_eq!(world.audit(), vec![format!("request refused: {code}"); 3]);
     }
 }
 

@@ -159,7 +159,7 @@ async fn a_series_has_columns_of_one_length() {
     let now = bascule::clock::now();
     world.state.started_at = now;
     let timeline = &world.state.live.pool(PoolId(0)).timeline;
-    timeline.record(now, Duration::from_millis(3), Fate::Served);
+    timeline.record(now, Duration::from_millis(3), Fate::Served, 1);
     let series = world.get("/series?pool=api&seconds=10").await.json();
     assert_eq!((&series["schema"], &series["step_seconds"]), (&json!(1), &json!(1)));
     assert_eq!(series["pool"], "api");

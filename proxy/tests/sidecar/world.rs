@@ -45,6 +45,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Wish {
     pub(crate) token: Option<&'static str>,
     pub(crate) fault_injection: bool,
+    pub(crate) tcp_checks: bool,
     pub(crate) inbox: usize,
     pub(crate) log_buffer: usize,
     pub(crate) log_clients: usize,
@@ -52,7 +53,14 @@ pub(crate) struct Wish {
 
 impl Default for Wish {
     fn default() -> Self {
-        Self { token: None, fault_injection: true, inbox: 8, log_buffer: 1_000, log_clients: 4 }
+        Self {
+            token: None,
+            fault_injection: true,
+            tcp_checks: false,
+            inbox: 8,
+            log_buffer: 1_000,
+            log_clients: 4,
+        }
     }
 }
 
@@ -190,6 +198,15 @@ impl World {
         assert_eq!(self.secondary.asked(), Vec::<String>::new());
     }
 
+    /// Returns the fields of the audit lines.
+    pub(crate) fn audit_fields(&self) -> Vec<Value> {
+        let mut subscription = self.state.logs.subscribe().unwrap();
+        let lines = subscription.take_recent();
+        let audit = lines.iter().filter(|line| line.target() == "audit");
+        let whole = audit.map(|line| serde_json::from_str::<Value>(line.json()).unwrap());
+        whole.map(|line| line["fields"].clone()).collect()
+    }
+
     /// Returns the messages of the audit lines, with their code where they have one.
     pub(crate) fn audit(&self) -> Vec<String> {
         let mut subscription = self.state.logs.subscribe().unwrap();
@@ -206,6 +223,7 @@ impl World {
 
 fn topology(primary: SocketAddr, secondary: SocketAddr, wish: Wish) -> Topology {
     let Wish { fault_injection, log_buffer, log_clients, .. } = wish;
+    let check = if wish.tcp_checks { "tcp: {}" } else { "http: {}" };
     let text = format!(
         r#"
 version: 1
@@ -218,6 +236,7 @@ pools:
     backends:
       - {{ name: primary, url: "http://{primary}", tier: 0 }}
       - {{ name: secondary, url: "http://{secondary}", tier: 1 }}
+    health_check: {{ {check} }}
 admin:
   address: "127.0.0.1:9901"
   allow_origins: ["http://dash.example.com"]
@@ -239,6 +258,7 @@ pub(crate) fn snapshot(
     let tiers = (0..2).map(|tier| TierSnapshot {
         eligible: if conditions[tier].is_eligible() { vec![tier] } else { vec![] },
         schedule: Schedule::default(),
+        trusted: None,
     });
     let backends = conditions.map(|condition| BackendSnapshot {
         condition,
@@ -250,10 +270,9 @@ pub(crate) fn snapshot(
     assert_eq!(topology.pools.len(), 1);
     let pool = PoolSnapshot {
         active_tier,
-        since: Timestamp::ZERO,
-        failback: None,
         tiers: tiers.collect(),
         backends: backends.to_vec(),
+        ..PoolSnapshot::default()
     };
     Snapshot { pools: vec![pool] }
 }

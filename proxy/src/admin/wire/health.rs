@@ -8,14 +8,13 @@ use std::{
 };
 
 pub use shape::{
-    Backend, BackendState, CheckResult, Failback, Fault, Health, LastCheck, LastMinute, Pool,
-    PoolStatus,
+    Backend, BackendState, CheckResult, Failback, Fault, FaultTerms, Health, LastCheck, LastMinute,
+    Pool, PoolStatus,
 };
 
 use crate::{
     admin::wire::{SCHEMA, error_ratio, incident_id},
     clock::{self, Timestamp},
-    event::Symptom,
     incident,
     model::{BackendId, PoolId, Topology},
     snapshot::{BackendSnapshot, Condition, Live, PoolSnapshot, Snapshot},
@@ -69,11 +68,15 @@ fn pool(view: &View<'_>, id: PoolId) -> Pool {
         active_tier: snapshot.active_tier,
         active_backend: snapshot.active_backend().map(|at| pool.backends[at].name.clone()),
         since: clock::rfc3339_of(snapshot.since),
+        shares: (0..pool.tier_count()).map(|tier| rounded(snapshot.part(tier))).collect(),
         failback: snapshot.failback.map(|failback| Failback {
             to_tier: failback.to_tier,
             at: clock::rfc3339_of(failback.at),
             remaining_seconds: failback.at.since(view.now).as_secs_f64(),
+            share: rounded(snapshot.part(failback.to_tier)),
         }),
+        returnable_tier: snapshot.returnable,
+        failing_open: snapshot.is_failing_open,
         open_incident: open_incident(view, id),
         last_minute: last_minute(view, id),
         backends,
@@ -88,6 +91,11 @@ fn status(pool: &PoolSnapshot) -> PoolStatus {
         Some(0) => PoolStatus::Degraded,
         Some(_) => PoolStatus::FailedOver,
     }
+}
+
+/// Returns a part as people write it: the draw that makes it true is finer.
+fn rounded(part: f64) -> f64 {
+    (part * 10_000.0).round() / 10_000.0
 }
 
 fn open_incident(view: &View<'_>, id: PoolId) -> Option<String> {
@@ -107,7 +115,7 @@ fn last_minute(view: &View<'_>, id: PoolId) -> LastMinute {
     LastMinute {
         requests: counts.requests,
         lost: counts.lost,
-        rescued: counts.rescued,
+        rescued: counts.rescued(),
         error_ratio: error_ratio(counts.lost, counts.requests),
         requests_per_second,
         p50_seconds: counts.latencies.quantile(0.5),
@@ -126,7 +134,7 @@ fn backend(view: &View<'_>, id: BackendId) -> Backend {
         weight: backend.weight.get(),
         state: state(snapshot.condition),
         eligible: is_eligible,
-        active: is_eligible && view.snapshot.pool(id.pool).active_tier == Some(backend.tier),
+        active: is_eligible && 0.0 < view.snapshot.pool(id.pool).part(backend.tier),
         reason: snapshot.trouble.map(|trouble| trouble.to_string()),
         since: clock::rfc3339_of(snapshot.since),
         ejected_until: ejected_until(snapshot).map(clock::rfc3339_of),
@@ -135,7 +143,7 @@ fn backend(view: &View<'_>, id: BackendId) -> Backend {
         failures: live.failures.load(Relaxed),
         last_check: snapshot.last_check.as_ref().map(last_check),
         fault: live.fault(view.now).map(|fault| Fault {
-            mode: fault.mode.name(),
+            terms: FaultTerms::of(&fault),
             ends_at: clock::rfc3339_of(fault.ends_at),
             remaining_seconds: fault.ends_at.since(view.now).as_secs_f64(),
         }),
@@ -166,16 +174,8 @@ fn last_check(check: &crate::snapshot::LastCheck) -> LastCheck {
         at: clock::rfc3339_of(check.at),
         result: match check.failure {
             None => CheckResult::Pass,
-            Some(Symptom::ConnectTimedOut | Symptom::ResponseTimedOut) => CheckResult::Timeout,
-            Some(
-                Symptom::ConnectionRefused
-                | Symptom::ConnectFailed
-                | Symptom::ConnectionClosed
-                | Symptom::ErrorStatus(_)
-                | Symptom::ResponseCut
-                | Symptom::Garbage
-                | Symptom::Injected(_),
-            ) => CheckResult::Fail,
+            Some(symptom) if symptom.is_timeout() => CheckResult::Timeout,
+            Some(_) => CheckResult::Fail,
         },
         duration_seconds: check.took.as_secs_f64(),
         detail: check.failure.map_or_else(|| "passed".to_owned(), |failure| failure.to_string()),

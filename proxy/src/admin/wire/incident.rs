@@ -100,10 +100,16 @@ pub struct Window {
 pub struct Requests {
     /// All that finished.
     pub total: u64,
-    /// Answered well after a failed attempt.
+    /// Answered well by another attempt than the first; the sum of the next two.
     pub rescued: u64,
+    /// After a failed attempt.
+    pub rescued_by_retry: u64,
+    /// By an attempt begun beside a slow one.
+    pub rescued_by_hedge: u64,
     /// Ended in an error of the proxy's or a backend's making.
     pub lost: u64,
+    /// Attempts beyond the first of each: what the failure added to the load.
+    pub extra_attempts: u64,
     /// Lost ones in all, 0 to 1.
     pub error_ratio: f64,
 }
@@ -175,8 +181,11 @@ pub fn incident(topology: &Topology, incident: &incident::Incident) -> Incident 
         },
         requests: Requests {
             total: incident.requests.total,
-            rescued: incident.requests.rescued,
+            rescued: incident.requests.rescued(),
+            rescued_by_retry: incident.requests.rescued_by_retry,
+            rescued_by_hedge: incident.requests.rescued_by_hedge,
             lost: incident.requests.lost,
+            extra_attempts: incident.requests.extra_attempts,
             error_ratio: error_ratio(incident.requests.lost, incident.requests.total),
         },
         latency: Latencies {

@@ -79,7 +79,7 @@ pub fn series(
         let counts = timeline.window(from, to, now);
         series.requests.push(counts.requests);
         series.lost.push(counts.lost);
-        series.rescued.push(counts.rescued);
+        series.rescued.push(counts.rescued());
         series.p50_seconds.push(counts.latencies.quantile(0.5));
         series.p99_seconds.push(counts.latencies.quantile(0.99));
         for (index, column) in columns.iter_mut().enumerate() {

@@ -6,6 +6,8 @@ use crate::config::units::{
     http::{Host, Method, Origin, UrlPath},
     leaf::Leaf,
     net::{Address, Network, Url},
+    number::{Capacity, Factor},
+    size::Size,
 };
 
 /// What the checker needs of a [`Leaf`], without its type.
@@ -30,7 +32,10 @@ const fn kind_of<L: Leaf>() -> LeafKind {
 const KINDS: &[LeafKind] = &[
     kind_of::<Length>(),
     kind_of::<Wait>(),
+    kind_of::<Size>(),
     kind_of::<Percent>(),
+    kind_of::<Factor>(),
+    kind_of::<Capacity>(),
     kind_of::<Statuses>(),
     kind_of::<Name>(),
     kind_of::<FilePath>(),

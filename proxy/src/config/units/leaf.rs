@@ -12,8 +12,9 @@ pub(crate) trait Leaf: Sized {
     const EXAMPLE: &'static str;
     /// For editors, a rough check.
     const PATTERN: Option<&'static str> = None;
-    /// Whether some values look like numbers to YAML, so that editors must accept those.
-    const MAY_BE_NUMBER: bool = false;
+    /// What some values look like to YAML, so that editors must accept it: `integer`, or `number`
+    /// when there may be a fraction.
+    const NUMBERS: Option<&'static str> = None;
 
     /// Reads a value; the fault says what is wrong with it.
     fn parse(text: &str) -> Result<Self, Fault>;
@@ -24,10 +25,9 @@ pub(crate) trait Leaf: Sized {
 
 /// Returns the schema of one kind.
 pub(crate) fn schema_of<L: Leaf>() -> schemars::Schema {
-    let json_type = if L::MAY_BE_NUMBER {
-        serde_json::json!(["string", "integer"])
-    } else {
-        serde_json::json!("string")
+    let json_type = match L::NUMBERS {
+        Some(numbers) => serde_json::json!(["string", numbers]),
+        None => serde_json::json!("string"),
     };
     let mut schema = schemars::json_schema!({
         "type": json_type,

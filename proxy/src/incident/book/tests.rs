@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::{
-    event::{Fate, Symptom, TierReason},
+    event::{Fate, Rescue, TierReason},
+    incident::Cause,
     model::sample,
 };
 
@@ -31,8 +32,9 @@ impl World {
     fn traffic(&mut self, to: Timestamp, fate: Fate) {
         while self.now < to {
             let took = Duration::from_millis(1);
+            let attempts = if fate == Fate::Served { 1 } else { 2 };
             self.live.pools[0].timeline.clear_ahead(self.now);
-            self.live.pools[0].timeline.record(self.now, took, fate);
+            self.live.pools[0].timeline.record(self.now, took, fate, attempts);
             self.pass(self.now + Duration::from_millis(10));
         }
     }
@@ -59,7 +61,7 @@ impl World {
     fn lose(&mut self, symptom: Symptom) {
         let evidence = self.evidence(symptom);
         self.tell(Event::BackendSuspected { backend: PREFERRED, evidence });
-        self.traffic(self.now + Duration::from_millis(50), Fate::Rescued);
+        self.traffic(self.now + Duration::from_millis(50), Fate::Rescued(Rescue::Retry));
         self.tell(Event::BackendLost {
             backend: PREFERRED,
             reason: LossReason::Outlier,
@@ -95,6 +97,33 @@ impl World {
 }
 
 #[test]
+fn a_backend_behind_the_tier_that_serves_is_back_when_it_is_regained() {
+    let mut world = World::new();
+    world.traffic(at(10_000), Fate::Served);
+    world.tell(Event::TierChanged {
+        pool: PoolId(0),
+        from: None,
+        to: Some(0),
+        reason: TierReason::Regained,
+    });
+    // The preferred tier spills over to it.
+    let evidence = world.evidence(Symptom::ConnectionRefused);
+    world.tell(Event::BackendSuspected { backend: BACKUP, evidence });
+    world.tell(Event::BackendLost {
+        backend: BACKUP,
+        reason: LossReason::Outlier,
+        served: Some(1),
+        heir: Some(Heir { tier: 0, index: 0 }),
+    });
+    world.tell(Event::BackendServed { backend: PREFERRED });
+    world.traffic(at(30_000), Fate::Served);
+    world.tell(Event::BackendRegained { backend: BACKUP });
+    let incident = world.incident();
+    assert_eq!((incident.from_tier, incident.state), (1, IncidentState::Closed));
+    assert_eq!(incident.moments.failed_back, Some(at(30_000)));
+}
+
+#[test]
 fn a_failover_is_told_from_the_first_sign_to_the_return() {
     let mut world = World::new();
     world.traffic(at(10_000), Fate::Served);
@@ -116,7 +145,10 @@ fn a_failover_is_told_from_the_first_sign_to_the_return() {
     assert_eq!(moments.failed_back, Some(at(40_000)));
     // The window: from the sign of trouble to the end of the first quiet second.
     assert_eq!((incident.window_from, incident.window_to), (at(10_000), Some(at(11_100))));
-    assert_eq!(incident.requests, Requests { total: 110, rescued: 5, lost: 0 });
+    assert_eq!(
+        incident.requests,
+        Requests { total: 110, rescued_by_retry: 5, extra_attempts: 5, ..Requests::default() }
+    );
     assert_eq!(incident.before.unwrap().requests, 1_000);
     assert_eq!(incident.during.unwrap().requests, 110);
     assert_eq!(incident.after.unwrap().requests, 1_000);
@@ -150,7 +182,7 @@ fn an_attempt_that_fails_late_opens_the_window_again() {
     world.tell(Event::BackendServed { backend: BACKUP });
     world.traffic(at(5_000), Fate::Served);
     assert!(world.incident().window_to.is_some());
-    world.live.pools[0].timeline.record(at(5_000), Duration::from_secs(4), Fate::Lost);
+    world.live.pools[0].timeline.record(at(5_000), Duration::from_secs(4), Fate::Lost, 1);
     let evidence = world.evidence(Symptom::ResponseTimedOut);
     world.tell(Event::EvidenceGathered { backend: PREFERRED, evidence });
     assert!(world.incident().window_to.is_none());
@@ -176,12 +208,72 @@ fn an_outage_with_nobody_left_lasts_until_somebody_serves() {
 }
 
 #[test]
+fn a_window_begins_where_clients_were_first_hit() {
+    let mut world = World::new();
+    world.traffic(at(9_750), Fate::Served);
+    // Saved from idle connections that closed: no sign of trouble, for now.
+    world.traffic(at(10_000), Fate::Rescued(Rescue::Retry));
+    world.lose(Symptom::ConnectionRefused);
+    let incident = world.incident();
+    assert_eq!((incident.moments.suspected, incident.window_from), (at(10_000), at(9_700)));
+    world.tell(Event::BackendServed { backend: BACKUP });
+    world.traffic(at(30_000), Fate::Served);
+    assert_eq!(world.incident().requests.rescued(), 25 + 5);
+}
+
+#[test]
+fn a_window_begins_a_second_before_the_first_sign_at_most() {
+    let mut world = World::new();
+    world.traffic(at(10_000), Fate::Lost);
+    world.lose(Symptom::ConnectionRefused);
+    assert_eq!(world.incident().window_from, at(9_000));
+}
+
+#[test]
+fn a_cause_is_judged_again_when_more_is_known() {
+    let mut world = World::new();
+    world.traffic(at(1_000), Fate::Served);
+    world.lose(Symptom::ErrorStatus(500));
+    assert_eq!(world.incident().cause, Cause::Errors);
+    world.book.check_passed(PREFERRED, world.now);
+    assert_eq!(world.incident().cause, Cause::Grey);
+    let evidence =
+        Evidence { source: Source::HealthCheck, ..world.evidence(Symptom::ErrorStatus(500)) };
+    world.tell(Event::EvidenceGathered { backend: PREFERRED, evidence });
+    assert_eq!(world.incident().cause, Cause::Errors);
+}
+
+#[test]
+fn a_story_of_a_backup_ends_with_the_return_to_a_better_tier() {
+    let mut world = World::new();
+    world.traffic(at(1_000), Fate::Served);
+    let heir = Some(Heir { tier: 0, index: 0 });
+    let reason = LossReason::Outlier;
+    world.tell(Event::BackendLost { backend: BACKUP, reason, served: Some(1), heir });
+    world.fail_back();
+    world.tell(Event::BackendServed { backend: PREFERRED });
+    world.traffic(at(5_000), Fate::Served);
+    assert_eq!(world.incident().state, IncidentState::Serving);
+    world.tell(Event::BackendRegained { backend: BACKUP });
+    assert_eq!(world.incident().state, IncidentState::Closed);
+}
+
+#[test]
 fn an_operator_who_asked_for_it_is_remembered() {
     let mut world = World::new();
     world.tell(Event::FaultRequested { backend: PREFERRED, mode: crate::event::FaultMode::Crash });
     world.traffic(at(1_000), Fate::Served);
     world.lose(Symptom::ConnectionClosed);
     assert!(world.incident().is_requested);
+}
+
+#[test]
+fn an_injected_fault_was_asked_for_however_long_ago() {
+    let mut world = World::new();
+    world.traffic(at(1_000), Fate::Served);
+    world.lose(Symptom::Injected(crate::event::FaultMode::Hang));
+    assert!(world.incident().is_requested);
+    assert_eq!(world.incident().cause, Cause::Injected);
 }
 
 #[test]

@@ -25,6 +25,7 @@ pub(crate) struct BackendFamilies {
     weight: IntGaugeVec,
     checks: IntCounterVec,
     fault_active: IntGaugeVec,
+    disagreement: IntGaugeVec,
 }
 
 impl BackendFamilies {
@@ -39,6 +40,7 @@ impl BackendFamilies {
             weight: family::gauges(registry, &table::BACKEND_WEIGHT)?,
             checks: family::counters(registry, &table::HEALTH_CHECKS)?,
             fault_active: family::gauges(registry, &table::FAULT_ACTIVE)?,
+            disagreement: family::gauges(registry, &table::EVIDENCE_DISAGREEMENT)?,
         })
     }
 }
@@ -51,6 +53,7 @@ pub(crate) struct BackendHandles {
     /// Indexed as [`CHECK_RESULTS`].
     pub(crate) checks: [IntCounter; 3],
     pub(crate) fault_active: IntGauge,
+    pub(crate) disagreement: IntGauge,
     eligible: IntGauge,
     active: IntGauge,
     /// Indexed as [`STATES`].
@@ -69,6 +72,7 @@ impl BackendHandles {
             attempt_duration: families.attempt_duration.with_label_values(&labels),
             checks: family::each(&families.checks, &labels, CHECK_RESULTS),
             fault_active: families.fault_active.with_label_values(&labels),
+            disagreement: families.disagreement.with_label_values(&labels),
             eligible: families.eligible.with_label_values(&labels),
             active: families.active.with_label_values(&labels),
             health: STATES.map(|state| families.health.with_label_values(&[pool, name, state])),

@@ -81,9 +81,6 @@ impl Direction {
     pub(crate) const NAMES: [&'static str; 2] = ["over", "back"];
 }
 
-/// The only reason to eject that there is: `outlier_detection.consecutive_failures`.
-pub(crate) const EJECTION: &str = "consecutive_failures";
-
 /// Classes of a response's status, the first digit less one, and after them `aborted`.
 pub(crate) const CODE_CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "aborted"];
 
@@ -122,15 +119,19 @@ pub(crate) fn outcome_of(outcome: AttemptOutcome) -> Option<usize> {
     };
     Some(match symptom {
         Symptom::ErrorStatus(_) | Symptom::Injected(FaultMode::Error) => 1,
-        Symptom::ResponseTimedOut | Symptom::Injected(FaultMode::Hang | FaultMode::Slow) => 2,
+        Symptom::ResponseTimedOut
+        | Symptom::Overstayed
+        | Symptom::OutOfLine
+        | Symptom::Injected(FaultMode::Hang | FaultMode::Slow) => 2,
         Symptom::ConnectionRefused
         | Symptom::ConnectTimedOut
         | Symptom::ConnectFailed
-        | Symptom::Injected(FaultMode::Refuse) => 3,
+        | Symptom::Injected(FaultMode::Refuse | FaultMode::Blackhole) => 3,
         Symptom::ConnectionClosed
+        | Symptom::BackendLost
         | Symptom::ResponseCut
         | Symptom::Garbage
-        | Symptom::Injected(FaultMode::Crash) => 4,
+        | Symptom::Injected(FaultMode::Crash | FaultMode::Reset | FaultMode::Truncate) => 4,
     })
 }
 
@@ -141,20 +142,8 @@ pub(crate) const CHECK_RESULTS: [&str; 3] = ["pass", "fail", "timeout"];
 pub(crate) fn check_result_of(failure: Option<Symptom>) -> usize {
     match failure {
         None => 0,
-        Some(
-            Symptom::ConnectTimedOut
-            | Symptom::ResponseTimedOut
-            | Symptom::Injected(FaultMode::Hang | FaultMode::Slow),
-        ) => 2,
-        Some(
-            Symptom::ConnectionRefused
-            | Symptom::ConnectFailed
-            | Symptom::ConnectionClosed
-            | Symptom::ErrorStatus(_)
-            | Symptom::ResponseCut
-            | Symptom::Garbage
-            | Symptom::Injected(FaultMode::Crash | FaultMode::Refuse | FaultMode::Error),
-        ) => 1,
+        Some(symptom) if symptom.is_timeout() => 2,
+        Some(_) => 1,
     }
 }
 

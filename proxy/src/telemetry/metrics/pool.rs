@@ -7,10 +7,11 @@ use prometheus::{
 };
 
 use crate::{
+    event::{Ejection, Rescue},
     incident::Cause,
     telemetry::metrics::{
         family,
-        label::{Direction, EJECTION, FailoverReason, Rejection, RetryOutcome},
+        label::{Direction, FailoverReason, Rejection, RetryOutcome},
         placement::Placement,
         table,
     },
@@ -19,6 +20,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct PoolFamilies {
     retries: IntCounterVec,
+    hedges: IntCounterVec,
     rejected: IntCounterVec,
     check_duration: HistogramVec,
     ejections: IntCounterVec,
@@ -38,6 +40,7 @@ impl PoolFamilies {
     pub(crate) fn new(registry: &Registry) -> Result<Self, Error> {
         Ok(Self {
             retries: family::counters(registry, &table::RETRIES)?,
+            hedges: family::counters(registry, &table::HEDGES)?,
             rejected: family::counters(registry, &table::REJECTED)?,
             check_duration: family::histograms(registry, &table::HEALTH_CHECK_DURATION)?,
             ejections: family::counters(registry, &table::EJECTIONS)?,
@@ -59,10 +62,12 @@ impl PoolFamilies {
 pub(crate) struct PoolHandles {
     /// Indexed by [`RetryOutcome`].
     pub(crate) retries: [IntCounter; 4],
+    pub(crate) hedges: IntCounter,
     /// Indexed by [`Rejection`].
     pub(crate) rejected: [IntCounter; 1],
     pub(crate) check_duration: Histogram,
-    pub(crate) ejections: IntCounter,
+    /// Indexed by [`Ejection`].
+    pub(crate) ejections: [IntCounter; 4],
     pub(crate) active_tier: IntGauge,
     /// Indexed by [`Direction`], then by [`FailoverReason`].
     pub(crate) failovers: [[IntCounter; 3]; 2],
@@ -71,11 +76,12 @@ pub(crate) struct PoolHandles {
     pub(crate) detection: [Histogram; 3],
     pub(crate) switch: Histogram,
     pub(crate) client_errors: Histogram,
-    pub(crate) masked: IntCounter,
+    /// Indexed as [`Rescue::NAMES`](crate::event::Rescue::NAMES).
+    pub(crate) masked: [IntCounter; 2],
     pub(crate) request_duration: Histogram,
     pub(crate) last: IntGauge,
     /// Indexed as [`Cause::ALL`].
-    pub(crate) incidents: [IntCounter; 7],
+    pub(crate) incidents: [IntCounter; 9],
     /// A lock, because a move is judged by the one before it; taken a few times a minute at most,
     /// never by a request.
     pub(crate) placement: Mutex<Placement>,
@@ -88,9 +94,10 @@ impl PoolHandles {
         active_tier.set(-1);
         Self {
             retries: family::each(&families.retries, &of_pool, RetryOutcome::NAMES),
+            hedges: families.hedges.with_label_values(&of_pool),
             rejected: family::each(&families.rejected, &of_pool, Rejection::NAMES),
             check_duration: families.check_duration.with_label_values(&of_pool),
-            ejections: families.ejections.with_label_values(&[pool, EJECTION]),
+            ejections: family::each(&families.ejections, &[pool], Ejection::NAMES),
             active_tier,
             failovers: Direction::NAMES.map(|direction| {
                 family::each(&families.failovers, &[pool, direction], FailoverReason::NAMES)
@@ -100,7 +107,7 @@ impl PoolHandles {
                 .map(|reason| families.detection.with_label_values(&[pool, reason])),
             switch: families.switch.with_label_values(&of_pool),
             client_errors: families.client_errors.with_label_values(&of_pool),
-            masked: families.masked.with_label_values(&of_pool),
+            masked: family::each(&families.masked, &of_pool, Rescue::NAMES),
             request_duration: families.request_duration.with_label_values(&of_pool),
             last: families.last.with_label_values(&of_pool),
             incidents: family::each(&families.incidents, &of_pool, Cause::ALL.map(Cause::name)),

@@ -69,12 +69,14 @@ table! {
         "Time that attempts took; those that the client abandoned are left out.";
     RETRIES = Kind::Counter, "bascule_retries_total", ["pool", "outcome"],
         "Retries by how they ended, and retries denied that would otherwise have been made.";
+    HEDGES = Kind::Counter, "bascule_hedges_total", ["pool"],
+        "Second attempts begun beside one that had overstayed.";
     REJECTED = Kind::Counter, "bascule_rejected_total", ["pool", "reason"],
         "Requests answered with an error because no attempt could be made.";
     BACKEND_ELIGIBLE = Kind::Gauge, "bascule_backend_eligible", ["pool", "backend"],
         "Whether the backend may be picked.";
     BACKEND_ACTIVE = Kind::Gauge, "bascule_backend_active", ["pool", "backend"],
-        "Whether the backend is eligible and in the tier that serves.";
+        "Whether the backend is eligible and in a tier that gets traffic.";
     BACKEND_HEALTH = Kind::Gauge, "bascule_backend_health", ["pool", "backend", "state"],
         "Whether the backend is in this state; it is in exactly one.";
     BACKEND_INFO = Kind::Gauge, "bascule_backend_info", ["pool", "backend", "tier"],
@@ -100,8 +102,9 @@ table! {
         "Time from a backend being taken out to the first success elsewhere.";
     FAILOVER_CLIENT_ERRORS = CLIENT_ERRORS, "bascule_failover_client_errors", ["pool"],
         "Errors that clients saw, per incident.";
-    FAILOVER_MASKED = Kind::Counter, "bascule_failover_masked_requests_total", ["pool"],
-        "Requests inside incident windows that a retry saved.";
+    FAILOVER_MASKED = Kind::Counter, "bascule_failover_masked_requests_total",
+        ["pool", "rescue"],
+        "Requests inside incident windows that were saved, by what saved them.";
     FAILOVER_REQUEST_DURATION = REQUEST_SECONDS, "bascule_failover_request_duration_seconds",
         ["pool"],
         "Time that requests inside incident windows took.";
@@ -111,6 +114,8 @@ table! {
         "Incidents whose window has ended, by cause.";
     EVIDENCE_DROPPED = Kind::Counter, "bascule_evidence_dropped_total", [],
         "Outcomes of attempts that were not judged because too many waited.";
+    EVIDENCE_DISAGREEMENT = Kind::Gauge, "bascule_evidence_disagreement", ["pool", "backend"],
+        "Whether health checks say of the backend the opposite of what real traffic says.";
     FAULT_ACTIVE = Kind::Gauge, "bascule_fault_active", ["pool", "backend"],
         "Whether a fault injected by an operator is under way.";
     LOG_STREAM_CLIENTS = Kind::Gauge, "bascule_log_stream_clients", [],

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::{
-    event::{Evidence, Fault, FaultMode, Source},
+    event::{Delay, Ejection, Evidence, Fault, FaultMode, FaultScope, LossReason, Percent, Source},
     model::sample,
     snapshot::{BackendSnapshot, Condition, PoolSnapshot, TierSnapshot},
 };
@@ -69,7 +69,7 @@ fn what_alerts_ask_of_is_there_from_the_start() {
             r#"bascule_failovers_total{direction="over",pool="api",reason="outlier"} 0"#,
             r#"bascule_failovers_total{direction="back",pool="api",reason="fault_injection"} 0"#,
             r#"bascule_failover_detection_seconds_count{pool="api",reason="health_check"} 0"#,
-            r#"bascule_failover_masked_requests_total{pool="api"} 0"#,
+            r#"bascule_failover_masked_requests_total{pool="api",rescue="retry"} 0"#,
             r#"bascule_incident_events_total{cause="crash",pool="api"} 0"#,
             "bascule_evidence_dropped_total 0",
             "bascule_log_lines_dropped_total 0",
@@ -168,7 +168,9 @@ fn a_failover_is_told_in_full() {
             .map(|(from, to, reason)| Event::TierChanged { pool: API, from, to, reason });
     for event in [
         Event::BackendSuspected { backend: B0, evidence },
+        Event::BackendEjected { backend: B0, ejection: Ejection::Latency },
         Event::BackendLost { backend: B0, reason: lost, served: Some(0), heir: None },
+        Event::EvidenceDisagreed { backend: B0, well: Source::HealthCheck },
         over,
         back,
     ] {
@@ -177,18 +179,21 @@ fn a_failover_is_told_in_full() {
     let reason = FailoverReason::new(lost, Trigger::Operator);
     metrics.failover_decided(API, reason, Duration::from_millis(50));
     metrics.failover_served(API, MILLI);
-    metrics.incident_counted(API, Cause::Crash, 0, 7);
+    let requests = Requests { rescued_by_retry: 7, rescued_by_hedge: 2, ..Requests::default() };
+    metrics.incident_counted(API, Cause::Crash, requests);
     metrics.request_in_incident(API, MILLI);
     check(
         &metrics,
         &[
-            r#"bascule_ejections_total{pool="api",reason="consecutive_failures"} 1"#,
+            r#"bascule_ejections_total{pool="api",reason="latency"} 1"#,
+            r#"bascule_evidence_disagreement{backend="b0",pool="api"} 1"#,
             r#"bascule_failovers_total{direction="over",pool="api",reason="fault_injection"} 1"#,
             r#"bascule_failovers_total{direction="back",pool="api",reason="fault_injection"} 1"#,
             r#"bascule_failover_detection_seconds_bucket{pool="api",reason="fault_injection",le="0.05"} 1"#,
             r#"bascule_failover_switch_seconds_count{pool="api"} 1"#,
             r#"bascule_failover_client_errors_bucket{pool="api",le="0"} 1"#,
-            r#"bascule_failover_masked_requests_total{pool="api"} 7"#,
+            r#"bascule_failover_masked_requests_total{pool="api",rescue="retry"} 7"#,
+            r#"bascule_failover_masked_requests_total{pool="api",rescue="hedge"} 2"#,
             r#"bascule_failover_request_duration_seconds_count{pool="api"} 1"#,
             r#"bascule_incident_events_total{cause="crash",pool="api"} 1"#,
         ],
@@ -219,17 +224,24 @@ fn what_is_published_is_the_snapshot() {
     let metrics = Metrics::new(&topology).unwrap();
     let now = Timestamp::from_millis(10);
     let ends_at = Timestamp::from_millis(20);
-    live.backend(B0).inject(Some(Fault { mode: FaultMode::Hang, ends_at, delay: MILLI }));
+    live.backend(B0).inject(Some(Fault {
+        mode: FaultMode::Hang,
+        scope: FaultScope::All,
+        percent: Percent::ALL,
+        status: 503,
+        delay: Delay::fixed(MILLI),
+        ends_at,
+    }));
     live.pools[0].incident_is_open.store(true, Relaxed);
     let pool = PoolSnapshot {
         active_tier: Some(1),
         since: now,
-        failback: None,
         tiers: vec![TierSnapshot::default(), TierSnapshot::default()],
         backends: vec![
             backend(Condition::Ejected { until: ends_at }),
             backend(Condition::Suspected),
         ],
+        ..PoolSnapshot::default()
     };
     metrics.publish(&topology, &Snapshot { pools: vec![pool] }, &live, now);
     check(

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::event::{self, FaultMode};
+
 /// The whole state.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Health {
@@ -36,8 +38,14 @@ pub struct Pool {
     pub active_backend: Option<String>,
     /// Since when the active tier serves, or nothing does.
     pub since: String,
-    /// The return of traffic to a preferred tier, if one is waited for.
+    /// Which part of the traffic each tier gets, 0 to 1, in order of preference.
+    pub shares: Vec<f64>,
+    /// The return of traffic to a preferred tier, if one is waited for or under way.
     pub failback: Option<Failback>,
+    /// The tier that `POST /proxy/failback` would return traffic to.
+    pub returnable_tier: Option<usize>,
+    /// Whether nothing is eligible and requests are sent to any backend all the same.
+    pub failing_open: bool,
     /// The latest incident, while it is not closed.
     pub open_incident: Option<String>,
     /// What clients got.
@@ -60,15 +68,17 @@ pub enum PoolStatus {
     Down,
 }
 
-/// A return of traffic that waits for its hold-down.
+/// A return of traffic that waits for its hold-down, or is under way.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Failback {
     /// The tier that gets its traffic back.
     pub to_tier: usize,
-    /// When, if it stays able to serve.
+    /// When all of it is back, if the tier stays able to serve.
     pub at: String,
     /// How long until then.
     pub remaining_seconds: f64,
+    /// Which part of the traffic has returned, 0 to 1.
+    pub share: f64,
 }
 
 /// The requests that finished in the last sixty seconds, or since the start if that is less.
@@ -105,7 +115,7 @@ pub struct Backend {
     pub state: BackendState,
     /// Whether it may be picked.
     pub eligible: bool,
-    /// Whether it is eligible and of the active tier.
+    /// Whether it is eligible and of a tier that gets traffic.
     pub active: bool,
     /// The latest sign of trouble, until all is well again.
     pub reason: Option<String>,
@@ -169,10 +179,43 @@ pub enum CheckResult {
 /// A fault under way.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Fault {
-    /// What goes wrong.
-    pub mode: &'static str,
+    /// What goes wrong, and for whom.
+    #[serde(flatten)]
+    pub terms: FaultTerms,
     /// When it ends by itself.
     pub ends_at: String,
     /// How long until then.
     pub remaining_seconds: f64,
+}
+
+/// What goes wrong, and for whom.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct FaultTerms {
+    /// What goes wrong.
+    pub mode: &'static str,
+    /// For whom: `all`, `traffic` or `checks`.
+    pub scope: &'static str,
+    /// The share of those, 1 to 100.
+    pub percent: u8,
+    /// The status answered, with the mode `error`.
+    pub status: Option<u16>,
+    /// The least that answers are late by, with the mode `slow`.
+    pub delay_min_seconds: Option<f64>,
+    /// The most that answers are late by, with the mode `slow`.
+    pub delay_max_seconds: Option<f64>,
+}
+
+impl FaultTerms {
+    /// Returns what of `fault` has a meaning in its mode.
+    pub fn of(fault: &event::Fault) -> Self {
+        let delay = (fault.mode == FaultMode::Slow).then_some(fault.delay);
+        Self {
+            mode: fault.mode.name(),
+            scope: fault.scope.name(),
+            percent: fault.percent.value(),
+            status: (fault.mode == FaultMode::Error).then_some(fault.status),
+            delay_min_seconds: delay.map(|it| it.min().as_secs_f64()),
+            delay_max_seconds: delay.map(|it| it.max().as_secs_f64()),
+        }
+    }
 }

@@ -5,10 +5,13 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     admin::wire::{self, Incidents},
-    event::{self, Evidence, Fate, FaultMode, Heir, LossReason, Source},
+    event::{
+        self, Delay, Evidence, Fate, FaultMode, FaultScope, Heir, LossReason, Percent, Rescue,
+        Source, Symptom,
+    },
     incident::{Cause, IncidentState, LatencySummary, Moments, Requests},
     model::sample,
-    snapshot::{Schedule, TierSnapshot},
+    snapshot::{Division, Schedule, TierSnapshot},
 };
 
 fn at(seconds: f64) -> Timestamp {
@@ -37,14 +40,15 @@ fn snapshot(active_tier: Option<usize>, conditions: [Condition; 2]) -> Snapshot 
         .map(|tier| TierSnapshot {
             eligible: if conditions[tier].is_eligible() { vec![tier] } else { vec![] },
             schedule: Schedule::default(),
+            trusted: None,
         })
         .collect();
     let pool = PoolSnapshot {
         active_tier,
         since: at(2.0),
-        failback: None,
         tiers,
         backends: conditions.map(condition).to_vec(),
+        ..PoolSnapshot::default()
     };
     Snapshot { pools: vec![pool] }
 }
@@ -81,7 +85,8 @@ fn a_quiet_pool_has_every_key() {
         "started_at": time(0.5), "ready": true, "fault_injection": true, "active": "primary",
         "pools": [{
             "name": "api", "status": "serving", "active_tier": 0, "active_backend": "primary",
-            "since": time(2.0), "failback": null, "open_incident": null,
+            "since": time(2.0), "shares": [1.0, 0.0], "failback": null, "returnable_tier": null,
+            "failing_open": false, "open_incident": null,
             "last_minute": {
                 "requests": 0, "lost": 0, "rescued": 0, "error_ratio": 0.0,
                 "requests_per_second": 0.0, "p50_seconds": null, "p99_seconds": null,
@@ -127,6 +132,38 @@ fn a_condition_has_one_word_on_the_wire() {
 }
 
 #[test]
+fn a_return_under_way_is_told_with_what_has_returned() {
+    let mut snapshot = snapshot(Some(1), [Condition::Healthy, Condition::Healthy]);
+    let pool = &mut snapshot.pools[0];
+    pool.failback = Some(crate::snapshot::Failback { to_tier: 0, at: at(103.0) });
+    pool.returnable = Some(0);
+    pool.division = Division::new(&[(0, 0.05), (1, 0.95)]);
+    let found = seen(&snapshot, &Live::new(&topology()), &[]);
+    let pool = &found["pools"][0];
+    let failback = json!({"to_tier": 0, "at": clock::rfc3339_of(at(103.0)),
+        "remaining_seconds": 3.0, "share": 0.05});
+    assert_eq!(pool["failback"], failback);
+    assert_eq!((&pool["shares"], &pool["returnable_tier"]), (&json!([0.05, 0.95]), &json!(0)));
+    // All traffic is not back yet.
+    assert_eq!((&pool["status"], &pool["active_tier"]), (&json!("failed_over"), &json!(1)));
+    assert_eq!(
+        (&pool["backends"][0]["active"], &pool["backends"][1]["active"]),
+        (&json!(true), &json!(true))
+    );
+}
+
+#[test]
+fn a_pool_that_fails_open_is_down_and_says_so() {
+    let mut snapshot = snapshot(None, [Condition::Unhealthy, Condition::Unhealthy]);
+    snapshot.pools[0].is_failing_open = true;
+    snapshot.pools[0].tiers[0].eligible = vec![0];
+    let found = seen(&snapshot, &Live::new(&topology()), &[]);
+    let pool = &found["pools"][0];
+    assert_eq!((&pool["status"], &pool["failing_open"]), (&json!("down"), &json!(true)));
+    assert_eq!(pool["backends"][0]["eligible"], false);
+}
+
+#[test]
 fn trouble_checks_faults_and_counts_are_told() {
     let mut snapshot =
         snapshot(Some(1), [Condition::Ejected { until: at(105.0) }, Condition::Healthy]);
@@ -141,18 +178,21 @@ fn trouble_checks_faults_and_counts_are_told() {
     let live = Live::new(&topology());
     let pool = live.pool(PoolId(0));
     pool.backends[0].inject(Some(event::Fault {
-        mode: FaultMode::Hang,
+        mode: FaultMode::Slow,
+        scope: FaultScope::Traffic,
+        percent: Percent::new(30).unwrap(),
+        status: 503,
+        delay: Delay::between(Duration::from_millis(250), Duration::from_secs(2)).unwrap(),
         ends_at: at(112.5),
-        delay: Duration::ZERO,
     }));
-    pool.backends[0].failed();
-    pool.backends[0].succeeded();
+    pool.backends[0].failed(at(100.0));
+    pool.backends[0].succeeded(at(100.0));
     for _ in 0..118 {
-        pool.timeline.record(at(70.0), Duration::from_millis(2), Fate::Served);
+        pool.timeline.record(at(70.0), Duration::from_millis(2), Fate::Served, 1);
     }
-    pool.timeline.record(at(70.0), Duration::from_millis(2), Fate::Lost);
-    pool.timeline.record(at(70.0), Duration::from_millis(2), Fate::Rescued);
-    pool.timeline.record(at(39.0), Duration::from_millis(2), Fate::Lost);
+    pool.timeline.record(at(70.0), Duration::from_millis(2), Fate::Lost, 1);
+    pool.timeline.record(at(70.0), Duration::from_millis(2), Fate::Rescued(Rescue::Retry), 2);
+    pool.timeline.record(at(39.0), Duration::from_millis(2), Fate::Lost, 1);
     let found = seen(&snapshot, &live, &[]);
     let pool = &found["pools"][0];
     assert_eq!(found["active"], "secondary");
@@ -173,8 +213,12 @@ fn trouble_checks_faults_and_counts_are_told() {
     assert_eq!(primary["last_check"]["result"], "timeout");
     assert_eq!(primary["last_check"]["duration_seconds"], 0.5);
     assert_eq!(primary["last_check"]["detail"], "no response in time");
-    assert_eq!(primary["fault"]["mode"], "hang");
-    assert_eq!(primary["fault"]["remaining_seconds"], 12.5);
+    let fault = json!({
+        "mode": "slow", "scope": "traffic", "percent": 30, "status": null,
+        "delay_min_seconds": 0.25, "delay_max_seconds": 2.0,
+        "ends_at": clock::rfc3339_of(at(112.5)), "remaining_seconds": 12.5,
+    });
+    assert_eq!(primary["fault"], fault);
 }
 
 fn story(state: IncidentState) -> Arc<incident::Incident> {
@@ -203,7 +247,13 @@ fn story(state: IncidentState) -> Arc<incident::Incident> {
         },
         window_from: at(10.0),
         window_to: None,
-        requests: Requests { total: 200, rescued: 5, lost: 1 },
+        requests: Requests {
+            total: 200,
+            rescued_by_retry: 3,
+            rescued_by_hedge: 2,
+            lost: 1,
+            extra_attempts: 7,
+        },
         before: Some(LatencySummary { requests: 9, p50_seconds: Some(0.001), p99_seconds: None }),
         during: None,
         after: None,
@@ -239,7 +289,10 @@ fn an_incident_tells_its_story() {
         },
         "detection_seconds": 0.125, "switch_seconds": 0.125,
         "window": {"from": time(10.0), "to": null},
-        "requests": {"total": 200, "rescued": 5, "lost": 1, "error_ratio": 0.005},
+        "requests": {
+            "total": 200, "rescued": 5, "rescued_by_retry": 3, "rescued_by_hedge": 2, "lost": 1,
+            "extra_attempts": 7, "error_ratio": 0.005,
+        },
         "latency": {
             "before": {"requests": 9, "p50_seconds": 0.001, "p99_seconds": null},
             "during": null, "after": null,

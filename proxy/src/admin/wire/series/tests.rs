@@ -1,5 +1,8 @@
 use super::*;
-use crate::{admin::wire::topology_for_tests, event::Fate};
+use crate::{
+    admin::wire::topology_for_tests,
+    event::{Fate, Rescue},
+};
 
 /// Returns the first moment after `at` that is a whole second of the wall clock.
 fn next_second(at: Timestamp) -> Timestamp {
@@ -17,9 +20,9 @@ fn a_point_is_a_whole_second_of_the_wall_clock() {
     let timeline = Timeline::new(2);
     let second = next_second(Timestamp::from_millis(50_000));
     let middle = second + Duration::from_millis(500);
-    timeline.record(middle, Duration::from_millis(3), Fate::Served);
-    timeline.record(middle, Duration::from_millis(3), Fate::Lost);
-    timeline.record(middle, Duration::from_millis(3), Fate::Rescued);
+    timeline.record(middle, Duration::from_millis(3), Fate::Served, 1);
+    timeline.record(middle, Duration::from_millis(3), Fate::Lost, 1);
+    timeline.record(middle, Duration::from_millis(3), Fate::Rescued(Rescue::Retry), 2);
     timeline.record_answer(middle, 1);
     let now = second + Duration::from_millis(1_700);
     let series = found(&timeline, 3, now);
@@ -39,7 +42,7 @@ fn every_request_falls_into_exactly_one_point() {
     let start = Timestamp::from_millis(50_000);
     for step in 0..1_000 {
         let at = start + Duration::from_millis(17 * step);
-        timeline.record(at, Duration::from_millis(1), Fate::Served);
+        timeline.record(at, Duration::from_millis(1), Fate::Served, 1);
     }
     let series = found(&timeline, 60, start + Duration::from_secs(30));
     assert_eq!(series.requests.iter().sum::<u64>(), 1_000);
@@ -49,7 +52,7 @@ fn every_request_falls_into_exactly_one_point() {
 fn the_second_under_way_is_left_out() {
     let timeline = Timeline::new(2);
     let second = next_second(Timestamp::from_millis(50_000));
-    timeline.record(second + Duration::from_millis(200), Duration::ZERO, Fate::Served);
+    timeline.record(second + Duration::from_millis(200), Duration::ZERO, Fate::Served, 1);
     let series = found(&timeline, 5, second + Duration::from_millis(900));
     assert_eq!(series.requests, [0, 0, 0, 0, 0]);
 }

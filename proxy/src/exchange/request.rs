@@ -7,10 +7,10 @@ use std::{
 
 use crate::{
     clock::Timestamp,
-    event::Symptom,
+    event::{Idempotence, Rescue, Strike, Symptom},
     model::{BackendId, Target},
-    retry::{Idempotence, Reason},
-    snapshot::Live,
+    retry::Reason,
+    snapshot::{Kind, Live},
 };
 
 /// One request, from its header to its end.
@@ -30,12 +30,16 @@ pub struct RequestContext {
     pub(crate) request_id: String,
     /// The path and query sent on, where a rewrite changes them.
     pub(crate) rewritten: Option<String>,
+    /// What its wait is compared with.
+    pub(crate) kind: Kind,
     /// Backends that have been tried, in order.
     pub(crate) tried: Vec<usize>,
     /// Attempts begun.
     pub(crate) attempts: u32,
-    /// The attempt under way.
+    /// The attempt under way, or the last one, where Pingora forwards.
     pub(crate) attempt: Option<Attempt>,
+    /// How it was saved, if its first attempt did not answer it.
+    pub(crate) rescue: Option<Rescue>,
     /// How the latest failed attempt failed.
     pub(crate) symptom: Option<Symptom>,
     /// Why the proxy answers itself.
@@ -51,8 +55,17 @@ pub struct RequestContext {
 pub(crate) struct Attempt {
     pub(crate) backend: BackendId,
     pub(crate) began: Timestamp,
+    /// Since when its answer is waited for: since it began, or since all of a body had been sent
+    /// that came slowly from the client.
+    pub(crate) asked: Timestamp,
     /// Counts the attempt as in flight until it is dropped, however that comes about.
     _guard: InFlight,
+    /// The backend's epoch when it began.
+    pub(crate) epoch: u64,
+    /// Its number among the request's attempts, from 1.
+    pub(crate) number: u32,
+    /// The injected fault that it meets.
+    pub(crate) strike: Option<Strike>,
     /// Whether its outcome has been reported.
     pub(crate) is_reported: bool,
     /// Failures in a row at the backend that this attempt's answer ended, for the case that the
@@ -61,11 +74,21 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
-    pub(crate) fn new(backend: BackendId, began: Timestamp, live: &Arc<Live>) -> Self {
+    pub(crate) fn new(
+        backend: BackendId,
+        epoch: u64,
+        number: u32,
+        began: Timestamp,
+        live: &Arc<Live>,
+    ) -> Self {
         Self {
             backend,
             began,
+            asked: began,
             _guard: InFlight::at(backend, live),
+            epoch,
+            number,
+            strike: None,
             is_reported: false,
             run_ended: None,
         }
@@ -83,6 +106,8 @@ pub(crate) enum Failure {
     DeadlinePassed,
     /// The client stopped in the middle of its request's body.
     BodyUnfinished,
+    /// An injected fault answered with this status.
+    Injected(u16),
 }
 
 /// Counts something as in flight for as long as it lives.
@@ -125,9 +150,11 @@ impl RequestContext {
             idempotence: Idempotence::NotIdempotent,
             request_id: String::new(),
             rewritten: None,
+            kind: Kind::of(0, "", ""),
             tried: Vec::new(),
             attempts: 0,
             attempt: None,
+            rescue: None,
             symptom: None,
             failure: None,
             is_retry_decided: false,

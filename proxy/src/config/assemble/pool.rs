@@ -1,0 +1,125 @@
+//! From a file without mistakes to the [`Pool`](model::Pool)s it describes.
+
+use crate::{
+    config::{
+        file::pool::{self, Protocol, WhenDown},
+        units::{Name, number},
+    },
+    model,
+};
+
+/// Returns the pool called `name`.
+pub(crate) fn pool(Name(name): Name, pool: pool::Pool) -> model::Pool {
+    model::Pool {
+        name,
+        balance: match pool.balance {
+            pool::Balance::RoundRobin => model::Balance::RoundRobin,
+            pool::Balance::LeastRequests => model::Balance::LeastRequests,
+        },
+        tiers: tiers(&pool.tiers),
+        backends: pool.backends.into_iter().map(backend).collect(),
+        health_check: health_check(pool.health_check),
+        outlier_detection: outlier_detection(&pool.outlier_detection),
+        retries: retries(pool.retries),
+        suspicion: model::SuspicionPolicy {
+            is_enabled: pool.suspicion.enabled,
+            floor: pool.suspicion.floor.0,
+            factor: pool.suspicion.factor.0,
+            hedge: pool.suspicion.hedge,
+        },
+        hold_back: model::HoldBack {
+            size: pool.hold_back.size.0,
+            memory: pool.hold_back.memory.0,
+            patience: pool.hold_back.patience.0,
+        },
+        protocol: match pool.protocol {
+            Protocol::Http1 => model::Protocol::Http1,
+            Protocol::Http2 => model::Protocol::Http2,
+        },
+        slow_start: pool.slow_start.0,
+        when_down: match pool.when_down {
+            WhenDown::Reject => model::WhenDown::Reject,
+            WhenDown::FailOpen => model::WhenDown::FailOpen,
+        },
+        timeouts: model::Timeouts {
+            connect: pool.timeouts.connect.0,
+            between_reads: pool.timeouts.between_reads.0,
+            idle: pool.timeouts.idle.0,
+            idle_connections: pool.timeouts.idle_connections,
+        },
+    }
+}
+
+fn tiers(tiers: &pool::Tiers) -> model::TierPolicy {
+    let failback = &tiers.failback;
+    model::TierPolicy {
+        fail_over_below: match tiers.fail_over_below {
+            number::Capacity::Backends(number) => model::Capacity::Backends(number),
+            number::Capacity::Share(share) => model::Capacity::Share(share.0),
+        },
+        spill_over: tiers.spill_over,
+        failback: match failback.mode {
+            pool::FailbackMode::Automatic => model::FailbackMode::Automatic,
+            pool::FailbackMode::Manual => model::FailbackMode::Manual,
+        },
+        failback_after: failback.after.0,
+        failback_after_max: failback.max_after.0,
+        failback_ramp: failback.ramp.0,
+    }
+}
+
+fn outlier_detection(outlier: &pool::OutlierDetection) -> model::OutlierPolicy {
+    model::OutlierPolicy {
+        consecutive_failures: outlier.consecutive_failures,
+        failure_ratio: outlier.failure_ratio.0,
+        failure_ratio_min: outlier.failure_ratio_min,
+        latency_factor: outlier.latency_factor.0,
+        eject_base: outlier.eject_for.base.0,
+        eject_max: outlier.eject_for.max.0,
+        max_ejected: outlier.max_ejected.0,
+    }
+}
+
+fn backend(backend: pool::Backend) -> model::Backend {
+    model::Backend {
+        name: backend.name.0,
+        url: backend.url.text,
+        address: backend.url.address,
+        tier: backend.tier,
+        weight: backend.weight,
+    }
+}
+
+fn health_check(check: pool::HealthCheck) -> model::HealthCheck {
+    let kind = match (check.http, check.tcp) {
+        (None, Some(pool::TcpCheck {})) => model::CheckKind::Tcp,
+        (http, _) => {
+            let http = http.unwrap_or_default();
+            model::CheckKind::Http { path: http.path.0, expect: http.expect.0 }
+        }
+    };
+    model::HealthCheck {
+        kind,
+        interval: check.interval.0,
+        interval_fast: check.fast_interval.min(check.interval).0,
+        jitter: check.jitter.0,
+        timeout: check.timeout.0,
+        rise: check.rise,
+        fall: check.fall,
+    }
+}
+
+fn retries(retries: pool::Retries) -> model::RetryPolicy {
+    model::RetryPolicy {
+        max_attempts: retries.max_attempts,
+        statuses: retries.statuses,
+        per_try_timeout: retries.per_try_timeout.0,
+        budget_ratio: retries.budget.ratio.0,
+        budget_min_per_second: retries.budget.min_per_second,
+        backoff: retries.backoff.0,
+        replay_size: retries.replay.size.0,
+        replay_memory: retries.replay.memory.0,
+        fresh_after: retries.fresh_after.0,
+        on_proof: retries.on_proof,
+    }
+}

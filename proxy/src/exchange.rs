@@ -1,0 +1,270 @@
+//! The engine: forwards one exchange, attempt by attempt.
+//!
+//! Pingora's own path joins two halves by channels and retries one attempt after another; what it
+//! cannot do is what makes a failover unnoticed. Here an exchange is one function that reads from
+//! top to bottom, [`Exchange::forward`]: pick a backend, send the request, wait for a response that
+//! may be passed on; if it fails, ask whether another attempt may be made; else deliver. Because
+//! the engine holds both sides itself,
+//!
+//! - a response is held back until it is whole, up to a bound, so that one that breaks off is retried
+//!   instead of delivered (`advance.rs`);
+//! - a request that waits at a backend that is lost is called back and sent elsewhere, and one that
+//!   waits out of line is sent to a second backend, too (`race.rs`);
+//! - a connection that closes under a request is judged by what the kernel can prove (`http1.rs`);
+//! - a request's body is kept for as long as it may be sent again (`upload.rs`).
+//!
+//! It decides nothing: whom to ask is `balance`'s, whether to ask again `retry`'s, what to think of
+//! a wait `suspicion`'s.
+
+mod advance;
+pub(crate) mod attempts;
+mod connection;
+mod connections;
+mod deliver;
+mod hold;
+mod http1;
+mod http2;
+mod http2_leg;
+mod leg;
+mod memory;
+mod outgoing;
+mod plan;
+mod race;
+pub(crate) mod request;
+mod send;
+mod shared;
+mod upload;
+
+use std::{sync::Arc, time::Duration};
+
+use pingora::{Error, ErrorType, Result, http::RequestHeader, protocols::http::ServerSession};
+use tokio::{sync::mpsc, time::sleep};
+
+pub use connections::Connections;
+
+use crate::{
+    alarms::Alarms,
+    clock,
+    event::{AttemptOutcome, FaultMode, Rescue, Strike, Symptom},
+    exchange::{
+        advance::Stage,
+        attempts::Remains,
+        hold::Answer,
+        memory::Memory,
+        outgoing::Outgoing,
+        plan::Plan,
+        race::Waited,
+        request::{Attempt, RequestContext},
+        send::Sent,
+        shared::Shared,
+        upload::Upload,
+    },
+    fleet::Input,
+    model::{PoolId, SharedTopology},
+    retry::{self, Connection, Delivery, Response},
+    snapshot::{Live, SnapshotCell},
+    telemetry::metrics::Metrics,
+};
+
+/// Forwards exchanges.
+#[derive(Debug)]
+pub struct Exchange {
+    /// What was configured.
+    pub topology: SharedTopology,
+    /// Who serves.
+    pub snapshot: SnapshotCell,
+    /// What requests count.
+    pub live: Arc<Live>,
+    /// What operators count.
+    pub metrics: Arc<Metrics>,
+    /// Where evidence goes.
+    pub inbox: mpsc::Sender<Input>,
+    /// Who wakes requests that wait at a backend whose condition has changed.
+    pub alarms: Arc<Alarms>,
+    /// Idle connections to backends.
+    pub connections: Arc<Connections>,
+    /// HTTP/2 connections to backends.
+    shared: Shared,
+    /// Response bodies held back.
+    held: Memory,
+    /// Request bodies kept.
+    kept: Memory,
+}
+
+impl Exchange {
+    /// Makes an engine that has forwarded nothing yet.
+    pub fn new(
+        topology: SharedTopology,
+        snapshot: SnapshotCell,
+        live: Arc<Live>,
+        metrics: Arc<Metrics>,
+        inbox: mpsc::Sender<Input>,
+        alarms: Arc<Alarms>,
+        connections: Arc<Connections>,
+    ) -> Self {
+        let (held, kept) = (Memory::default(), Memory::default());
+        let shared = Shared::new(&topology);
+        Self { topology, snapshot, live, metrics, inbox, alarms, connections, shared, held, kept }
+    }
+
+    /// Forwards a request to a backend of `pool` and its response to the client. `header` is the
+    /// request as backends get it.
+    ///
+    /// # Errors
+    /// When there is no response to deliver, with `ctx.failure` saying why; when the client has gone
+    /// away or sent what cannot be sent on; when a response breaks off that had been begun.
+    pub(crate) async fn forward(
+        &self,
+        pool: PoolId,
+        header: RequestHeader,
+        session: &mut ServerSession,
+        ctx: &mut RequestContext,
+    ) -> Result<()> {
+        let (policy, protocol) = {
+            let pool = self.topology.pool(pool);
+            (&pool.retries, pool.protocol)
+        };
+        let has_body = !session.is_body_empty();
+        let outgoing = Outgoing::new(header, has_body, protocol).map_err(|error| {
+            Error::because(ErrorType::InvalidHTTPHeader, "request", error).into_down()
+        })?;
+        let kept = self.kept.nothing();
+        let mut upload = Upload::begin(outgoing.has_body(), kept);
+        self.receive_short(&mut upload, outgoing.framing, policy, session, ctx).await?;
+        // The latest answer that was not good enough, for when nothing better comes.
+        let mut spare: Option<(Attempt, Answer)> = None;
+        while let Some(attempt) = self.begin_attempt(pool, ctx) {
+            let waited = self.attempt(attempt, &outgoing, &mut upload, session, ctx).await?;
+            match waited {
+                Waited::Answered(mut attempt, answer) => {
+                    if self.accepts(&mut attempt, &answer, &upload, ctx) {
+                        return self
+                            .deliver(&mut attempt, answer, &outgoing, &mut upload, session, ctx)
+                            .await;
+                    }
+                    if answer.rest.is_none() {
+                        spare = Some((attempt, answer));
+                    }
+                }
+                Waited::Struck(mut attempt, status) => {
+                    let remains = Remains {
+                        symptom: Symptom::Injected(FaultMode::Error),
+                        ..error_status(status, &upload)
+                    };
+                    if !self.may_follow_error(status, &mut attempt, remains, ctx) {
+                        break;
+                    }
+                }
+                Waited::Failed(mut attempt, remains) => {
+                    if !self.may_retry(&mut attempt, remains, ctx) {
+                        break;
+                    }
+                }
+            }
+            self.back_off(pool, ctx).await;
+        }
+        let Some((mut attempt, answer)) = spare else { return Err(unserved()) };
+        ctx.failure = None;
+        self.deliver(&mut attempt, answer, &outgoing, &mut upload, session, ctx).await
+    }
+
+    /// Makes one attempt, from sending to a response that may be passed on.
+    async fn attempt(
+        &self,
+        mut attempt: Attempt,
+        outgoing: &Outgoing,
+        upload: &mut Upload,
+        session: &mut ServerSession,
+        ctx: &mut RequestContext,
+    ) -> Result<Waited> {
+        let pool = self.topology.pool(attempt.backend.pool);
+        let strike = self.strike(attempt.backend);
+        attempt.strike = strike;
+        if let Some(Strike::Error(status)) = strike {
+            return Ok(Waited::Struck(attempt, status));
+        }
+        let mut stage = Stage::Start(strike);
+        if !upload.is_complete() {
+            let sent = self.send(attempt.backend, strike, outgoing, upload, session, ctx).await;
+            match sent.inspect_err(|_| self.report(&mut attempt, AttemptOutcome::Abandoned))? {
+                Sent::All(next) => {
+                    stage = next;
+                    attempt.asked = clock::now();
+                }
+                Sent::Failed(remains) => return Ok(Waited::Failed(attempt, remains)),
+            }
+        }
+        let body = upload.is_complete().then(|| upload.kept());
+        let plan = Plan::new(pool, outgoing, body, upload.body(), ctx);
+        self.wait(&plan, attempt, stage, session, ctx).await
+    }
+
+    /// Takes in an answer. Returns whether it is to be delivered: because it is good, or because no
+    /// other can be had.
+    fn accepts(
+        &self,
+        attempt: &mut Attempt,
+        answer: &Answer,
+        upload: &Upload,
+        ctx: &mut RequestContext,
+    ) -> bool {
+        let id = attempt.backend;
+        let status = answer.head.status.as_u16();
+        if !self.topology.pool(id.pool).retries.statuses.contains(&status) {
+            self.learn(attempt, ctx);
+            self.report(attempt, AttemptOutcome::Answered { status });
+            if 1 < attempt.number {
+                ctx.rescue.get_or_insert(Rescue::Retry);
+            }
+            return true;
+        }
+        if self.may_retry(attempt, error_status(status, upload), ctx) {
+            return false;
+        }
+        // Nobody else can be asked: the backend's own answer, body and all, is the best there is.
+        ctx.failure = None;
+        true
+    }
+
+    /// Learns how long an answer took. One that comes from a backend that has been lost says how
+    /// long the trouble lasted, not how long answers take.
+    fn learn(&self, attempt: &Attempt, ctx: &RequestContext) {
+        let id = attempt.backend;
+        if self.snapshot.load().backend(id).condition.is_eligible() {
+            let took = clock::now().since(attempt.asked);
+            let times = &self.live.backend(id).times;
+            // What overstayed is taken for twice the longest known: a single hang teaches little, and
+            // what has really become slower is learned in a few steps.
+            let most = times.longest(ctx.kind).map_or(Duration::MAX, |it| it * 2);
+            times.learn(ctx.kind, took.min(most));
+        }
+    }
+
+    async fn back_off(&self, pool: PoolId, ctx: &RequestContext) {
+        let candidates = self.snapshot.load().pool(pool).candidates(&ctx.tried);
+        let policy = &self.topology.pool(pool).retries;
+        let wait = retry::backoff(candidates, ctx.attempts, policy);
+        if !wait.is_zero() {
+            sleep(wait.min(ctx.time_left(clock::now()))).await;
+        }
+    }
+}
+
+/// Says what an attempt that was answered with an error status leaves behind.
+fn error_status(status: u16, upload: &Upload) -> Remains {
+    Remains {
+        symptom: Symptom::ErrorStatus(status),
+        connection: Connection::Fresh,
+        delivery: Delivery::Possible,
+        response: Response::NotStarted,
+        body: upload.body(),
+    }
+}
+
+/// The error with which a request ends that no backend has answered; `ctx.failure` says why.
+pub(crate) fn unserved() -> Box<Error> {
+    let mut error = Error::explain(ErrorType::InternalError, "no attempt can be made");
+    error.as_in();
+    error.set_retry(false);
+    error
+}

@@ -1,0 +1,212 @@
+//! One attempt, from picking up a connection to a response that may be passed on.
+
+use std::future::pending;
+
+use http::{Method, uri::Scheme};
+use tokio::time::sleep;
+
+use crate::{
+    clock,
+    event::{FaultMode, Idempotence, Strike, Symptom},
+    exchange::{
+        Exchange,
+        attempts::Remains,
+        connection::Connection as Open,
+        connections::MaxIdle,
+        hold::Answer,
+        http1::{Happened, Http1Leg},
+        http2_leg::Http2Leg,
+        leg::Leg,
+        plan::{Plan, Progress},
+    },
+    model::{BackendId, Pool, Protocol},
+    retry::{Connection, Delivery},
+    wire::response::{Event, ResponseHead},
+};
+
+/// Where an attempt begins, or goes on.
+#[derive(Debug)]
+pub(crate) enum Stage {
+    /// Without a connection, and struck by this fault.
+    Start(Option<Strike>),
+    /// All of the request has been given to the leg.
+    Waiting(Leg),
+    /// The final head has come.
+    Headed(Leg, ResponseHead),
+}
+
+/// What an attempt came to.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// The backend sent an interim response; the attempt goes on with [`Stage::Waiting`].
+    Interim(Leg, ResponseHead),
+    /// The response may be passed on.
+    Ready(Answer),
+    /// It failed.
+    Failed(Remains),
+}
+
+impl Exchange {
+    /// Carries an attempt on until its response may be passed on, or it has failed. Waits as long
+    /// as it takes: whoever calls this watches the clock.
+    pub(crate) async fn advance(
+        &self,
+        plan: &Plan<'_>,
+        id: BackendId,
+        progress: &Progress,
+        stage: Stage,
+    ) -> Step {
+        let is_cut = matches!(stage, Stage::Start(Some(Strike::Truncate)));
+        let step = self.advance_on(plan, id, progress, stage).await;
+        match step {
+            Step::Ready(answer) if is_cut && answer.rest.is_none() => {
+                let (symptom, fresh) = (Symptom::Injected(FaultMode::Truncate), Connection::Fresh);
+                Step::Failed(plan.remains(symptom, fresh, Delivery::Possible))
+            }
+            Step::Ready(mut answer) if is_cut => {
+                answer.is_cut = true;
+                Step::Ready(answer)
+            }
+            Step::Ready(_) | Step::Failed(_) | Step::Interim(..) => step,
+        }
+    }
+
+    async fn advance_on(
+        &self,
+        plan: &Plan<'_>,
+        id: BackendId,
+        progress: &Progress,
+        stage: Stage,
+    ) -> Step {
+        let mut leg = match stage {
+            Stage::Start(strike) => match self.open_through(strike, plan, id, progress).await {
+                Ok(mut leg) => {
+                    progress.set_sent();
+                    leg.send_request(plan.outgoing, plan.body);
+                    leg
+                }
+                Err(remains) => return Step::Failed(remains),
+            },
+            Stage::Waiting(leg) => leg,
+            Stage::Headed(leg, head) => {
+                return self
+                    .hold(plan, id, progress.limit(), leg, head)
+                    .await
+                    .map_or_else(Step::Failed, Step::Ready);
+            }
+        };
+        loop {
+            match leg.next().await {
+                Ok(Happened::Sent) => {}
+                Ok(Happened::Said(Event::Interim(head))) => return Step::Interim(leg, head),
+                Ok(Happened::Said(Event::Head(head))) => {
+                    return self
+                        .hold(plan, id, progress.limit(), leg, head)
+                        .await
+                        .map_or_else(Step::Failed, Step::Ready);
+                }
+                Ok(Happened::Said(Event::Data(_) | Event::Trailers(_) | Event::End)) => {
+                    return Step::Failed(plan.failed(&leg, Symptom::Garbage));
+                }
+                Err(error) => return Step::Failed(plan.broken(&leg, error)),
+            }
+        }
+    }
+
+    /// Plays an injected fault, then finds or makes a connection.
+    async fn open_through(
+        &self,
+        strike: Option<Strike>,
+        plan: &Plan<'_>,
+        id: BackendId,
+        progress: &Progress,
+    ) -> Result<Leg, Remains> {
+        let ended = match strike {
+            None | Some(Strike::Truncate) => return self.open(plan, id).await,
+            Some(Strike::Delay(delay)) => {
+                sleep(delay).await;
+                return self.open(plan, id).await;
+            }
+            Some(strike @ Strike::Refuse) => strike,
+            Some(strike @ Strike::Blackhole) => {
+                sleep(plan.pool.timeouts.connect).await;
+                strike
+            }
+            Some(strike @ (Strike::Reset | Strike::Error(_))) => {
+                progress.set_sent();
+                strike
+            }
+            Some(Strike::Hang) => {
+                progress.set_sent();
+                pending().await
+            }
+        };
+        let symptom = Symptom::Injected(ended.mode());
+        Err(plan.remains(symptom, Connection::Fresh, Delivery::Possible))
+    }
+
+    /// Finds or makes a connection for a request.
+    pub(crate) async fn open(&self, plan: &Plan<'_>, id: BackendId) -> Result<Leg, Remains> {
+        match plan.pool.protocol {
+            Protocol::Http1 => self.open_http1(plan, id).await,
+            Protocol::Http2 => self.open_http2(plan, id).await,
+        }
+    }
+
+    async fn open_http1(&self, plan: &Plan<'_>, id: BackendId) -> Result<Leg, Remains> {
+        let now = clock::now();
+        let policy = &plan.pool.retries;
+        let is_repeatable = plan.idempotence == Idempotence::Idempotent;
+        let max_idle =
+            if is_repeatable { MaxIdle::Kept } else { MaxIdle::Fresh(policy.fresh_after) };
+        let epoch = self.snapshot.load().backend(id).epoch;
+        let connection = match self.connections.take(id, epoch, max_idle, plan.pool, now) {
+            Some(connection) => connection,
+            None => self.connect(plan, id, epoch).await?,
+        };
+        let wants_proof = policy.on_proof && !is_repeatable;
+        Ok(Leg::Http1(Http1Leg::new(connection, &plan.outgoing.method, wants_proof)))
+    }
+
+    /// With HTTP/2 a request needs no connection of its own, and no caution about idle ones: the
+    /// backend says which requests it has not processed.
+    async fn open_http2(&self, plan: &Plan<'_>, id: BackendId) -> Result<Leg, Remains> {
+        let epoch = self.snapshot.load().backend(id).epoch;
+        let (handle, connection) = match self.shared.take(id, epoch) {
+            Some(handle) => (handle, Connection::Reused),
+            None => {
+                let made = self.connect(plan, id, epoch).await?;
+                let scheme = if self.topology.backend(id).address.tls {
+                    Scheme::HTTPS
+                } else {
+                    Scheme::HTTP
+                };
+                let begun = self.shared.begin(made, scheme).await;
+                (begun.map_err(|symptom| plan.unsent(symptom))?, Connection::Fresh)
+            }
+        };
+        let leg = handle
+            .start(plan.outgoing.request(), plan.outgoing.framing)
+            .map_err(|_| plan.unsent(Symptom::ConnectionClosed))?;
+        let is_head = plan.outgoing.method == Method::HEAD;
+        Ok(Leg::Http2(Box::new(Http2Leg::new(leg, connection, is_head))))
+    }
+
+    async fn connect(&self, plan: &Plan<'_>, id: BackendId, epoch: u64) -> Result<Open, Remains> {
+        // Only while nothing else is left is a backend asked whose name was never resolved.
+        let Some(address) = self.live.backend(id).address() else {
+            return Err(plan.unsent(Symptom::ConnectFailed));
+        };
+        let name = &self.topology.backend(id).address;
+        let limit = plan.pool.timeouts.connect;
+        let opened = Open::open(id, epoch, address, name, plan.pool.protocol, limit).await;
+        opened.map_err(|symptom| plan.unsent(symptom))
+    }
+
+    /// Keeps the connection of a leg that is over for another request, if it is fit for one.
+    pub(crate) fn keep(&self, leg: Leg, pool: &Pool) {
+        if let Some(connection) = leg.into_idle() {
+            self.connections.keep(connection, pool, clock::now());
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Attempts: whom the next one goes to, what the last one taught, whether another may follow.
+//!
+//! Nothing here knows who forwards: the engine, or Pingora's own path for upgrades. Both begin,
+//! report and retry attempts by these functions, so that both are counted alike.
+
+use std::{sync::atomic::Ordering::Relaxed, time::Duration};
+
+use crate::{
+    balance,
+    clock::{self, Timestamp},
+    event::{AttemptOutcome, FaultMode, Source, Strike, Symptom},
+    exchange::{
+        Exchange,
+        request::{Attempt, Failure, RequestContext},
+    },
+    fleet::Input,
+    model::{BackendId, PoolId},
+    retry::{self, Body, Connection, Cost, Decision, Delivery, Facts, Reason, Response},
+    telemetry::metrics::RetryOutcome,
+};
+
+/// What a failed attempt leaves behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Remains {
+    /// How it failed.
+    pub(crate) symptom: Symptom,
+    /// What it used.
+    pub(crate) connection: Connection,
+    /// Whether the backend may have received anything.
+    pub(crate) delivery: Delivery,
+    /// Whether the client has been sent a part of a response.
+    pub(crate) response: Response,
+    /// Whether the request's body can be sent again.
+    pub(crate) body: Body,
+}
+
+impl Exchange {
+    /// Picks the backend of the next attempt and begins it. `None` when none can be made;
+    /// `ctx.failure` then says why.
+    pub(crate) fn begin_attempt(&self, pool: PoolId, ctx: &mut RequestContext) -> Option<Attempt> {
+        let now = clock::now();
+        if ctx.time_left(now).is_zero() {
+            ctx.failure = Some(Failure::DeadlinePassed);
+            return None;
+        }
+        let Some((id, epoch)) = self.pick(pool, ctx, now) else {
+            ctx.failure = Some(Failure::NoBackend);
+            return None;
+        };
+        ctx.tried.push(id.index);
+        ctx.attempts += 1;
+        Some(Attempt::new(id, epoch, ctx.attempts, now, &self.live))
+    }
+
+    /// Picks a backend; tells its epoch, too.
+    fn pick(&self, pool: PoolId, ctx: &RequestContext, now: Timestamp) -> Option<(BackendId, u64)> {
+        let snapshot = self.snapshot.load();
+        let picked = balance::pick(
+            self.topology.pool(pool),
+            snapshot.pool(pool),
+            self.live.pool(pool),
+            &ctx.tried,
+            ctx.idempotence,
+            &mut fastrand::Rng::new(),
+            now,
+        )?;
+        let id = BackendId { pool, index: picked.index };
+        Some((id, snapshot.backend(id).epoch))
+    }
+
+    /// Takes in that an attempt failed. Returns whether another may follow; if not, `ctx.failure`
+    /// says why.
+    pub(crate) fn may_retry(
+        &self,
+        attempt: &mut Attempt,
+        remains: Remains,
+        ctx: &mut RequestContext,
+    ) -> bool {
+        let id = attempt.backend;
+        ctx.symptom = Some(remains.symptom);
+        let now = clock::now();
+        let facts = Facts {
+            symptom: remains.symptom,
+            idempotence: ctx.idempotence,
+            response: remains.response,
+            body: remains.body,
+            connection: remains.connection,
+            delivery: remains.delivery,
+            attempts_made: ctx.attempts,
+            candidates: self.snapshot.load().pool(id.pool).candidates(&ctx.tried),
+            time_left: ctx.time_left(now),
+        };
+        let live = self.live.pool(id.pool);
+        let decision = retry::decide(&facts, &self.topology.pool(id.pool).retries, live, now);
+        let is_stale = remains.connection == Connection::Reused
+            && remains.symptom == Symptom::ConnectionClosed;
+        // The end of an idle connection says nothing of the backend, unless it cost a request; and
+        // a request that was called back said nothing either.
+        let says_nothing = match decision {
+            Decision::Retry(_) => is_stale || remains.symptom == Symptom::BackendLost,
+            Decision::GiveUp(_) => false,
+        };
+        let outcome = if says_nothing {
+            AttemptOutcome::Abandoned
+        } else {
+            AttemptOutcome::Failed(remains.symptom)
+        };
+        self.report(attempt, outcome);
+        match decision {
+            Decision::Retry(cost) => {
+                if cost == Cost::Budget {
+                    live.retries.add(now);
+                }
+                true
+            }
+            Decision::GiveUp(reason) => {
+                ctx.failure = Some(Failure::GivenUp(reason));
+                self.count_denial(id.pool, reason);
+                false
+            }
+        }
+    }
+
+    /// Tells what an injected fault does to one attempt, if there is one.
+    pub(crate) fn strike(&self, id: BackendId) -> Option<Strike> {
+        let now = clock::now();
+        let fault = self.live.backend(id).fault(now)?;
+        fault.strike(Source::Traffic, now, &mut fastrand::Rng::new())
+    }
+
+    /// Takes in that an injected error ended an attempt. Returns whether another may follow. A
+    /// status that is no failure in this pool is an answer like any other, and where nobody else can
+    /// be asked, an injected error is passed on as a backend's own is.
+    pub(crate) fn may_follow_error(
+        &self,
+        status: u16,
+        attempt: &mut Attempt,
+        remains: Remains,
+        ctx: &mut RequestContext,
+    ) -> bool {
+        if !self.topology.pool(attempt.backend.pool).retries.statuses.contains(&status) {
+            self.report(attempt, AttemptOutcome::Answered { status });
+        } else if self.may_retry(attempt, remains, ctx) {
+            return true;
+        }
+        ctx.failure = Some(Failure::Injected(status));
+        false
+    }
+
+    /// Reports how an attempt ended, once.
+    pub(crate) fn report(&self, attempt: &mut Attempt, outcome: AttemptOutcome) {
+        if attempt.is_reported {
+            return self.report_cut(attempt, outcome);
+        }
+        attempt.is_reported = true;
+        let (id, now) = (attempt.backend, clock::now());
+        let took = now.since(attempt.began);
+        self.metrics.attempt_finished(id, outcome, took);
+        let live = self.live.backend(id);
+        match outcome {
+            AttemptOutcome::Answered { .. } => {
+                attempt.run_ended = Some(live.failure_run.load(Relaxed));
+                self.succeeded(id, took, now);
+            }
+            AttemptOutcome::Failed(symptom) => {
+                let run = live.failed(now);
+                let recent = live.recent(now);
+                self.tell(Input::AttemptFailed {
+                    backend: id,
+                    symptom,
+                    waited: took,
+                    run,
+                    recent,
+                    at: now,
+                });
+            }
+            AttemptOutcome::Abandoned => {}
+        }
+    }
+
+    /// Reports that a response broke off of which the head had been taken for an answer. The run
+    /// of failures that the head ended goes on: a backend all of whose answers break off has no
+    /// success between them. The attempt itself has been counted.
+    fn report_cut(&self, attempt: &Attempt, outcome: AttemptOutcome) {
+        let AttemptOutcome::Failed(
+            symptom @ (Symptom::ResponseCut | Symptom::Injected(FaultMode::Truncate)),
+        ) = outcome
+        else {
+            return;
+        };
+        let (backend, Some(run_ended)) = (attempt.backend, attempt.run_ended) else { return };
+        let live = self.live.backend(backend);
+        let now = clock::now();
+        live.failures.fetch_add(1, Relaxed);
+        live.recent_failures.add(now);
+        let more = run_ended.saturating_add(1);
+        let run = live.failure_run.fetch_add(more, Relaxed).saturating_add(more);
+        let recent = live.recent(now);
+        let waited = Duration::ZERO;
+        self.tell(Input::AttemptFailed { backend, symptom, waited, run, recent, at: now });
+    }
+
+    fn succeeded(&self, id: BackendId, took: Duration, now: Timestamp) {
+        let pool = self.live.pool(id.pool);
+        pool.timeline.record_answer(now, id.index);
+        if pool.backends[id.index].succeeded(now) {
+            self.tell(Input::AttemptSucceeded { backend: id, took });
+        }
+    }
+
+    /// Tells the fleet; a request never waits for it. What does not fit is counted, and does no
+    /// harm: a full queue holds more than enough of the same evidence.
+    pub(crate) fn tell(&self, input: Input) {
+        if self.inbox.try_send(input).is_err() {
+            self.metrics.evidence_dropped(1);
+        }
+    }
+
+    fn count_denial(&self, pool: PoolId, reason: Reason) {
+        match reason {
+            Reason::Budget => self.metrics.retry(pool, RetryOutcome::DeniedBudget),
+            Reason::NotIdempotent | Reason::BodyNotReplayable => {
+                self.metrics.retry(pool, RetryOutcome::DeniedMethod);
+            }
+            Reason::ResponseStarted
+            | Reason::AttemptsExhausted
+            | Reason::Deadline
+            | Reason::NoBackend => {}
+        }
+    }
+}

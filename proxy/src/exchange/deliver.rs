@@ -1,0 +1,215 @@
+//! A response on its way to the client.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Version};
+use pingora::{Error, ErrorType, Result, http::ResponseHeader, protocols::http::ServerSession};
+use tokio::time::timeout;
+
+use crate::{
+    event::{AttemptOutcome, FaultMode, Symptom},
+    exchange::{
+        Exchange,
+        hold::Answer,
+        http1::Happened,
+        leg::Leg,
+        outgoing::Outgoing,
+        request::{Attempt, RequestContext},
+        upload::Upload,
+    },
+    model::{Pool, RetryPolicy},
+    wire::{
+        Header,
+        response::{BodyLength, Event, HttpVersion, ResponseHead},
+    },
+};
+
+impl Exchange {
+    /// Sends a response to the client, and what is still to come of it as it comes.
+    ///
+    /// # Errors
+    /// When the client has gone away, or when the response breaks off. The client's connection must
+    /// then be closed, so that a response that is not whole does not look so.
+    pub(crate) async fn deliver(
+        &self,
+        attempt: &mut Attempt,
+        answer: Answer,
+        outgoing: &Outgoing,
+        upload: &mut Upload,
+        session: &mut ServerSession,
+        ctx: &RequestContext,
+    ) -> Result<()> {
+        let header = header_for_client(&answer, outgoing, session, &ctx.request_id)?;
+        let Answer { held, trailers, rest, is_cut, reserved, .. } = answer;
+        upload.let_go();
+        if !upload.is_complete() {
+            // What the client is still sending cannot be told from its next request.
+            session.set_keepalive(None);
+        }
+        session.write_response_header(Box::new(header)).await.map_err(Error::into_down)?;
+        for data in held {
+            write(session, data).await?;
+        }
+        // The rest may take long, and nothing of it is held.
+        drop(reserved);
+        if is_cut {
+            let cut = Symptom::Injected(FaultMode::Truncate);
+            self.report(attempt, AttemptOutcome::Failed(cut));
+            return Err(broke_off());
+        }
+        let trailers = match rest {
+            None => trailers,
+            Some(leg) => {
+                let relayed = self.relay(leg, attempt, outgoing, upload, session).await;
+                relayed.inspect_err(|error| {
+                    let is_cut = *error.esource() == pingora::ErrorSource::Upstream;
+                    let cut = AttemptOutcome::Failed(Symptom::ResponseCut);
+                    self.report(attempt, if is_cut { cut } else { AttemptOutcome::Abandoned });
+                })?
+            }
+        };
+        if !trailers.is_empty() {
+            session.write_response_trailers(map_of(&trailers)).await.map_err(Error::into_down)?;
+        }
+        session.finish_body().await.map_err(Error::into_down)
+    }
+
+    /// Passes on the rest of a response as it comes, and the rest of the request the other way.
+    async fn relay(
+        &self,
+        mut leg: Leg,
+        attempt: &Attempt,
+        outgoing: &Outgoing,
+        upload: &mut Upload,
+        session: &mut ServerSession,
+    ) -> Result<Vec<Header>> {
+        let pool = self.topology.pool(attempt.backend.pool);
+        let gap = gap_of(pool);
+        let mut trailers = Vec::new();
+        loop {
+            leg.send_on(upload, outgoing.framing);
+            let is_uploading = !upload.is_complete() && leg.is_sent();
+            let happened = tokio::select! {
+                biased;
+                happened = timeout(gap, leg.next()) => match happened {
+                    Ok(Ok(happened)) => happened,
+                    Ok(Err(_)) | Err(_) => return Err(broke_off()),
+                },
+                read = from_client(session, upload, &pool.retries, is_uploading) => {
+                    if let Some(piece) = read? {
+                        leg.send_piece(piece, outgoing.framing);
+                    }
+                    continue;
+                }
+            };
+            match happened {
+                Happened::Sent => {}
+                Happened::Said(Event::Data(data)) => write(session, data).await?,
+                Happened::Said(Event::Trailers(all)) => trailers = all,
+                Happened::Said(Event::End) => {
+                    self.keep(leg, pool);
+                    return Ok(trailers);
+                }
+                Happened::Said(Event::Interim(_) | Event::Head(_)) => return Err(broke_off()),
+            }
+        }
+    }
+
+    /// Passes on an interim response (RFC 9110 §15.2), but not the one that asks for the body: the
+    /// client has been asked already.
+    pub(crate) async fn pass_interim(
+        &self,
+        session: &mut ServerSession,
+        head: &ResponseHead,
+    ) -> Result<()> {
+        let is_understood = Version::HTTP_11 <= session.req_header().version;
+        if !is_understood || head.status.as_u16() == 100 {
+            return Ok(());
+        }
+        let mut header = ResponseHeader::build(head.status, Some(head.headers.len()))?;
+        for it in head.headers_for_client() {
+            header.append_header(it.name.clone(), it.value.clone())?;
+        }
+        session.write_response_header(Box::new(header)).await.map_err(Error::into_down)
+    }
+}
+
+/// Builds the head that the client gets.
+fn header_for_client(
+    answer: &Answer,
+    outgoing: &Outgoing,
+    session: &mut ServerSession,
+    request_id: &str,
+) -> Result<ResponseHeader> {
+    let head = &answer.head;
+    let mut header = ResponseHeader::build(head.status, Some(head.headers.len() + 4))?;
+    if head.status.canonical_reason() != Some(head.reason()) && !head.reason().is_empty() {
+        header.set_reason_phrase(Some(head.reason()))?;
+    }
+    for it in head.headers_for_client() {
+        header.append_header(it.name.clone(), it.value.clone())?;
+    }
+    let via = match head.version {
+        HttpVersion::Http10 => "1.0 bascule",
+        HttpVersion::Http11 => "1.1 bascule",
+        HttpVersion::Http2 => "2 bascule",
+    };
+    header.append_header("Via", via)?;
+    header.insert_header("X-Request-Id", request_id)?;
+    let is_empty = answer.length == BodyLength::Known(0) || outgoing.method == Method::HEAD;
+    // Pingora gathers a body of known length in a buffer; chunks go out at once.
+    let is_counted = matches!(answer.length, BodyLength::Known(_)) && !answer.is_slow;
+    match session.req_header().version {
+        _ if is_empty || is_counted => {}
+        Version::HTTP_11 => {
+            header.remove_header("content-length");
+            header.insert_header("Transfer-Encoding", "chunked")?;
+        }
+        // A client of HTTP/1.0 knows no chunks (RFC 9112 §6.1): there, the connection's end is the
+        // body's.
+        Version::HTTP_10 | Version::HTTP_09 => session.set_keepalive(None),
+        // HTTP/2 frames for itself.
+        _ => {}
+    }
+    Ok(header)
+}
+
+async fn write(session: &mut ServerSession, data: Bytes) -> Result<()> {
+    session.write_response_body(data, false).await.map_err(Error::into_down)
+}
+
+/// Reads on from a client that is still sending, if it may; else ends when the client goes away.
+async fn from_client(
+    session: &mut ServerSession,
+    upload: &mut Upload,
+    policy: &RetryPolicy,
+    is_uploading: bool,
+) -> Result<Option<Bytes>> {
+    if is_uploading {
+        return upload.read(session, policy).await;
+    }
+    if upload.is_complete() {
+        session.read_body_or_idle(true).await.map_err(Error::into_down)?;
+    }
+    std::future::pending().await
+}
+
+/// The longest that a response's pieces may be apart when it is passed on as it comes.
+fn gap_of(pool: &Pool) -> Duration {
+    pool.timeouts.between_reads
+}
+
+fn broke_off() -> Box<Error> {
+    Error::explain(ErrorType::ConnectionClosed, "the response broke off").into_up()
+}
+
+fn map_of(trailers: &[Header]) -> HeaderMap {
+    let mut map = HeaderMap::new();
+    for it in trailers {
+        if let Ok(name) = http::HeaderName::from_bytes(&it.name) {
+            map.append(name, it.value.clone());
+        }
+    }
+    map
+}

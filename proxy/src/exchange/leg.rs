@@ -1,0 +1,170 @@
+//! One request and its response on a connection, whatever the protocol.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::{
+    exchange::{
+        connection::Connection,
+        http1::{Happened, Http1Leg, LegError},
+        http2::Rest,
+        http2_leg::Http2Leg,
+        outgoing::Outgoing,
+        upload::Upload,
+    },
+    retry,
+    wire::{
+        request::{self, BodyFraming},
+        response::BodyLength,
+    },
+};
+
+/// One request and its response.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "the larger one is the usual one")]
+pub(crate) enum Leg {
+    Http1(Http1Leg),
+    Http2(Box<Http2Leg>),
+}
+
+impl Leg {
+    /// Sends the head, and all of the body if `body` is all of it.
+    pub(crate) fn send_request(&mut self, outgoing: &Outgoing, body: Option<&[Bytes]>) {
+        match (self, body) {
+            (Self::Http1(leg), body) => {
+                leg.send(whole_request(outgoing, body));
+                if body.is_some() {
+                    leg.end();
+                }
+            }
+            // The head has gone with the opening of the stream.
+            (Self::Http2(leg), Some(pieces)) if outgoing.has_body() => {
+                leg.send(pieces, &Rest::Nothing);
+            }
+            (Self::Http2(leg), Some(_)) => leg.end(),
+            (Self::Http2(_), None) => {}
+        }
+    }
+
+    /// Sends a piece of the body. Only when all before has been sent.
+    pub(crate) fn send_piece(&mut self, piece: Bytes, framing: BodyFraming) {
+        match self {
+            Self::Http1(leg) => leg.send(match framing {
+                BodyFraming::Chunked => chunk(&piece),
+                BodyFraming::Length(_) | BodyFraming::None => piece,
+            }),
+            Self::Http2(leg) => leg.send(&[piece], &Rest::Follows),
+        }
+    }
+
+    /// Says that the body is complete.
+    pub(crate) fn send_end(&mut self, framing: BodyFraming) {
+        match self {
+            Self::Http1(leg) => {
+                if framing == BodyFraming::Chunked {
+                    let mut end = BytesMut::new();
+                    request::last_chunk([], &mut end);
+                    leg.send(end.freeze());
+                }
+                leg.end();
+            }
+            Self::Http2(leg) => leg.send(&[], &Rest::Nothing),
+        }
+    }
+
+    /// Tells whether all of the request has been given to be sent.
+    pub(crate) fn is_whole(&self) -> bool {
+        match self {
+            Self::Http1(leg) => leg.is_whole(),
+            Self::Http2(leg) => leg.is_whole(),
+        }
+    }
+
+    /// Gives what is there of a body that is sent while it comes, once all before has been sent.
+    pub(crate) fn send_on(&mut self, upload: &mut Upload, framing: BodyFraming) {
+        if self.is_whole() || !self.is_sent() {
+            return;
+        }
+        if let Some(piece) = upload.next_kept() {
+            self.send_piece(piece, framing);
+        } else if upload.is_complete() {
+            self.send_end(framing);
+        }
+    }
+
+    /// Tells whether all that was given has been sent, or can no longer be.
+    pub(crate) fn is_sent(&self) -> bool {
+        match self {
+            Self::Http1(leg) => leg.is_sent(),
+            Self::Http2(leg) => leg.is_sent(),
+        }
+    }
+
+    /// Sends and receives until something happens. May be dropped and called again.
+    pub(crate) async fn next(&mut self) -> Result<Happened, LegError> {
+        match self {
+            Self::Http1(leg) => leg.next().await,
+            Self::Http2(leg) => leg.next().await,
+        }
+    }
+
+    /// Returns the length of the response's body, as far as its head tells.
+    pub(crate) fn body(&self) -> BodyLength {
+        match self {
+            Self::Http1(leg) => leg.body(),
+            Self::Http2(leg) => leg.body(),
+        }
+    }
+
+    /// Returns what connection is used.
+    pub(crate) fn connection(&self) -> retry::Connection {
+        match self {
+            Self::Http1(leg) => leg.connection_use(),
+            Self::Http2(leg) => leg.connection_use(),
+        }
+    }
+
+    /// Returns the connection if it may carry another request and is to be kept for one. One that
+    /// many requests share is kept already.
+    pub(crate) fn into_idle(self) -> Option<Connection> {
+        match self {
+            Self::Http1(leg) => leg.into_idle(),
+            Self::Http2(_) => None,
+        }
+    }
+}
+
+/// Puts a request into one piece, so that it leaves in one write.
+fn whole_request(outgoing: &Outgoing, body: Option<&[Bytes]>) -> Bytes {
+    // Also an empty body has an end, if it is in chunks.
+    let is_chunked = outgoing.framing == BodyFraming::Chunked;
+    let Some(body) = body.filter(|body| !body.is_empty() || is_chunked) else {
+        return outgoing.head.clone();
+    };
+    let length: usize = body.iter().map(Bytes::len).sum();
+    let mut whole = BytesMut::with_capacity(outgoing.head.len() + length + 32);
+    whole.put_slice(&outgoing.head);
+    for piece in body {
+        match outgoing.framing {
+            BodyFraming::Chunked => put_chunk(piece, &mut whole),
+            BodyFraming::Length(_) | BodyFraming::None => whole.put_slice(piece),
+        }
+    }
+    if is_chunked {
+        request::last_chunk([], &mut whole);
+    }
+    whole.freeze()
+}
+
+fn chunk(piece: &Bytes) -> Bytes {
+    let mut chunk = BytesMut::with_capacity(piece.len() + 20);
+    put_chunk(piece, &mut chunk);
+    chunk.freeze()
+}
+
+fn put_chunk(piece: &[u8], out: &mut BytesMut) {
+    if !piece.is_empty() {
+        request::chunk_head(piece.len(), out);
+        out.put_slice(piece);
+        out.put_slice(request::CHUNK_END);
+    }
+}

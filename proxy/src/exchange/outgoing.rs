@@ -1,0 +1,85 @@
+//! A request as backends get it: written once, sent with every attempt.
+
+use bytes::{Bytes, BytesMut};
+use http::{Method, Request, Version};
+use pingora::http::RequestHeader;
+
+use crate::{
+    model::Protocol,
+    wire::request::{self, BodyFraming, RequestLine, Unsendable},
+};
+
+/// A request, ready to be sent any number of times.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    /// The method, which also says whether the response has a body.
+    pub(crate) method: Method,
+    /// How the body is framed.
+    pub(crate) framing: BodyFraming,
+    /// The head as HTTP/1.1 puts it.
+    pub(crate) head: Bytes,
+    /// The same, for HTTP/2.
+    pub(crate) header: RequestHeader,
+}
+
+impl Outgoing {
+    /// Writes the head of `header`, whose body `has_body` and is as long as it says.
+    pub(crate) fn new(
+        header: RequestHeader,
+        has_body: bool,
+        protocol: Protocol,
+    ) -> Result<Self, Unsendable> {
+        // HTTP/2 has no place for a path that is not text.
+        if protocol == Protocol::Http2 && !header.raw_path_is_utf8() {
+            return Err(Unsendable::Target);
+        }
+        let framing = framing_of(&header, has_body);
+        let authority = match header.version {
+            Version::HTTP_2 => header.uri.authority().map(|it| it.as_str().as_bytes()),
+            _ => None,
+        };
+        let line = RequestLine { method: &header.method, target: header.raw_path(), authority };
+        let mut head = BytesMut::with_capacity(1024);
+        if header.has_case() {
+            let headers = || header.case_header_iter().map(|(n, v)| (n.as_slice(), v.as_bytes()));
+            request::request_head(line, headers, framing, &mut head)?;
+        } else {
+            let headers =
+                || header.headers.iter().map(|(n, v)| (n.as_str().as_bytes(), v.as_bytes()));
+            request::request_head(line, headers, framing, &mut head)?;
+        }
+        Ok(Self { method: header.method.clone(), framing, head: head.freeze(), header })
+    }
+
+    /// Tells whether a body follows the head.
+    pub(crate) fn has_body(&self) -> bool {
+        match self.framing {
+            BodyFraming::None | BodyFraming::Length(0) => false,
+            BodyFraming::Length(_) | BodyFraming::Chunked => true,
+        }
+    }
+
+    /// Returns the head for HTTP/2.
+    pub(crate) fn request(&self) -> Request<()> {
+        let mut request = Request::new(());
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.header.uri.clone();
+        *request.headers_mut() = self.header.headers.clone();
+        request
+    }
+}
+
+/// Returns how the body is framed: by the length that the client told, else in chunks. Pingora has
+/// refused requests that tell their length in two ways.
+fn framing_of(header: &RequestHeader, has_body: bool) -> BodyFraming {
+    let length = header
+        .headers
+        .get(http::header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.trim().parse().ok());
+    match length {
+        Some(length) => BodyFraming::Length(length),
+        None if has_body => BodyFraming::Chunked,
+        None => BodyFraming::None,
+    }
+}

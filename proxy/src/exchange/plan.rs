@@ -1,0 +1,132 @@
+//! What the attempts of one request have in common, and what a failed one leaves behind.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
+use bytes::Bytes;
+
+use crate::{
+    clock::Timestamp,
+    event::{Idempotence, Symptom},
+    exchange::{
+        attempts::Remains, http1::LegError, leg::Leg, outgoing::Outgoing, request::RequestContext,
+    },
+    model::Pool,
+    retry::{Body, Connection, Delivery, Response},
+};
+
+/// What all attempts of one request have in common.
+#[derive(Debug)]
+pub(crate) struct Plan<'a> {
+    pub(crate) pool: &'a Pool,
+    pub(crate) outgoing: &'a Outgoing,
+    /// All of the request's body; `None` while the client is still sending it.
+    pub(crate) body: Option<&'a [Bytes]>,
+    /// Whether the body can be sent again.
+    pub(crate) replay: Body,
+    pub(crate) idempotence: Idempotence,
+    /// When a response must have begun.
+    pub(crate) deadline: Timestamp,
+    /// Whether the client waits for events that trickle in.
+    pub(crate) is_stream: bool,
+}
+
+impl<'a> Plan<'a> {
+    pub(crate) fn new(
+        pool: &'a Pool,
+        outgoing: &'a Outgoing,
+        body: Option<&'a [Bytes]>,
+        replay: Body,
+        ctx: &RequestContext,
+    ) -> Self {
+        let is_stream = outgoing
+            .header
+            .headers
+            .get(http::header::ACCEPT)
+            .is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"));
+        Self {
+            pool,
+            outgoing,
+            body,
+            replay,
+            idempotence: ctx.idempotence,
+            deadline: ctx.deadline,
+            is_stream,
+        }
+    }
+
+    /// Returns when an attempt has taken too long.
+    ///
+    /// Only a request that may be repeated is cut short: the first answer to another is the only
+    /// one that it gets, so it is waited for until the route's timeout.
+    pub(crate) fn limit(&self, began: Timestamp) -> Timestamp {
+        if self.is_stream {
+            // Whoever subscribes to events waits for them, longer than for an answer.
+            self.deadline.max(began + self.pool.timeouts.between_reads)
+        } else if self.idempotence == Idempotence::Idempotent {
+            self.deadline.min(began + self.pool.retries.per_try_timeout)
+        } else {
+            self.deadline
+        }
+    }
+
+    /// Says what an attempt that sent nothing leaves behind.
+    pub(crate) fn unsent(&self, symptom: Symptom) -> Remains {
+        self.remains(symptom, Connection::Fresh, Delivery::Disproved)
+    }
+
+    /// Says what an attempt leaves behind whose leg failed.
+    pub(crate) fn broken(&self, leg: &Leg, error: LegError) -> Remains {
+        self.remains(error.symptom, leg.connection(), error.delivery)
+    }
+
+    /// Says what an attempt leaves behind that was given up for this reason.
+    pub(crate) fn failed(&self, leg: &Leg, symptom: Symptom) -> Remains {
+        self.remains(symptom, leg.connection(), Delivery::Possible)
+    }
+
+    /// Says what an attempt that failed this way leaves behind.
+    pub(crate) fn remains(
+        &self,
+        symptom: Symptom,
+        connection: Connection,
+        delivery: Delivery,
+    ) -> Remains {
+        let (response, body) = (Response::NotStarted, self.replay);
+        Remains { symptom, connection, delivery, response, body }
+    }
+}
+
+/// How far an attempt has got, for those who watch it.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    /// When the attempt will have taken too long, in microseconds.
+    limit: AtomicU64,
+    /// Whether any of the request may have been sent.
+    is_sent: AtomicBool,
+}
+
+impl Progress {
+    /// Makes the progress of an attempt of which something may have been sent already: a body that
+    /// is sent while it comes, is sent before the answer is waited for.
+    pub(crate) fn new(limit: Timestamp, is_sent: bool) -> Self {
+        Self { limit: AtomicU64::new(limit.as_micros()), is_sent: AtomicBool::new(is_sent) }
+    }
+
+    pub(crate) fn limit(&self) -> Timestamp {
+        Timestamp::from_micros(self.limit.load(Relaxed))
+    }
+
+    pub(crate) fn set_sent(&self) {
+        self.is_sent.store(true, Relaxed);
+    }
+
+    /// Begins again, with another attempt in the same place.
+    pub(crate) fn restart(&self, limit: Timestamp) {
+        self.limit.store(limit.as_micros(), Relaxed);
+        self.is_sent.store(false, Relaxed);
+    }
+
+    pub(crate) fn is_sent(&self) -> bool {
+        self.is_sent.load(Relaxed)
+    }
+}

@@ -1,0 +1,195 @@
+//! Sending a request whose body is still coming from the client.
+
+use std::pin::pin;
+
+use bytes::Bytes;
+use pingora::{Result, protocols::http::ServerSession};
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use crate::{
+    clock,
+    event::{Idempotence, Strike, Symptom},
+    exchange::{
+        Exchange,
+        advance::Stage,
+        attempts::Remains,
+        http1::{Happened, LegError},
+        leg::Leg,
+        outgoing::Outgoing,
+        plan::Plan,
+        request::{Failure, RequestContext},
+        unserved,
+        upload::Upload,
+    },
+    model::{BackendId, Pool, RetryPolicy},
+    retry::{Body, Connection, Delivery},
+    strike::{Patience, play},
+    wire::{request::BodyFraming, response::Event},
+};
+
+/// How sending a request piece by piece ended.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "moved once, and never kept")]
+pub(crate) enum Sent {
+    /// All of it was given to the leg, or the response has begun before.
+    All(Stage),
+    /// The attempt failed.
+    Failed(Remains),
+}
+
+/// What happened while a request was being sent.
+enum News {
+    /// The leg has something to say.
+    Leg(std::result::Result<Happened, LegError>),
+    /// The client has sent a piece, or the end.
+    Piece(Option<Bytes>),
+    /// The backend's condition has changed.
+    Alarm,
+    /// Too much time has passed.
+    Late,
+}
+
+impl Exchange {
+    /// Reads a short body from the client before anything is sent.
+    ///
+    /// # Errors
+    /// When the client goes away, or has not sent all of it by the deadline.
+    pub(crate) async fn receive_short(
+        &self,
+        upload: &mut Upload,
+        framing: BodyFraming,
+        policy: &RetryPolicy,
+        session: &mut ServerSession,
+        ctx: &mut RequestContext,
+    ) -> Result<()> {
+        let deadline = Instant::from_std(clock::instant_of(ctx.deadline));
+        match timeout_at(deadline, upload.read_short(framing, session, policy)).await {
+            Ok(read) => read,
+            Err(_) => Err(self.unfinished(ctx)),
+        }
+    }
+
+    /// Sends a request: first what has been kept of its body, then what comes from the client. Ends
+    /// when all is sent, or when the response begins, which it may before.
+    pub(crate) async fn send(
+        &self,
+        id: BackendId,
+        strike: Option<Strike>,
+        outgoing: &Outgoing,
+        upload: &mut Upload,
+        session: &mut ServerSession,
+        ctx: &mut RequestContext,
+    ) -> Result<Sent> {
+        let pool = self.topology.pool(id.pool);
+        let mut alarm = pin!(self.alarms.raised(id));
+        alarm.as_mut().enable();
+        let mut leg = match self.open_struck(id, strike, outgoing, upload, ctx).await {
+            Ok(leg) => leg,
+            Err(remains) => return Ok(Sent::Failed(remains)),
+        };
+        leg.send_request(outgoing, None);
+        upload.rewind();
+        loop {
+            leg.send_on(upload, outgoing.framing);
+            if leg.is_whole() {
+                return Ok(Sent::All(Stage::Waiting(leg)));
+            }
+            let late = sleep_until(late_at(&leg, pool, ctx));
+            let news = tokio::select! {
+                biased;
+                happened = leg.next() => News::Leg(happened),
+                read = upload.read(session, &pool.retries), if leg.is_sent() => News::Piece(read?),
+                () = alarm.as_mut() => News::Alarm,
+                () = late => News::Late,
+            };
+            let failure = match news {
+                News::Leg(Ok(Happened::Sent)) | News::Piece(None) => continue,
+                News::Leg(Ok(Happened::Said(Event::Head(head)))) => {
+                    return Ok(Sent::All(Stage::Headed(leg, head)));
+                }
+                News::Leg(Ok(Happened::Said(Event::Interim(head)))) => {
+                    self.pass_interim(session, &head).await?;
+                    continue;
+                }
+                News::Piece(Some(piece)) => {
+                    leg.send_piece(piece, outgoing.framing);
+                    continue;
+                }
+                News::Alarm if self.is_to_be_called_back(id, upload, ctx) => {
+                    plain(Symptom::BackendLost)
+                }
+                News::Alarm => {
+                    alarm.set(self.alarms.raised(id));
+                    alarm.as_mut().enable();
+                    continue;
+                }
+                // The backend has taken all that there is: nobody is to blame but the client.
+                News::Late if leg.is_sent() => return Err(self.unfinished(ctx)),
+                News::Late => plain(Symptom::ResponseTimedOut),
+                News::Leg(Ok(Happened::Said(_))) => plain(Symptom::Garbage),
+                News::Leg(Err(error)) => error,
+            };
+            let plan = plan(pool, outgoing, upload, ctx);
+            return Ok(Sent::Failed(plan.broken(&leg, failure)));
+        }
+    }
+
+    /// Plays an injected fault, then finds or makes a connection.
+    async fn open_struck(
+        &self,
+        id: BackendId,
+        strike: Option<Strike>,
+        outgoing: &Outgoing,
+        upload: &Upload,
+        ctx: &RequestContext,
+    ) -> std::result::Result<Leg, Remains> {
+        let pool = self.topology.pool(id.pool);
+        let plan = plan(pool, outgoing, upload, ctx);
+        if let Some(strike) = strike {
+            let now = clock::now();
+            let (connect, response) = (pool.timeouts.connect, plan.limit(now).since(now));
+            if let Some(symptom) = play(strike, Patience { connect, response }).await {
+                return Err(plan.remains(symptom, Connection::Fresh, Delivery::Possible));
+            }
+        }
+        self.open(&plan, id).await
+    }
+
+    /// Tells whether a request is to be sent elsewhere: its backend is lost, and it may be.
+    fn is_to_be_called_back(&self, id: BackendId, upload: &Upload, ctx: &RequestContext) -> bool {
+        let is_repeatable = ctx.idempotence == Idempotence::Idempotent;
+        is_repeatable
+            && upload.body() != Body::Gone
+            && !self.snapshot.load().backend(id).condition.is_eligible()
+    }
+
+    /// Ends a request whose client has not sent all of it in time.
+    fn unfinished(&self, ctx: &mut RequestContext) -> Box<pingora::Error> {
+        ctx.failure = Some(Failure::BodyUnfinished);
+        unserved()
+    }
+}
+
+fn plan<'a>(
+    pool: &'a Pool,
+    outgoing: &'a Outgoing,
+    upload: &Upload,
+    ctx: &RequestContext,
+) -> Plan<'a> {
+    Plan::new(pool, outgoing, None, upload.body(), ctx)
+}
+
+/// Returns when sending has taken too long: a backend must go on reading, and the client must be
+/// done by the deadline.
+fn late_at(leg: &Leg, pool: &Pool, ctx: &RequestContext) -> Instant {
+    let stalled = match ctx.idempotence {
+        Idempotence::Idempotent => pool.retries.per_try_timeout,
+        Idempotence::NotIdempotent => pool.timeouts.between_reads,
+    };
+    let at = if leg.is_sent() { ctx.deadline } else { ctx.deadline.min(clock::now() + stalled) };
+    Instant::from_std(clock::instant_of(at))
+}
+
+fn plain(symptom: Symptom) -> LegError {
+    LegError { symptom, delivery: Delivery::Possible }
+}

@@ -1,0 +1,148 @@
+//! A request's body on its way from the client, kept for as long as it may be sent again.
+
+use bytes::Bytes;
+use pingora::{Result, protocols::http::ServerSession};
+
+use crate::{
+    exchange::memory::Reservation, model::RetryPolicy, retry::Body, wire::request::BodyFraming,
+};
+
+/// Bodies up to this length are read whole before the first attempt. They nearly always come with
+/// the head, and an attempt whose request is all there can be sent in one write, sent again, and
+/// sent to two backends at once.
+const READ_FIRST: u64 = 64 * 1024;
+
+/// A request's body.
+#[derive(Debug)]
+pub(crate) struct Upload {
+    /// What has been read and kept, from the beginning.
+    kept: Vec<Bytes>,
+    /// Pieces of `kept` that the attempt under way has been given.
+    given: usize,
+    /// Bytes in `kept`.
+    bytes: usize,
+    /// Whether all of it has been read from the client.
+    is_complete: bool,
+    /// Whether what was read was too much to be kept.
+    is_gone: bool,
+    reserved: Reservation,
+}
+
+impl Upload {
+    /// Makes ready to read the body, if there is one.
+    pub(crate) fn begin(has_body: bool, reserved: Reservation) -> Self {
+        Self {
+            kept: Vec::new(),
+            given: 0,
+            bytes: 0,
+            is_complete: !has_body,
+            is_gone: false,
+            reserved,
+        }
+    }
+
+    /// Asks for the body, if the client waits to be asked, and reads it if it is short.
+    ///
+    /// Which backend gets the body, and how often, is for the proxy to decide, so the asking is, too
+    /// (RFC 9110 §10.1.1).
+    pub(crate) async fn read_short(
+        &mut self,
+        framing: BodyFraming,
+        session: &mut ServerSession,
+        policy: &RetryPolicy,
+    ) -> Result<()> {
+        if !self.is_complete && expects_continue(session) {
+            session.write_continue_response().await.map_err(|error| error.into_down())?;
+        }
+        let is_short = matches!(framing, BodyFraming::Length(length) if length <= READ_FIRST);
+        while is_short && !self.is_complete {
+            self.read(session, policy).await?;
+        }
+        Ok(())
+    }
+
+    /// Begins again with what has been kept, for another attempt.
+    pub(crate) fn rewind(&mut self) {
+        self.given = 0;
+    }
+
+    /// Returns the next piece that was kept and that the attempt under way has not been given.
+    pub(crate) fn next_kept(&mut self) -> Option<Bytes> {
+        let piece = self.kept.get(self.given)?.clone();
+        self.given += 1;
+        Some(piece)
+    }
+
+    /// Keeps nothing any more, and nothing that is still to come: there will be no other attempt.
+    pub(crate) fn let_go(&mut self) {
+        self.is_gone = true;
+        let given = self.given.min(self.kept.len());
+        self.kept.drain(..given);
+        self.given = 0;
+        self.reserved.clear();
+    }
+
+    /// Reads what comes next from the client, keeps it, and returns it; `None` at the end. To be
+    /// called once all that was kept has been given. May be dropped and called again.
+    pub(crate) async fn read(
+        &mut self,
+        session: &mut ServerSession,
+        policy: &RetryPolicy,
+    ) -> Result<Option<Bytes>> {
+        let read = session.read_request_body().await.map_err(|error| error.into_down())?;
+        match &read {
+            // Pingora returns an empty piece where only the end of a chunk has come.
+            Some(chunk) if chunk.is_empty() => {}
+            Some(chunk) => self.keep(chunk, policy),
+            None => self.is_complete = true,
+        }
+        if session.is_body_done() {
+            self.is_complete = true;
+        }
+        Ok(read)
+    }
+
+    fn keep(&mut self, chunk: &Bytes, policy: &RetryPolicy) {
+        let taken = chunk.len() + size_of::<Bytes>();
+        self.bytes += chunk.len();
+        let fits = self.bytes <= policy.replay_size;
+        if self.is_gone || !fits || !self.reserved.grow(taken, policy.replay_memory) {
+            self.is_gone = true;
+            self.kept = Vec::new();
+            self.reserved.clear();
+        } else {
+            self.kept.push(chunk.clone());
+        }
+        self.given = self.kept.len();
+    }
+
+    /// Tells whether all of the body has been read from the client.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.is_complete
+    }
+
+    /// Returns what has been kept, from the beginning.
+    pub(crate) fn kept(&self) -> &[Bytes] {
+        &self.kept
+    }
+
+    /// Tells whether the body can be sent again.
+    pub(crate) fn body(&self) -> Body {
+        if self.is_gone {
+            Body::Gone
+        } else if self.kept.is_empty() {
+            Body::Untouched
+        } else {
+            Body::Buffered
+        }
+    }
+}
+
+fn expects_continue(session: &ServerSession) -> bool {
+    let request = session.req_header();
+    http::Version::HTTP_11 <= request.version
+        && request
+            .headers
+            .get(http::header::EXPECT)
+            .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+}

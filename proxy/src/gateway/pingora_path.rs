@@ -1,0 +1,154 @@
+//! Forwarding by Pingora's own path: what the engine leaves to it.
+//!
+//! Upgrades need a connection that both sides use as they like, and the sidecar needs no failover.
+//! Attempts are begun, reported and retried by the same functions as the engine's.
+
+use std::time::Duration;
+
+use pingora::{Result, upstreams::peer::HttpPeer};
+use pingora_proxy::Session;
+
+use crate::{
+    clock,
+    event::{Idempotence, Strike, Symptom},
+    exchange::{
+        attempts::Remains,
+        request::{Failure, RequestContext},
+        unserved,
+    },
+    gateway::{
+        Gateway, has_answered, headers,
+        peer::{Expectation, peer_of},
+    },
+    model::{BackendId, Pool, PoolId},
+    retry::{Body, Connection, Delivery, Response},
+    strike::{Patience, play},
+};
+
+impl Gateway {
+    /// Begins the next attempt, with injected faults played on the way: a faulty attempt is over
+    /// before Pingora hears of it.
+    pub(crate) async fn next_attempt(
+        &self,
+        pool: PoolId,
+        session: &mut Session,
+        ctx: &mut RequestContext,
+    ) -> Result<Box<HttpPeer>> {
+        loop {
+            let Some(attempt) = self.exchange.begin_attempt(pool, ctx) else {
+                return Err(unserved());
+            };
+            let id = attempt.backend;
+            ctx.attempt = Some(attempt);
+            let strike = self.exchange.strike(id);
+            let Some(strike) = strike else { return self.peer(id, session, ctx) };
+            let pool = self.exchange.topology.pool(pool);
+            let limit = expected(pool, session, ctx).limit();
+            let response = limit.min(ctx.time_left(clock::now()));
+            let symptom = play(strike, Patience { connect: pool.timeouts.connect, response }).await;
+            let Some(symptom) = symptom else { return self.peer(id, session, ctx) };
+            if !self.may_follow(strike, symptom, session, ctx) {
+                return Err(unserved());
+            }
+        }
+    }
+
+    /// Takes in that an injected fault ended the attempt under way. Returns whether another may
+    /// follow.
+    fn may_follow(
+        &self,
+        strike: Strike,
+        symptom: Symptom,
+        session: &mut Session,
+        ctx: &mut RequestContext,
+    ) -> bool {
+        let Some(mut attempt) = ctx.attempt.take() else { return false };
+        let remains = self.remains(symptom, Connection::Fresh, session);
+        let may_follow = match strike {
+            Strike::Error(status) => {
+                self.exchange.may_follow_error(status, &mut attempt, remains, ctx)
+            }
+            Strike::Refuse
+            | Strike::Blackhole
+            | Strike::Hang
+            | Strike::Reset
+            | Strike::Truncate
+            | Strike::Delay(_) => self.exchange.may_retry(&mut attempt, remains, ctx),
+        };
+        ctx.attempt = Some(attempt);
+        may_follow
+    }
+
+    /// Describes the attempt under way to Pingora.
+    fn peer(
+        &self,
+        id: BackendId,
+        session: &Session,
+        ctx: &mut RequestContext,
+    ) -> Result<Box<HttpPeer>> {
+        let topology = &self.exchange.topology;
+        let pool = topology.pool(id.pool);
+        let Some(address) = self.exchange.live.backend(id).address() else {
+            // Eligible, so it was checked; its name cannot have been unknown then.
+            ctx.failure = Some(Failure::NoBackend);
+            return Err(unserved());
+        };
+        let epoch = self.exchange.snapshot.load().backend(id).epoch;
+        let expectation = expected(pool, session, ctx);
+        let time_left = ctx.time_left(clock::now()).max(Duration::from_millis(1));
+        Ok(Box::new(peer_of(
+            &topology.backend(id).address,
+            address,
+            epoch,
+            &pool.timeouts,
+            expectation,
+            time_left,
+        )))
+    }
+
+    /// Takes in that the attempt under way failed. Returns whether another may follow.
+    pub(crate) fn may_retry(
+        &self,
+        symptom: Symptom,
+        connection: Connection,
+        session: &mut Session,
+        ctx: &mut RequestContext,
+    ) -> bool {
+        let Some(mut attempt) = ctx.attempt.take() else { return false };
+        let remains = self.remains(symptom, connection, session);
+        let is_retried = self.exchange.may_retry(&mut attempt, remains, ctx);
+        ctx.attempt = Some(attempt);
+        is_retried
+    }
+
+    fn remains(&self, symptom: Symptom, connection: Connection, session: &mut Session) -> Remains {
+        let response = if has_answered(session) { Response::Started } else { Response::NotStarted };
+        let (delivery, body) = (Delivery::Possible, body_of(session));
+        Remains { symptom, connection, delivery, response, body }
+    }
+}
+
+/// Returns what the exchange is expected to be like.
+///
+/// Only a request that may be repeated is cut short: the first answer of a non-idempotent one is
+/// the only one it gets, so it is waited for until the route's timeout.
+fn expected(pool: &Pool, session: &Session, ctx: &RequestContext) -> Expectation {
+    if headers::is_websocket(session.req_header()) {
+        Expectation::Upgrade
+    } else if ctx.idempotence == Idempotence::Idempotent {
+        Expectation::ResponseWithin(pool.retries.per_try_timeout)
+    } else {
+        Expectation::ResponseWithin(Duration::MAX)
+    }
+}
+
+/// Tells whether the request's body can be sent again.
+fn body_of(session: &mut Session) -> Body {
+    if session.as_downstream().retry_buffer_truncated() {
+        Body::Gone
+    } else if session.as_downstream_mut().is_body_empty() {
+        Body::Untouched
+    } else {
+        Body::Buffered
+    }
+}
