@@ -4,7 +4,7 @@
 export PATH := $(CURDIR)/.cache/bin:$(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check dashboard compose-test deny regen setup
+.PHONY: help demo test check drills soak dashboard compose-test deny regen setup
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -17,6 +17,12 @@ test: ## run every test, cheapest first; needs Node.js; installs Chromium, k6, p
 
 check: ## what to run before a commit: about two minutes
 	@.ci/setup build page && .ci/test format scripts lint docs units types
+
+drills: ## break backends in every way, count what clients lose (ARGS="--peers", "--short kill")
+	@.ci/setup build $(if $(findstring --peers,$(ARGS)),peers) && cargo build --release --workspace && loadtest/drill $(ARGS)
+
+soak: ## run the core in 50,000 simulated worlds; `make test` runs 200
+	@BASCULE_SEEDS=50000 cargo test --release -p bascule --test simulation -- --nocapture seeds_hold
 
 dashboard: ## build the page into dashboard/dist; the next `cargo build` embeds it
 	@.ci/setup page && npm --prefix dashboard run build

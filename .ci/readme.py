@@ -36,6 +36,7 @@ ELSEWHERE = [
     (r"docker compose (?P<rest>.*)", lambda command: files_are_there(command["rest"])),
     (r"loadtest/run (?P<name>[a-z-]+)( .*)?", lambda command: is_file(f"loadtest/{command['name']}.js", command["name"])),
     (r"loadtest/kill( .*)?", lambda command: is_file("loadtest/kill")),
+    (r"loadtest/drill( .*)?", lambda command: is_file("loadtest/drill")),
     (r"npm (run )?(?P<script>\S+).*", lambda command: script_is_there(command["script"])),
     (r"cargo (build|test|run|install)\b.*", lambda command: None),
 ]
