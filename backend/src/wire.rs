@@ -50,16 +50,18 @@ pub(crate) struct Connection {
     phase: Arc<AtomicU8>,
 }
 
-/// No answer is owed.
+/// No answer is owed, and at least one has been given.
 const IDLE: u8 = 0;
 /// A request is being answered.
 const ANSWERING: u8 = 1;
 /// The whole answer is written, but perhaps not all of it is with the kernel.
 const ANSWERED: u8 = 2;
+/// Nothing has been asked yet.
+const NEW: u8 = 3;
 
 impl Connection {
     pub(crate) fn new() -> Connection {
-        let phase = Arc::new(AtomicU8::new(IDLE));
+        let phase = Arc::new(AtomicU8::new(NEW));
         Connection { order: watch::Sender::new(Order::Serve), phase }
     }
 
@@ -73,7 +75,9 @@ impl Connection {
         self.phase.store(ANSWERED, Ordering::Relaxed);
     }
 
-    /// Whether it owes no answer. A request that has not been read yet does not count.
+    /// Whether it is kept alive and owes no answer. A request that has not been read yet does not
+    /// count. A connection on which nothing was asked yet is not kept alive but expected to be used:
+    /// servers give it more time.
     pub(crate) fn is_idle(&self) -> bool {
         self.phase.load(Ordering::Relaxed) == IDLE
     }
