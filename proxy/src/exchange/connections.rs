@@ -135,22 +135,22 @@ impl Connections {
                 dropped.push((age < idle && it.connection.epoch == epoch).then_some(age));
                 false
             });
-            {
+            let most = topology.pool(id.pool).timeouts.idle_connections;
+            let surplus: Vec<Kept> = {
                 let mut kept = lock(&shelf.kept);
                 all.append(&mut kept);
+                let surplus = all.len().saturating_sub(most);
+                let surplus = all.drain(..surplus).collect();
                 *kept = all;
-            }
+                surplus
+            };
+            drop(surplus);
             // As long as the backend is seen to close, what is known of it is not old.
             if dropped.iter().flatten().next().is_none() {
                 shelf.forget();
             }
             dropped.into_iter().flatten().for_each(|age| shelf.found_closed(age));
         }
-    }
-
-    /// Returns how many idle connections there are to this backend.
-    pub fn idle(&self, id: BackendId) -> usize {
-        lock(&self.pools[id.pool.0][id.index].kept).len()
     }
 }
 
