@@ -43,6 +43,8 @@ describe('connection', () => {
         await picture(page, `disconnected-${scheme}-${device}`);
         assert.deepEqual(await violations(page), []);
         assert.equal(await sidewaysScroll(page), 0);
+        // The page tries by itself, too. Far from its next attempt, what brings it back is the button.
+        await bar.getByText(/Next attempt in ([6-9]|1\d)\s+s/).waitFor({ timeout: 40_000 });
         play.trouble = null;
         await bar.getByRole('button', { name: 'Retry now' }).click();
         await bar.waitFor({ state: 'detached', timeout: 3_000 });
