@@ -3,7 +3,8 @@
 //! The active tier is asked first, or one of those that share the traffic; then the others in order
 //! of preference: a retry may cross tiers, because any eligible backend is better than an error. A
 //! suspected backend comes after every trusted one of every tier, and a backend that this request
-//! has tried comes last. Picking neither allocates nor locks nor waits.
+//! has tried comes last. The last attempt of a request that one tier has failed twice goes to another
+//! tier. Picking neither allocates nor locks nor waits.
 //!
 //! A suspected backend could so never prove itself. The fleet therefore grants it trials: one
 //! request takes one, by swapping the grant away, and goes there though others are trusted. That is
@@ -74,7 +75,8 @@ fn pick_excluding(
     tried: &[usize],
     random: &mut fastrand::Rng,
 ) -> Option<(usize, usize)> {
-    let first = tier::first(snapshot, tried, random);
+    let first = tier::elsewhere(pool, snapshot, tried);
+    let first = first.or_else(|| tier::first(snapshot, tried, random));
     let weights = &*snapshot.weights;
     let mut pick_among = |number: usize, tier: &TierSnapshot| {
         if !has_candidate(tier, tried) {

@@ -124,6 +124,25 @@ fn first_attempts_are_divided_and_retries_go_to_the_active_tier() {
 }
 
 #[test]
+fn the_last_attempt_leaves_a_tier_that_has_failed_all_before() {
+    let all = [(0, 1, true), (0, 1, true), (0, 1, true), (1, 1, true), (2, 1, true)];
+    let mut world = World::new(Balance::RoundRobin, Some(0), &all);
+    let tier_of_last = |world: &World, tried: &[usize]| {
+        world.pick(tried, &mut fastrand::Rng::with_seed(1)).unwrap().tier
+    };
+    assert_eq!(world.topology.pools[0].retries.max_attempts.get(), 3);
+    assert_eq!(tier_of_last(&world, &[0]), 0);
+    assert_eq!(tier_of_last(&world, &[0, 2]), 1);
+    assert_eq!(tier_of_last(&world, &[0, 3]), 0, "no tier has failed twice");
+    world = world.suspect(&[3]);
+    assert_eq!(tier_of_last(&world, &[0, 2]), 2, "where somebody is trusted");
+    world = world.suspect(&[4]);
+    assert_eq!(tier_of_last(&world, &[0, 2]), 0, "unless nobody is");
+    let alone = World::new(Balance::RoundRobin, Some(0), &all[..3]);
+    assert_eq!(tier_of_last(&alone, &[0, 2]), 0);
+}
+
+#[test]
 fn a_share_of_a_tier_that_has_nobody_left_goes_to_the_active_one() {
     let some = [(0, 1, false), (1, 1, true), (2, 1, true)];
     let mut world = World::new(Balance::LeastRequests, Some(2), &some);
