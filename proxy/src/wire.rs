@@ -23,6 +23,8 @@
 //! | `Content-Length` of a 204 or an interim response | passed on | dropped (RFC 9110 §8.6) |
 
 pub mod connection;
+pub mod incoming;
+pub mod proxy_header;
 pub mod request;
 pub mod response;
 

@@ -1,6 +1,6 @@
 //! Responses as events: heads, slices of the body, the end.
 
-mod chunks;
+pub(crate) mod chunks;
 mod head;
 
 use bytes::{Bytes, BytesMut};

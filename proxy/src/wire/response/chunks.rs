@@ -47,7 +47,7 @@ enum Stage {
 
 /// The line that tells a chunk's size, byte by byte: the buffer keeps none of it.
 #[derive(Debug, Default)]
-struct SizeLine {
+pub(crate) struct SizeLine {
     size: u64,
     digits: u8,
     length: usize,
@@ -108,25 +108,33 @@ impl SizeLine {
     fn read(&mut self, buffer: &mut BytesMut) -> Result<Option<u64>, Garbage> {
         while let Some(&byte) = buffer.first() {
             buffer.advance(1);
-            self.length += 1;
-            if SIZE_LINE_MAX < self.length {
-                return Err(Garbage::Chunk);
+            if let Some(size) = self.push(byte)? {
+                return Ok(Some(size));
             }
-            self.part = match (self.part, byte) {
-                (Part::End, b'\n') => return Ok(Some(self.size)),
-                (Part::End, _) => return Err(Garbage::Chunk),
-                (Part::Digits, byte) if byte.is_ascii_hexdigit() => {
-                    self.add_digit(byte)?;
-                    Part::Digits
-                }
-                (Part::Digits, _) if self.digits == 0 => return Err(Garbage::Chunk),
-                (Part::Digits | Part::Space | Part::Extension, b'\r') => Part::End,
-                (Part::Digits | Part::Space, b' ' | b'\t') => Part::Space,
-                (Part::Digits | Part::Space, b';') => Part::Extension,
-                (Part::Extension, b'\t' | b' '..=b'~' | 0x80..) => Part::Extension,
-                (Part::Digits | Part::Space | Part::Extension, _) => return Err(Garbage::Chunk),
-            };
         }
+        Ok(None)
+    }
+
+    /// Takes the next byte of the line. Returns the size once the line is complete.
+    pub(crate) fn push(&mut self, byte: u8) -> Result<Option<u64>, Garbage> {
+        self.length += 1;
+        if SIZE_LINE_MAX < self.length {
+            return Err(Garbage::Chunk);
+        }
+        self.part = match (self.part, byte) {
+            (Part::End, b'\n') => return Ok(Some(self.size)),
+            (Part::End, _) => return Err(Garbage::Chunk),
+            (Part::Digits, byte) if byte.is_ascii_hexdigit() => {
+                self.add_digit(byte)?;
+                Part::Digits
+            }
+            (Part::Digits, _) if self.digits == 0 => return Err(Garbage::Chunk),
+            (Part::Digits | Part::Space | Part::Extension, b'\r') => Part::End,
+            (Part::Digits | Part::Space, b' ' | b'\t') => Part::Space,
+            (Part::Digits | Part::Space, b';') => Part::Extension,
+            (Part::Extension, b'\t' | b' '..=b'~' | 0x80..) => Part::Extension,
+            (Part::Digits | Part::Space | Part::Extension, _) => return Err(Garbage::Chunk),
+        };
         Ok(None)
     }
 

@@ -1,0 +1,152 @@
+//! The body of a request: which of the bytes that come belong to it.
+
+use crate::wire::{incoming::Refusal, is_token, request::BodyFraming, response::chunks::SizeLine};
+
+/// Longest trailer section.
+const TRAILERS_MAX: usize = 16 << 10;
+
+/// A body, as far as it has come. Its bytes stay as they are: they are only told apart from what
+/// follows, and held against the grammar of chunks (RFC 9112 §7.1).
+#[derive(Debug)]
+pub struct Body {
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// So many bytes are still to come; not 0.
+    Counted(u64),
+    /// Within the line that tells a chunk's size.
+    Size(SizeLine),
+    /// So many bytes of a chunk are still to come; not 0.
+    Data(u64),
+    /// Behind a chunk: a line end must follow, of which the carriage return may have come.
+    DataEnd { has_return: bool },
+    /// Behind the last chunk.
+    Trailers { length: usize, part: Part },
+    /// All of it has come.
+    Over,
+}
+
+/// Where in a trailer section a byte stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    LineStart,
+    Name,
+    Value,
+    /// The carriage return of a line has come; of the last one if it is empty.
+    LineEnd {
+        is_empty: bool,
+    },
+}
+
+impl Body {
+    /// Makes ready for a body framed in this way.
+    pub fn new(framing: BodyFraming) -> Self {
+        let stage = match framing {
+            BodyFraming::None | BodyFraming::Length(0) => Stage::Over,
+            BodyFraming::Length(length) => Stage::Counted(length),
+            BodyFraming::Chunked => Stage::Size(SizeLine::default()),
+        };
+        Self { stage }
+    }
+
+    /// Tells whether all of the body has come.
+    pub fn is_over(&self) -> bool {
+        matches!(self.stage, Stage::Over)
+    }
+
+    /// Returns how many bytes are certain to come as they are, without anything to check in them.
+    pub fn plain(&self) -> u64 {
+        match self.stage {
+            Stage::Counted(rest) | Stage::Data(rest) => rest,
+            Stage::Size(_) | Stage::DataEnd { .. } | Stage::Trailers { .. } | Stage::Over => 0,
+        }
+    }
+
+    /// Takes what has come next. Returns how many bytes of it, from the start, belong to the body:
+    /// all but those behind its end.
+    ///
+    /// # Errors
+    /// When a chunk or a trailer is malformed.
+    pub fn take(&mut self, bytes: &[u8]) -> Result<usize, Refusal> {
+        let mut taken = 0;
+        while taken < bytes.len() && !self.is_over() {
+            let rest = &bytes[taken..];
+            taken += match &mut self.stage {
+                Stage::Counted(left) => {
+                    let length = portion(left, rest.len());
+                    if *left == 0 {
+                        self.stage = Stage::Over;
+                    }
+                    length
+                }
+                Stage::Data(left) => {
+                    let length = portion(left, rest.len());
+                    if *left == 0 {
+                        self.stage = Stage::DataEnd { has_return: false };
+                    }
+                    length
+                }
+                Stage::Size(_) | Stage::DataEnd { .. } | Stage::Trailers { .. } | Stage::Over => {
+                    self.push(rest[0])?;
+                    1
+                }
+            };
+        }
+        Ok(taken)
+    }
+
+    /// Takes a byte of what frames the chunks.
+    fn push(&mut self, byte: u8) -> Result<(), Refusal> {
+        let next = match &mut self.stage {
+            Stage::Size(line) => match line.push(byte).map_err(|_| Refusal::Chunk)? {
+                None => return Ok(()),
+                Some(0) => Stage::Trailers { length: 0, part: Part::LineStart },
+                Some(size) => Stage::Data(size),
+            },
+            Stage::DataEnd { has_return } => match (*has_return, byte) {
+                (false, b'\r') => Stage::DataEnd { has_return: true },
+                (true, b'\n') => Stage::Size(SizeLine::default()),
+                (false | true, _) => return Err(Refusal::Chunk),
+            },
+            Stage::Trailers { length, part } => {
+                *length += 1;
+                match (*part).next(byte)? {
+                    _ if TRAILERS_MAX < *length => return Err(Refusal::Chunk),
+                    Some(next) => Stage::Trailers { length: *length, part: next },
+                    None => Stage::Over,
+                }
+            }
+            Stage::Counted(_) | Stage::Data(_) | Stage::Over => return Ok(()),
+        };
+        self.stage = next;
+        Ok(())
+    }
+}
+
+impl Part {
+    /// Returns where the byte after this one stands; `None` behind the empty line.
+    fn next(self, byte: u8) -> Result<Option<Self>, Refusal> {
+        let next = match (self, byte) {
+            (Self::LineStart, b'\r') => Self::LineEnd { is_empty: true },
+            (Self::Value, b'\r') => Self::LineEnd { is_empty: false },
+            (Self::LineStart | Self::Name, byte) if is_token(byte) => Self::Name,
+            (Self::Name, b':') => Self::Value,
+            (Self::Value, b'\t' | b' '..=b'~' | 0x80..) => Self::Value,
+            (Self::LineEnd { is_empty: true }, b'\n') => return Ok(None),
+            (Self::LineEnd { is_empty: false }, b'\n') => Self::LineStart,
+            (Self::LineStart | Self::Name | Self::Value | Self::LineEnd { .. }, _) => {
+                return Err(Refusal::Chunk);
+            }
+        };
+        Ok(Some(next))
+    }
+}
+
+/// Takes off as much of what is left as has come.
+fn portion(left: &mut u64, come: usize) -> usize {
+    let length = usize::try_from(*left).map_or(come, |it| it.min(come));
+    *left -= length as u64;
+    length
+}
