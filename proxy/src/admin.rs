@@ -83,8 +83,8 @@ pub struct AdminState {
     pub relay_key: String,
     /// Whether the process is about to end: it is not ready then.
     pub is_draining: Arc<AtomicBool>,
-    /// Where the first listener of the data plane is.
-    pub data_plane: SocketAddr,
+    /// Where the first listener is that anybody can ask over plain HTTP, if there is one.
+    pub data_plane: Option<SocketAddr>,
 }
 
 impl fmt::Debug for AdminState {

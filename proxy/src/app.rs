@@ -30,9 +30,10 @@ use crate::{
     clock,
     control::{Control, INBOX},
     dashboard::{self, DashboardConfig},
+    edge::Door,
     exchange::{Connections, Exchange},
     gateway::Gateway,
-    model::Topology,
+    model::{Listener, Topology},
     ports,
     snapshot::{Live, SnapshotCell},
     telemetry::{log_stream::LogStream, metrics::Metrics},
@@ -60,11 +61,13 @@ pub fn run(
     logs: LogStream,
     is_up: impl FnOnce(),
 ) -> Result<()> {
+    raise_descriptor_limit();
     let token = topology.admin.token_file.as_deref().map(token::read).transpose()?;
-    let (admin_listener, page_listener) = bind(&topology, extras)?;
     let topology = Arc::new(topology);
-    let live = Arc::new(Live::new(&topology));
     let metrics = Arc::new(Metrics::new(&topology)?);
+    let (admin_listener, page_listener) = bind(&topology, extras)?;
+    let doors = open_doors(&topology, &metrics)?;
+    let live = Arc::new(Live::new(&topology));
     let snapshot: SnapshotCell = Arc::default();
     let incidents: IncidentList = Arc::default();
     let is_draining = Arc::new(AtomicBool::new(false));
@@ -97,7 +100,7 @@ pub fn run(
         token: token.clone(),
         relay_key: relay_key.clone(),
         is_draining: Arc::clone(&is_draining),
-        data_plane: reachable(topology.listeners[0].address),
+        data_plane: topology.listeners.iter().find_map(Listener::plain_address).map(reachable),
     };
     serve_sidecar(admin_listener, state)?;
     if let Some(listener) = page_listener {
@@ -110,7 +113,7 @@ pub fn run(
     let (served, counted) = (Arc::clone(&topology), Arc::clone(&live));
     let exchange = Exchange::new(served, snapshot, counted, metrics, inbox, alarms, connections);
     let gateway = Gateway { exchange: Arc::new(exchange), relay_key, sidecar };
-    let stopped = start_data_plane(gateway, &topology, is_draining)?;
+    let stopped = start_data_plane(gateway, &topology, doors, is_draining)?;
     is_up();
     shutdown::finish(&stopped, &live);
     Ok(())
@@ -131,32 +134,43 @@ pub fn run_dashboard(address: SocketAddr, config: DashboardConfig) -> Result<()>
     })
 }
 
+/// Lets the process have as many descriptors as it may: every connection takes one, and what shells
+/// start with, 1024, is a bound from other times.
+fn raise_descriptor_limit() {
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        warn!(target: "bascule::app", %error, "the number of descriptors stays as it is");
+    }
+}
+
 /// Binds everything, so that nothing has been started when one address cannot be had.
 fn bind(topology: &Topology, extras: Extras) -> Result<(TcpListener, Option<TcpListener>)> {
-    for listener in &topology.listeners {
-        // Pingora binds for itself and panics if it cannot: find out first, and say why.
-        drop(ports::bind(&format!("listener `{}`", listener.name), listener.address)?);
-    }
     let admin = ports::bind("admin", topology.admin.address)?;
     let page = extras.dashboard.map(|address| ports::bind("dashboard", address)).transpose()?;
     Ok((admin, page))
 }
 
-/// Starts the data plane and waits until it accepts. What is returned receives once when the
+/// Binds the listeners. Clients that come before they are served wait in the system's queue.
+fn open_doors(topology: &Topology, metrics: &Arc<Metrics>) -> Result<Vec<Arc<Door>>> {
+    let listeners = topology.listeners.iter().enumerate();
+    let doors = listeners.map(|(index, it)| Ok(Arc::new(Door::open(index, it, metrics)?)));
+    doors.collect()
+}
+
+/// Starts the data plane. What is returned receives once when the
 /// process is told to stop, and once more when it is told to stop at once.
 fn start_data_plane(
     gateway: Gateway,
     topology: &Arc<Topology>,
+    doors: Vec<Arc<Door>>,
     is_draining: Arc<AtomicBool>,
 ) -> Result<Receiver<()>> {
     let (stop, stopped) = sync_channel(2);
     let served = Arc::clone(topology);
     thread::Builder::new().name("data-plane".to_owned()).spawn(move || {
-        data_plane::run(gateway, &served, shutdown::Watch::new(stop, is_draining));
+        data_plane::run(gateway, &served, doors, shutdown::Watch::new(stop, is_draining));
     })?;
-    data_plane::wait_until_accepting(topology)?;
     for listener in &topology.listeners {
-        let (name, address) = (&listener.name, listener.address);
+        let (name, address) = (&listener.name, &listener.address);
         info!(target: "bascule::app", listener = name, %address, "accepting");
     }
     Ok(stopped)

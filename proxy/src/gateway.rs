@@ -9,6 +9,7 @@ mod headers;
 mod peer;
 mod pingora_path;
 mod reply;
+mod upgrade;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -29,6 +30,7 @@ use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
 use crate::{
     classify::{client_fault, connect_symptom, exchange_symptom},
+    client_connection::ClientConnection,
     clock,
     event::{AttemptOutcome, Idempotence, Rescue, Symptom},
     exchange::{
@@ -88,6 +90,10 @@ impl ProxyHttp for Gateway {
         ctx: &mut RequestContext,
     ) -> Result<bool> {
         self.begin(session, ctx);
+        if let Some(refusal) = self.refusal(session, ctx) {
+            refusal.send(session.as_downstream_mut(), &ctx.request_id).await?;
+            return Ok(true);
+        }
         let Some(target) = self.route(session, ctx) else {
             Reply::no_route().send(session.as_downstream_mut(), &ctx.request_id).await?;
             return Ok(true);
@@ -281,17 +287,31 @@ impl ProxyHttp for Gateway {
 impl Gateway {
     /// Notes what must be known of a request before anything can fail.
     fn begin(&self, session: &mut Session, ctx: &mut RequestContext) {
-        ctx.listener = self.listener_of(session);
+        ctx.listener = ClientConnection::of(session.digest()).map_or(0, |it| it.listener);
         self.exchange.metrics.request_started(ctx.listener);
         let mut random = fastrand::Rng::new();
         let request = session.req_header();
         ctx.request_id = headers::request_id(request, &mut random);
         let key = request.headers.get(IDEMPOTENCY_KEY).map(|value| value.as_bytes());
         ctx.idempotence = Idempotence::of(request.method.as_str(), key);
-        // A client may send its next request before it has its answer (RFC 9112 §9.3.2).
-        session.set_pipelining_enabled(true);
         session.set_read_timeout(Some(CLIENT_PATIENCE));
         session.set_write_timeout(Some(CLIENT_PATIENCE));
+    }
+
+    /// Returns the answer to a request that is nobody's to serve, whatever it asks for.
+    ///
+    /// Requests over HTTP/1.1 have been held against the listener's bounds before; those over HTTP/2
+    /// come in another way.
+    fn refusal(&self, session: &Session, ctx: &RequestContext) -> Option<Reply> {
+        let request = session.req_header();
+        if request.method == http::Method::TRACE {
+            return Some(Reply::bad_request(501));
+        }
+        let limits = &self.exchange.topology.listeners[ctx.listener].limits;
+        if limits.target < request.raw_path().len() {
+            return Some(Reply::bad_request(414));
+        }
+        (limits.headers < request.headers.len()).then(|| Reply::bad_request(431))
     }
 
     /// Makes a request what backends get to see.
@@ -309,6 +329,8 @@ impl Gateway {
             is_tls: session.digest().is_some_and(|digest| digest.ssl_digest.is_some()),
             host: host_of(session.req_header()),
             is_http2: session.is_http2(),
+            certificate: ClientConnection::of(session.digest())
+                .and_then(|it| it.certificate.as_deref()),
         };
         headers::forward(request, downstream, &ctx.request_id)?;
         match ctx.target {
@@ -391,22 +413,6 @@ impl Gateway {
             None => Some(Reply::bad_request(400)),
         }
     }
-
-    /// Finds the listener by the address on which the client was accepted.
-    fn listener_of(&self, session: &Session) -> usize {
-        let local = session.server_addr().and_then(|address| address.as_inet()).copied();
-        let Some(local) = local else { return 0 };
-        let listeners = &self.exchange.topology.listeners;
-        listeners
-            .iter()
-            .position(|it| it.address == local)
-            .or_else(|| {
-                listeners.iter().position(|it| {
-                    it.address.ip().is_unspecified() && it.address.port() == local.port()
-                })
-            })
-            .unwrap_or(0)
-    }
 }
 
 /// Tells whether the head of the final response has been sent. Interim ones (RFC 9110 §15.2) do not
@@ -424,7 +430,7 @@ fn is_unfinished(session: &mut Session, error: &Error) -> bool {
 }
 
 fn client_ip(session: &Session) -> Option<IpAddr> {
-    session.client_addr()?.as_inet().map(SocketAddr::ip)
+    ClientConnection::of(session.digest())?.address
 }
 
 fn host_of(request: &RequestHeader) -> Option<&str> {

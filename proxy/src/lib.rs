@@ -13,6 +13,7 @@ pub mod app;
 pub mod admin;
 pub mod control;
 pub mod dashboard;
+pub mod edge;
 pub mod gateway;
 
 // Engine: forwards an exchange attempt by attempt; the gateway frames it.
@@ -21,6 +22,7 @@ pub mod exchange;
 // Adapters: the world's words in ours, and what several shells do alike.
 pub mod alarms;
 pub mod classify;
+pub mod client_connection;
 pub mod ports;
 pub mod strike;
 
@@ -39,7 +41,7 @@ pub mod retry;
 pub mod routing;
 pub mod suspicion;
 
-// Wire (pure): HTTP/1.1 as backends hear and say it, in bytes.
+// Wire (pure): HTTP/1.1 as clients and backends say it, in bytes.
 pub mod wire;
 
 // State (pure): what decisions read, and the numbers that requests change.

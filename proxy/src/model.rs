@@ -4,6 +4,7 @@
 //! rest of the crate therefore needs no checks: every route names a pool that exists, every pool
 //! has a backend, every threshold is at least one.
 
+mod listener;
 #[cfg(test)]
 pub(crate) mod sample;
 
@@ -17,7 +18,12 @@ use std::{
     time::Duration,
 };
 
-use ipnet::IpNet;
+#[cfg(test)]
+pub(crate) use listener::sample as sample_listener;
+pub use listener::{
+    CertificateFiles, ClientAuth, ListenAddress, Listener, ListenerLimits, ListenerTimeouts,
+    ListenerTls, ProxyProtocol, TlsVersion,
+};
 
 /// Index of a pool in [`Topology::pools`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -71,17 +77,6 @@ impl Topology {
     pub fn pool_named(&self, name: &str) -> Option<PoolId> {
         self.pools.iter().position(|pool| pool.name == name).map(PoolId)
     }
-}
-
-/// An address on which clients are accepted.
-#[derive(Clone, Debug)]
-pub struct Listener {
-    /// Unique name, also a metric label.
-    pub name: String,
-    /// The address to bind.
-    pub address: SocketAddr,
-    /// Peers whose `X-Forwarded-*` headers are believed; from others they are replaced.
-    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// Which requests go where.

@@ -36,7 +36,14 @@ pub(crate) async fn data(
             format!("put a route for {PATH} to a pool before the one to the sidecar"),
         ));
     }
-    let address = web::reachable(sidecar.state.data_plane);
+    let Some(address) = sidecar.state.data_plane.map(web::reachable) else {
+        return Err(HttpError::new(
+            StatusCode::NOT_IMPLEMENTED,
+            "no_plain_listener",
+            "no listener speaks plain HTTP on an IP address",
+            "ask a listener of the data plane itself",
+        ));
+    };
     let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     let request = Request::get(format!("http://{address}{PATH}{query}"))
         .body(Full::default())

@@ -1,17 +1,23 @@
-//! The data plane: Pingora's server, with our gateway in it.
+//! The data plane: Pingora's server, with our gateway in it and our edge before it.
 
-use std::{
-    net::{SocketAddr, TcpStream},
-    sync::Arc,
-    thread,
-    time::Duration,
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use pingora::{
+    apps::HttpServerApp,
+    protocols::http::v2::server::default_h2_options,
+    server::{RunArgs, Server, ShutdownWatch, configuration::ServerConf},
+    services::background::{BackgroundService, GenBackgroundService},
 };
+use pingora_proxy::{HttpProxy, http_proxy};
+use tokio::task::JoinSet;
 
-use anyhow::{Result, bail};
-use pingora::server::{RunArgs, Server, configuration::ServerConf};
-use pingora_proxy::ProxyServiceBuilder;
-
-use crate::{app::shutdown, clock, gateway::Gateway, model::Topology, web::reachable};
+use crate::{
+    app::shutdown,
+    edge::{self, Door},
+    gateway::Gateway,
+    model::Topology,
+};
 
 /// Idle connections kept to all backends together, per thread. Pingora drops the least recently
 /// used one beyond that; this is far more than a process has descriptors for by default, so that
@@ -21,11 +27,26 @@ const IDLE_CONNECTIONS: usize = 16_384;
 /// Longer than any drain: the process ends by itself before.
 const NEVER_SECONDS: u64 = 24 * 3600;
 
-/// How long the listeners may take to open.
-const OPENING: Duration = Duration::from_secs(10);
+/// Streams that a client may have at a time on a connection.
+const STREAMS: u32 = 128;
+/// Longest header list of a request over HTTP/2, in bytes as HTTP/2 counts them.
+const HEADER_LIST: u32 = 64 * 1024;
+/// Streams that a client has reset before anybody took note of them. Beyond, `h2` ends the connection
+/// (CVE-2023-44487, rapid reset).
+const PENDING_RESETS: usize = 32;
+/// Streams that were reset because of what the client did. Beyond, `h2` ends the connection
+/// (CVE-2025-8671, made you reset).
+const OWN_RESETS: usize = 128;
+/// How long a connection over HTTP/2 is kept without a request.
+const HTTP2_IDLE: Duration = Duration::from_secs(60);
 
 /// Runs Pingora's server; returns only when the process is about to end.
-pub(crate) fn run(gateway: Gateway, topology: &Topology, signals: shutdown::Watch) {
+pub(crate) fn run(
+    gateway: Gateway,
+    topology: &Topology,
+    doors: Vec<Arc<Door>>,
+    signals: shutdown::Watch,
+) {
     let attempts = topology.pools.iter().map(|pool| pool.retries.max_attempts.get()).max();
     let conf = ServerConf {
         threads: topology.threads.get(),
@@ -37,28 +58,46 @@ pub(crate) fn run(gateway: Gateway, topology: &Topology, signals: shutdown::Watc
     };
     let mut server = Server::new_with_opt_and_conf(None, conf);
     server.bootstrap();
-    // Not HTTP/2 with prior knowledge: to find its preface Pingora waits, without a limit, for more
-    // bytes than the shortest of HTTP/1 requests has.
-    let mut service =
-        ProxyServiceBuilder::new(&server.configuration, gateway).name("data-plane").build();
-    for listener in &topology.listeners {
-        service.add_tcp(&listener.address.to_string());
-    }
+    let proxy = Arc::new(proxy(&server.configuration, gateway));
+    let plane = Arc::new(DataPlane { proxy, doors });
+    let mut service = GenBackgroundService::new("data-plane".to_owned(), plane);
+    service.threads = Some(topology.threads.get());
     server.add_service(service);
     server.run(RunArgs { shutdown_signal: Box::new(signals) });
 }
 
-/// Waits until every listener accepts.
-pub(crate) fn wait_until_accepting(topology: &Arc<Topology>) -> Result<()> {
-    let deadline = clock::now() + OPENING;
-    for listener in &topology.listeners {
-        let address: SocketAddr = reachable(listener.address);
-        while TcpStream::connect_timeout(&address, Duration::from_millis(200)).is_err() {
-            if deadline <= clock::now() {
-                bail!("listener `{}`: {address} did not open; see the log", listener.name);
-            }
-            thread::sleep(Duration::from_millis(5));
+fn proxy(conf: &Arc<ServerConf>, gateway: Gateway) -> HttpProxy<Gateway> {
+    let mut proxy = http_proxy(conf, gateway);
+    let mut options = default_h2_options();
+    options
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(HEADER_LIST)
+        .max_pending_accept_reset_streams(PENDING_RESETS)
+        .max_local_error_reset_streams(Some(OWN_RESETS));
+    proxy.h2_options = Some(options);
+    let mut server_options = pingora::apps::HttpServerOptions::default();
+    server_options.h2_idle_timeout = Some(HTTP2_IDLE);
+    proxy.server_options = Some(server_options);
+    proxy
+}
+
+/// Accepts clients on every listener.
+struct DataPlane {
+    proxy: Arc<HttpProxy<Gateway>>,
+    doors: Vec<Arc<Door>>,
+}
+
+#[async_trait]
+impl BackgroundService for DataPlane {
+    async fn start(&self, mut shutdown: ShutdownWatch) {
+        let mut serving = JoinSet::new();
+        for door in &self.doors {
+            let (door, proxy) = (Arc::clone(door), Arc::clone(&self.proxy));
+            serving.spawn(edge::serve(door, proxy, shutdown.clone()));
         }
+        // An error is an end as well.
+        _ = shutdown.changed().await;
+        self.proxy.http_cleanup().await;
+        while serving.join_next().await.is_some() {}
     }
-    Ok(())
 }

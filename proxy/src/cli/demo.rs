@@ -120,7 +120,7 @@ fn backend_program(given: Option<&Path>) -> Result<PathBuf> {
 }
 
 fn banner(topology: &Topology, options: &Options) -> String {
-    let proxy = topology.listeners[0].address;
+    let proxy = &topology.listeners[0].address;
     let admin = topology.admin.address;
     let page = options.page;
     let load = match options.load {

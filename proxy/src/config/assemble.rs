@@ -7,16 +7,16 @@ use std::{
     thread::available_parallelism,
 };
 
+mod listener;
 mod pool;
 
 use crate::{
     config::{
-        assemble::pool::pool,
-        file::{Admin, File, Level, LogFormat, Logging, Named, Route},
+        assemble::{listener::listeners, pool::pool},
+        file::{Admin, File, Level, LogFormat, Logging, Route},
         units::{
             Name,
             http::{Host, Method, Origin, UrlPath},
-            net::Network,
         },
     },
     model,
@@ -30,21 +30,12 @@ pub(crate) fn assemble(file: File, base: &Path) -> Option<model::Topology> {
         file.threads.or_else(|| available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
     Some(model::Topology {
         threads,
-        listeners: listeners(file.listeners),
+        listeners: listeners(file.listeners, base),
         routes: routes(file.routes, &names)?,
         pools: file.pools.0.into_iter().map(|(name, it)| pool(name, it)).collect(),
         admin: admin(file.admin, base),
         logging: logging(&file.logging),
     })
-}
-
-fn listeners(listeners: Named<crate::config::file::Listener>) -> Vec<model::Listener> {
-    let listener = |(Name(name), it): (Name, crate::config::file::Listener)| model::Listener {
-        name,
-        address: it.address.0,
-        trusted_proxies: it.trusted_proxies.into_iter().map(|Network(it)| it).collect(),
-    };
-    listeners.0.into_iter().map(listener).collect()
 }
 
 fn routes(routes: Vec<Route>, pools: &[Name]) -> Option<Vec<model::Route>> {

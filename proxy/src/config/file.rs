@@ -8,17 +8,18 @@ use std::num::{NonZeroU16, NonZeroUsize};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(crate) mod listener;
 mod named;
 pub(crate) mod pool;
 
 pub(crate) use crate::config::file::named::Named;
 use crate::config::{
-    file::pool::Pool,
+    file::{listener::Listener, pool::Pool},
     units::{
         FilePath, Name,
         duration::Length,
         http::{Host, Method, Origin, UrlPath},
-        net::{Address, Network},
+        net::Address,
     },
 };
 
@@ -50,17 +51,6 @@ pub(crate) struct File {
     /// What is logged, and how.
     #[serde(default)]
     pub(crate) logging: Logging,
-}
-
-/// An address on which clients are accepted.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Listener {
-    /// The IP address and port to listen on. `0.0.0.0` means all addresses of the machine.
-    pub(crate) address: Address,
-    /// Peers whose `X-Forwarded-*` headers are believed; from all others they are replaced.
-    #[serde(default)]
-    pub(crate) trusted_proxies: Vec<Network>,
 }
 
 /// Which requests go where. Needs `pool`, or `sidecar: true`.

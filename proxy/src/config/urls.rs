@@ -8,7 +8,8 @@ use crate::{
     config::{
         assemble::assemble,
         file::{
-            Admin, File, Listener, Logging, Match, Named, Route,
+            Admin, File, Logging, Match, Named, Route,
+            listener::Listener,
             pool::{
                 Backend, Balance, HealthCheck, HoldBack, OutlierDetection, Pool, Protocol, Retries,
                 Suspicion, TcpCheck, Tiers, Timeouts, WhenDown,
@@ -18,10 +19,10 @@ use crate::{
             Fault, Name,
             duration::Wait,
             leaf::Leaf as _,
-            net::{Address, Url},
+            net::{Listen, Url},
         },
     },
-    model::Topology,
+    model::{ListenAddress, Topology},
 };
 
 /// Why URLs do not make a configuration.
@@ -119,7 +120,7 @@ fn file(listen: SocketAddr, backends: Vec<Backend>, admin: Admin) -> File {
         sidecar: None,
         timeout: Route::default_timeout(),
     };
-    let listener = Listener { address: Address(listen), trusted_proxies: Vec::new() };
+    let listener = Listener::plain(Listen(ListenAddress::Tcp(listen)));
     File {
         version: 1,
         threads: None,

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 mod addresses;
+mod listeners;
 mod pools;
 mod routes;
 
@@ -33,6 +34,7 @@ pub(crate) fn review(
 ) -> Vec<Problem> {
     let mut review = Review { text, root, damaged, problems: Vec::new() };
     addresses::review(file, &mut review);
+    listeners::review(file, &mut review);
     routes::review(file, &mut review);
     pools::review(file, &mut review);
     review.problems

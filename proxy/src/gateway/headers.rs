@@ -48,7 +48,12 @@ pub(crate) struct Downstream<'a> {
     /// `Host`, or `:authority`.
     pub(crate) host: Option<&'a str>,
     pub(crate) is_http2: bool,
+    /// What is told of the client's certificate, if it has shown one.
+    pub(crate) certificate: Option<&'a str>,
 }
+
+/// Tells backends of the client's certificate.
+const CLIENT_CERTIFICATE: &str = "x-forwarded-client-cert";
 
 /// Sets `X-Forwarded-*` and `Via`, and the request id.
 ///
@@ -66,6 +71,10 @@ pub(crate) fn forward(
         for name in ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded"] {
             request.remove_header(name);
         }
+        request.remove_header(CLIENT_CERTIFICATE);
+    }
+    if let Some(certificate) = downstream.certificate {
+        request.insert_header(CLIENT_CERTIFICATE, certificate)?;
     }
     if let Some(ip) = peer {
         let chain: Vec<&str> = request
@@ -150,6 +159,7 @@ mod tests {
             is_tls: false,
             host: Some("api.example.com"),
             is_http2: false,
+            certificate: None,
         }
     }
 

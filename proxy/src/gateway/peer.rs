@@ -1,10 +1,13 @@
 //! Our backend as Pingora's peer.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use pingora::upstreams::peer::HttpPeer;
 
-use crate::model::{BackendAddress, Timeouts};
+use crate::{
+    gateway::upgrade::UpgradeDial,
+    model::{BackendAddress, Timeouts},
+};
 
 /// How long an upgraded connection (WebSocket) may be silent in one direction. Long, because
 /// silence is normal there and the proxy cannot tell a quiet conversation from a dead one.
@@ -54,5 +57,8 @@ pub(crate) fn peer_of(
         Expectation::ResponseWithin(limit) => limit.min(time_left),
         Expectation::Upgrade => UPGRADED_IDLE,
     });
+    if expectation == Expectation::Upgrade && !backend.tls {
+        options.custom_l4 = Some(Arc::new(UpgradeDial { address, limit: connect }));
+    }
     peer
 }

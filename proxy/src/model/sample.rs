@@ -8,10 +8,10 @@ use std::{
 };
 
 use crate::model::{
-    Admin, Backend, BackendAddress, Balance, Capacity, CheckKind, FailbackMode, HealthCheck,
-    HoldBack, Level, Listener, LogFormat, LogStreamLimits, Logging, Match, OutlierPolicy, Pool,
-    PoolId, Protocol, RetryPolicy, Route, SharedTopology, SuspicionPolicy, Target, TierPolicy,
-    Timeouts, Topology, WhenDown,
+    Admin, Backend, BackendAddress, Balance, Capacity, CertificateFiles, CheckKind, FailbackMode,
+    HealthCheck, HoldBack, Level, Listener, ListenerTls, LogFormat, LogStreamLimits, Logging,
+    Match, OutlierPolicy, Pool, PoolId, Protocol, RetryPolicy, Route, SharedTopology,
+    SuspicionPolicy, Target, TierPolicy, Timeouts, TlsVersion, Topology, WhenDown, sample_listener,
 };
 
 /// Makes a pool of backends `b0`, `b1`, … from their tiers and weights.
@@ -129,10 +129,16 @@ pub(crate) fn topology(pools: Vec<Pool>) -> Topology {
 
 /// Makes a listener on loopback.
 pub(crate) fn listener(name: &str) -> Listener {
-    Listener {
-        name: name.to_owned(),
-        address: SocketAddr::from((Ipv4Addr::LOCALHOST, 8021)),
-        trusted_proxies: Vec::new(),
+    sample_listener(name, SocketAddr::from((Ipv4Addr::LOCALHOST, 8021)))
+}
+
+/// Makes TLS with one certificate, of which there are no files.
+pub(crate) fn tls() -> ListenerTls {
+    let certificate = CertificateFiles { cert: "cert.pem".into(), key: "key.pem".into() };
+    ListenerTls {
+        min_version: TlsVersion::Tls12,
+        certificates: vec![certificate],
+        client_auth: None,
     }
 }
 

@@ -6,6 +6,7 @@
 //! zero: a counter that appears with its first increment hides that increment from `rate()`.
 
 mod backend;
+mod connection;
 mod family;
 mod label;
 mod listener;
@@ -29,12 +30,14 @@ use crate::{
     snapshot::{Live, Snapshot},
     telemetry::metrics::{
         backend::{BackendFamilies, BackendHandles},
+        connection::{ConnectionFamilies, ConnectionHandles},
         label::Origin,
         listener::{ListenerFamilies, ListenerHandles, ResponseHandles},
         pool::{PoolFamilies, PoolHandles},
     },
 };
 
+pub use connection::{OpenConnection, Turned};
 pub use label::{FailoverReason, Rejection, RetryOutcome, Trigger};
 pub use request::{Answer, FinishedRequest};
 pub use table::{Kind, Metric, TABLE};
@@ -50,6 +53,8 @@ pub struct Metrics {
     registry: Registry,
     /// Indexed as in the topology.
     listeners: Vec<ListenerHandles>,
+    /// Indexed as in the topology.
+    connections: Vec<ConnectionHandles>,
     /// The pools', then the sidecar's, then those of no route.
     responses: Vec<ResponseHandles>,
     /// Indexed by [`PoolId`].
@@ -66,6 +71,7 @@ impl Metrics {
     pub fn new(topology: &Topology) -> Result<Self, Error> {
         let registry = Registry::new();
         let listener_families = ListenerFamilies::new(&registry)?;
+        let connection_families = ConnectionFamilies::new(&registry)?;
         let response_family = family::counters(&registry, &table::RESPONSES)?;
         let backend_families = BackendFamilies::new(&registry)?;
         let pool_families = PoolFamilies::new(&registry)?;
@@ -81,7 +87,12 @@ impl Metrics {
             let of_pool = pool.backends.iter();
             of_pool.map(|it| BackendHandles::new(&backend_families, &pool.name, it)).collect()
         });
+        let connections = listeners.clone().map(|it| {
+            let certificates = it.tls.as_ref().map_or(0, |tls| tls.certificates.len());
+            ConnectionHandles::new(&connection_families, &it.name, certificates)
+        });
         Ok(Self {
+            connections: connections.collect(),
             listeners: listeners
                 .map(|it| ListenerHandles::new(&listener_families, &it.name, &labels))
                 .collect(),

@@ -73,6 +73,13 @@ impl Proxy {
         panic!("the proxy did not start:\n{log}");
     }
 
+    /// Starts one that cannot start. Returns what it says.
+    pub(crate) async fn refusal(setup: Setup) -> String {
+        let mut proxy = Self::spawn(&setup);
+        assert!(!proxy.exited().await.success());
+        proxy.log()
+    }
+
     fn spawn(setup: &Setup) -> Self {
         let (public, admin, folder) = (free_address(), free_address(), folder());
         let config = setup

@@ -150,7 +150,7 @@ impl World {
             token: wish.token.map(str::to_owned),
             relay_key: RELAY_KEY.to_owned(),
             is_draining: Arc::new(AtomicBool::new(false)),
-            data_plane: data_plane.address,
+            data_plane: Some(data_plane.address),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

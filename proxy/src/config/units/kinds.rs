@@ -5,7 +5,7 @@ use crate::config::units::{
     duration::{Length, Wait},
     http::{Host, Method, Origin, UrlPath},
     leaf::Leaf,
-    net::{Address, Network, Url},
+    net::{Address, Listen, Network, Url},
     number::{Capacity, Factor},
     size::Size,
 };
@@ -40,6 +40,7 @@ const KINDS: &[LeafKind] = &[
     kind_of::<Name>(),
     kind_of::<FilePath>(),
     kind_of::<Address>(),
+    kind_of::<Listen>(),
     kind_of::<Url>(),
     kind_of::<Host>(),
     kind_of::<Origin>(),

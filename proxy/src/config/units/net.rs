@@ -1,6 +1,9 @@
 //! Where things are in a network: addresses, URLs and networks.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
+};
 
 use ipnet::IpNet;
 
@@ -12,12 +15,16 @@ use crate::{
             leaf::{Leaf, leaf_impls},
         },
     },
-    model::BackendAddress,
+    model::{BackendAddress, ListenAddress},
 };
 
 /// An IP address and a port to listen on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Address(pub(crate) SocketAddr);
+
+/// Where clients connect: an IP address and a port, or a Unix socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Listen(pub(crate) ListenAddress);
 
 /// The URL of a backend: scheme, host and port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +38,7 @@ pub(crate) struct Url {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Network(pub(crate) IpNet);
 
-leaf_impls!(Address, Url, Network);
+leaf_impls!(Address, Listen, Url, Network);
 
 impl Leaf for Address {
     const FORMAT: &'static str = "bascule-address";
@@ -50,6 +57,34 @@ impl Leaf for Address {
                 Err(Fault::new(message, address_remedy(text)))
             }
         }
+    }
+
+    fn write(&self) -> String {
+        self.0.to_string()
+    }
+}
+
+/// Longest path of a Unix socket: what Linux has room for.
+const SOCKET_PATH_MAX: usize = 107;
+
+impl Leaf for Listen {
+    const FORMAT: &'static str = "bascule-listen";
+    const WHAT: &'static str = "an address such as `127.0.0.1:8021` or `unix:/run/bascule.sock`";
+    const EXAMPLE: &'static str = "127.0.0.1:8021";
+
+    fn parse(text: &str) -> Result<Self, Fault> {
+        let Some(path) = text.strip_prefix("unix:") else {
+            return Address::parse(text).map(|it| Self(ListenAddress::Tcp(it.0)));
+        };
+        if !path.starts_with('/') || path.contains('\0') {
+            let message = format!("`{}` is not the path of a socket", clip(path));
+            return Err(Fault::new(message, "write a whole path: `unix:/run/bascule.sock`"));
+        }
+        if SOCKET_PATH_MAX < path.len() {
+            let message = format!("the path has {} bytes; sockets have room for 107", path.len());
+            return Err(Fault::new(message, "choose a shorter path"));
+        }
+        Ok(Self(ListenAddress::Unix(PathBuf::from(path))))
     }
 
     fn write(&self) -> String {

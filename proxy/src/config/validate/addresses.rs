@@ -2,7 +2,10 @@
 
 use std::net::SocketAddr;
 
-use crate::config::{file::File, path::Path, problem::Code, validate::Review};
+use crate::{
+    config::{file::File, path::Path, problem::Code, validate::Review},
+    model::ListenAddress,
+};
 
 pub(crate) fn review(file: &File, review: &mut Review<'_>) {
     clashes(file, review);
@@ -12,20 +15,23 @@ pub(crate) fn review(file: &File, review: &mut Review<'_>) {
 }
 
 /// Returns the path and value of each address that we listen on.
-fn taken(file: &File) -> Vec<(Path, SocketAddr)> {
+fn taken(file: &File) -> Vec<(Path, ListenAddress)> {
     let listeners = Path::default().key("listeners");
     file.listeners
         .0
         .iter()
-        .map(|(name, listener)| (listeners.key(&name.0).key("address"), listener.address.0))
-        .chain([(Path::default().key("admin").key("address"), file.admin.address.0)])
+        .map(|(name, listener)| (listeners.key(&name.0).key("address"), listener.address.0.clone()))
+        .chain([(
+            Path::default().key("admin").key("address"),
+            ListenAddress::Tcp(file.admin.address.0),
+        )])
         .collect()
 }
 
 fn clashes(file: &File, review: &mut Review<'_>) {
     let taken = taken(file);
     for (position, (path, address)) in taken.iter().enumerate() {
-        let earlier = taken.iter().take(position).find(|(_, other)| covers(*other, *address));
+        let earlier = taken.iter().take(position).find(|(_, other)| covers(other, address));
         let Some((other, _)) = earlier else { continue };
         if review.is_sound(&[path, other]) {
             let message = format!("`{address}` is already taken by `{other}`");
@@ -37,7 +43,8 @@ fn clashes(file: &File, review: &mut Review<'_>) {
 }
 
 /// Returns whether one socket listening on `left` keeps another from listening on `right`.
-fn covers(left: SocketAddr, right: SocketAddr) -> bool {
+fn covers(left: &ListenAddress, right: &ListenAddress) -> bool {
+    let (Some(left), Some(right)) = (left.tcp(), right.tcp()) else { return left == right };
     left.port() == right.port()
         && (left.ip() == right.ip() || left.ip().is_unspecified() || right.ip().is_unspecified())
 }
@@ -84,7 +91,8 @@ fn loops(file: &File, review: &mut Review<'_>) {
             let Some(address) = socket_of(&backend.url.address) else { continue };
             for (name, listener) in &file.listeners.0 {
                 let ours = Path::default().key("listeners").key(&name.0).key("address");
-                if reaches(address, listener.address.0) && review.is_sound(&[&path, &ours]) {
+                let is_reached = listener.address.0.tcp().is_some_and(|it| reaches(address, it));
+                if is_reached && review.is_sound(&[&path, &ours]) {
                     let message =
                         format!("`{}` is the listener `{}` itself", backend.url.text, name.0);
                     review.report(

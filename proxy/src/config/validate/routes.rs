@@ -115,7 +115,8 @@ fn exposed_sidecar(file: &File, route: &Route, path: &Path, review: &mut Review<
     }
     for (name, listener) in &file.listeners.0 {
         let address = Path::default().key("listeners").key(&name.0).key("address");
-        if !listener.address.0.ip().is_loopback() && review.is_sound(&[&address]) {
+        let is_open = listener.address.0.tcp().is_some_and(|it| !it.ip().is_loopback());
+        if is_open && review.is_sound(&[&address]) {
             let message =
                 format!("every client of listener `{}` can read the proxy's state", name.0);
             let remedy = "remove the route, or set `admin.token_file` so that only those who have it change state";

@@ -50,6 +50,18 @@ macro_rules! table {
 }
 
 table! {
+    CONNECTIONS = Kind::Counter, "bascule_connections_total", ["listener"],
+        "Clients' connections accepted.";
+    CONNECTIONS_OPEN = Kind::Gauge, "bascule_connections_open", ["listener"],
+        "Clients' connections that are open.";
+    CONNECTIONS_REFUSED = Kind::Counter, "bascule_connections_refused_total",
+        ["listener", "reason"],
+        "Clients' connections closed before their first request.";
+    REQUESTS_REFUSED = Kind::Counter, "bascule_requests_refused_total", ["listener", "reason"],
+        "Requests answered with an error before anybody acted on them: malformed, too large, too slow.";
+    CERTIFICATE_EXPIRY = Kind::Gauge, "bascule_certificate_expiry_timestamp_seconds",
+        ["listener", "certificate"],
+        "Unix time at which a certificate expires; certificates are numbered from 0, as configured.";
     REQUESTS = Kind::Counter, "bascule_requests_total", ["listener", "pool", "code_class"],
         "Requests finished, by class of the status sent; aborted if the response did not end.";
     RESPONSES = Kind::Counter, "bascule_responses_total", ["pool", "code", "origin"],

@@ -34,7 +34,9 @@ fn series(metrics: &Metrics) -> usize {
 
 #[test]
 fn what_is_rendered_is_what_the_table_declares() {
-    let metrics = Metrics::new(&topology()).unwrap();
+    let mut topology = topology();
+    topology.listeners[0].tls = Some(sample::tls());
+    let metrics = Metrics::new(&topology).unwrap();
     metrics.request_started(0);
     metrics.request_finished(&finished(None, Answer::Proxy(404)));
     let families = metrics.registry.gather();

@@ -1,0 +1,114 @@
+//! The edge: clients' connections, from the socket to requests that may be acted upon.
+//!
+//! Pingora accepts, too, and serves well whoever means well. It has no deadline for the head of a
+//! request, none for its own look for HTTP/2, knows PROXY headers on TLS listeners only, forgives
+//! much in a request, and opens no listener once it runs. So its listening services are not used:
+//! connections are accepted here, and handed to its `HttpProxy` request by request over HTTP/1.1
+//! (`http1.rs`, `front.rs`), as a whole over HTTP/2, which Pingora and `h2` bound by themselves.
+//!
+//! What is agreed on before the first request (`connection.rs`): who the client is, by a PROXY
+//! header of a trusted peer; that it has not too many connections; TLS (`tls.rs`,
+//! `certificates.rs`). Each step has a deadline.
+
+mod admission;
+mod certificates;
+mod connection;
+mod door;
+mod front;
+mod http1;
+mod refuse;
+mod socket;
+mod stream;
+mod tls;
+
+use std::{sync::Arc, time::Duration};
+
+use pingora::{apps::HttpServerApp, server::ShutdownWatch};
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use tracing::{error, info, warn};
+
+pub use door::{Door, DoorError};
+
+/// How long to wait when the system has no more descriptors: they come back as connections end.
+const PAUSE: Duration = Duration::from_millis(50);
+/// How often changed certificates are looked for.
+const REFRESH: Duration = Duration::from_secs(2);
+
+/// Accepts clients and serves them by `app` until told to stop; then those that are connected are
+/// served on.
+pub async fn serve<A>(door: Arc<Door>, app: Arc<A>, mut shutdown: ShutdownWatch)
+where
+    A: HttpServerApp + Send + Sync + 'static,
+{
+    let name = &door.listener.name;
+    let accepting = match door.accepting() {
+        Ok(accepting) => accepting,
+        Err(error) => {
+            error!(target: "bascule::edge", listener = name, %error, "the listener could not be served");
+            return;
+        }
+    };
+    let refresh = refresh(&door);
+    tokio::pin!(refresh);
+    loop {
+        let next = async {
+            // Beyond the bound clients wait in the system's queue: that is what it is for.
+            let slot = Arc::clone(&door.slots).acquire_owned().await;
+            (slot, accepting.accept().await)
+        };
+        let (slot, accepted) = tokio::select! {
+            next = next => next,
+            () = &mut refresh => continue,
+            _ = shutdown.changed() => return,
+        };
+        let (socket, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Not the listener's end: a client that left, or no descriptor to be had.
+                warn!(target: "bascule::edge", listener = name, %error, "a client could not be accepted");
+                sleep(PAUSE).await;
+                continue;
+            }
+        };
+        let (door, app, shutdown) = (Arc::clone(&door), Arc::clone(&app), shutdown.clone());
+        tokio::spawn(async move {
+            let _open = door.metrics.connection_opened(door.index);
+            connection::serve(socket, peer, Arc::clone(&door), app, shutdown).await;
+            drop(slot);
+        });
+    }
+}
+
+/// Reads certificates again when their files change; never ends.
+async fn refresh(door: &Arc<Door>) {
+    let Some(tls) = &door.tls else { return std::future::pending().await };
+    let mut turns = interval(REFRESH);
+    turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut told = String::new();
+    loop {
+        door.metrics.certificates_expire(door.index, &tls.certificates.expiries());
+        turns.tick().await;
+        let certificates = Arc::clone(&tls.certificates);
+        // Files may lie on slow disks.
+        let refreshed = tokio::task::spawn_blocking(move || certificates.refresh()).await;
+        let name = &door.listener.name;
+        match refreshed {
+            Ok(Ok(true)) => {
+                info!(target: "bascule::edge", listener = name, "certificates read again");
+                told.clear();
+            }
+            Ok(Ok(false)) => {}
+            Ok(Err(fault)) => {
+                let fault = fault.to_string();
+                if fault != told {
+                    warn!(
+                        target: "bascule::edge", listener = name, %fault,
+                        "changed certificates cannot be used; the ones read before are kept"
+                    );
+                    told = fault;
+                }
+            }
+            Err(error) => warn!(target: "bascule::edge", listener = name, %error, "certificates"),
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! One client's connection, from being accepted to its end.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    os::fd::AsRawFd,
+    sync::Arc,
+};
+
+use pingora::{
+    apps::{HttpServerApp, ServerApp},
+    protocols::{SocketDigest, l4::socket::SocketAddr as PingoraAddr},
+    server::ShutdownWatch,
+};
+use tokio::time::timeout;
+
+use crate::{
+    client_connection::ClientConnection,
+    edge::{
+        admission::Counted,
+        certificates,
+        door::Door,
+        front::{Facts, Front},
+        http1,
+        socket::{Socket, Transport},
+        tls,
+    },
+    model::ProxyProtocol,
+    telemetry::metrics::Turned,
+    wire::proxy_header::{self, ProxyHeader},
+};
+
+/// Serves a client until its connection ends.
+pub(crate) async fn serve<A>(
+    socket: Socket,
+    peer: Option<SocketAddr>,
+    door: Arc<Door>,
+    app: Arc<A>,
+    shutdown: ShutdownWatch,
+) where
+    A: HttpServerApp + Send + Sync + 'static,
+{
+    let prepared = timeout(door.listener.timeouts.handshake, prepare(socket, peer, &door)).await;
+    let (mut front, _counted) = match prepared.unwrap_or(Err(Turned::HandshakeTimedOut)) {
+        Ok(prepared) => prepared,
+        Err(reason) => {
+            tracing::debug!(target: "bascule::edge", listener = door.listener.name, ?reason, ?peer, "connection refused");
+            door.metrics.connection_refused(door.index, reason);
+            return;
+        }
+    };
+    if !front.facts().is_http2 {
+        match http1::serve(front, &app, &door, &shutdown).await {
+            Some(other) => front = other,
+            None => return,
+        }
+    }
+    front.open();
+    app.process_new(front, &shutdown).await;
+}
+
+/// Finds out who the client is, whether it may connect, and agrees on TLS.
+async fn prepare(
+    mut socket: Socket,
+    peer: Option<SocketAddr>,
+    door: &Door,
+) -> Result<(Box<Front>, Option<Counted>), Turned> {
+    let client = client_of(&mut socket, peer, door).await?;
+    let address = client.map(|it| it.ip().to_canonical());
+    let counted = match (&door.clients, address) {
+        (Some(clients), Some(address)) => {
+            Some(clients.admit(address).ok_or(Turned::TooManyOfClient)?)
+        }
+        (Some(_) | None, _) => None,
+    };
+    let digest = Arc::new(SocketDigest::from_raw_fd(socket.as_raw_fd()));
+    // Only the first value counts, and this is the first.
+    _ = digest.peer_addr.set(client.map(PingoraAddr::Inet));
+    let Some(tls) = &door.tls else {
+        let facts = Facts {
+            socket: digest,
+            connection: packed(door, address, None)?,
+            tls: None,
+            is_http2: false,
+        };
+        return Ok((Box::new(Front::new(Transport::Plain(socket), facts)), counted));
+    };
+    let stream = tls.acceptor.accept(socket).await.map_err(|_| Turned::Handshake)?;
+    let connection = stream.get_ref().1;
+    let shown = connection.peer_certificates().and_then(|chain| chain.first());
+    let facts = Facts {
+        socket: digest,
+        connection: packed(door, address, shown.map(certificates::forwarded))?,
+        tls: Some(Arc::new(tls::digest(connection))),
+        is_http2: connection.alpn_protocol() == Some(b"h2"),
+    };
+    Ok((Box::new(Front::new(Transport::Tls(Box::new(stream)), facts)), counted))
+}
+
+fn packed(
+    door: &Door,
+    address: Option<IpAddr>,
+    certificate: Option<String>,
+) -> Result<Arc<pingora::protocols::raw_connect::ProxyDigest>, Turned> {
+    ClientConnection { listener: door.index, address, certificate }
+        .pack()
+        .map_err(|_| Turned::Handshake)
+}
+
+/// Returns who the client is: the peer, or whom a trusted peer speaks for.
+async fn client_of(
+    socket: &mut Socket,
+    peer: Option<SocketAddr>,
+    door: &Door,
+) -> Result<Option<SocketAddr>, Turned> {
+    let is_trusted = door.trusts(peer.map(|it| it.ip()));
+    match door.listener.proxy_protocol {
+        ProxyProtocol::None => return Ok(peer),
+        ProxyProtocol::Accept if !is_trusted => return Ok(peer),
+        ProxyProtocol::Require if !is_trusted => return Err(Turned::ProxyHeader),
+        ProxyProtocol::Accept | ProxyProtocol::Require => {}
+    }
+    let mut known = 0;
+    loop {
+        let most = proxy_header::LONGEST.saturating_sub(known);
+        let ahead = socket.look_ahead(most).await.map_err(|_| Turned::ProxyHeader)?;
+        if ahead.len() == known {
+            return Err(Turned::ProxyHeader);
+        }
+        known = ahead.len();
+        match proxy_header::read(ahead) {
+            Ok(ProxyHeader::Unfinished) => {}
+            Ok(ProxyHeader::Present { length, client }) => {
+                socket.skip(length);
+                return Ok(client.or(peer));
+            }
+            Ok(ProxyHeader::Absent) if door.listener.proxy_protocol == ProxyProtocol::Accept => {
+                return Ok(peer);
+            }
+            Ok(ProxyHeader::Absent) | Err(_) => return Err(Turned::ProxyHeader),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! HTTP/1.1 with a client: request after request, each handed on once its head has been checked.
+
+use std::{future::poll_fn, io, sync::Arc};
+
+use bytes::Buf;
+use pingora::{apps::HttpServerApp, protocols::http::ServerSession, server::ShutdownWatch};
+use tokio::{
+    io::AsyncWriteExt,
+    time::{Instant, timeout, timeout_at},
+};
+
+use crate::{
+    edge::{door::Door, front::Front, refuse},
+    wire::incoming::{self, Limits, Refusal, Scan},
+};
+
+/// How a client of HTTP/2 begins (RFC 9113 §3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// What comes next on a connection.
+#[derive(Debug)]
+enum Next {
+    /// A request, which has been admitted.
+    Request,
+    /// HTTP/2 with prior knowledge.
+    Http2,
+    /// The end.
+    End,
+    /// Something that is refused.
+    Refused(Refusal),
+}
+
+/// Serves requests until the connection ends. Returns it if the client turns out to speak HTTP/2.
+pub(crate) async fn serve<A>(
+    mut front: Box<Front>,
+    app: &Arc<A>,
+    door: &Door,
+    shutdown: &ShutdownWatch,
+) -> Option<Box<Front>>
+where
+    A: HttpServerApp + Send + Sync + 'static,
+{
+    let mut is_first = true;
+    loop {
+        let next = next(&mut front, door, is_first, shutdown).await;
+        match next {
+            Next::Request => {}
+            Next::Http2 => return Some(front),
+            Next::End => {
+                front.end().await;
+                return None;
+            }
+            Next::Refused(refusal) => {
+                refuse(&mut front, refusal, door).await;
+                return None;
+            }
+        }
+        is_first = false;
+        let session = ServerSession::new_http1(front);
+        let reused = app.process_new_http(session, shutdown).await?;
+        // Pingora gives back what it was given.
+        front = reused.consume().0.into_any().downcast().ok()?;
+        if !front.finish() {
+            front.end().await;
+            return None;
+        }
+    }
+}
+
+/// Waits for the next request, and admits it.
+async fn next(front: &mut Front, door: &Door, is_first: bool, shutdown: &ShutdownWatch) -> Next {
+    let limits = door.limits();
+    let may_be_http2 = is_first && door.listener.http2 && door.listener.tls.is_none();
+    let mut scan = Scan::default();
+    let mut deadline: Option<Instant> = None;
+    loop {
+        match look(front, &mut scan, &limits, may_be_http2) {
+            Ok(Some(next)) => return next,
+            Ok(None) => {}
+            Err(refusal) => return Next::Refused(refusal),
+        }
+        let has_begun = !front.incoming().is_empty();
+        let read = if has_begun {
+            let head = door.listener.timeouts.head;
+            let deadline = *deadline.get_or_insert_with(|| Instant::now() + head);
+            timeout_at(deadline, fill(front)).await
+        } else {
+            let mut shutdown = shutdown.clone();
+            if *shutdown.borrow_and_update() {
+                return Next::End;
+            }
+            tokio::select! {
+                biased;
+                read = timeout(door.listener.timeouts.idle, fill(front)) => read,
+                _ = shutdown.changed() => return Next::End,
+            }
+        };
+        match read {
+            Ok(Ok(length)) if 0 < length => {}
+            // What was begun and broke off is answered by nobody: the client is gone.
+            Ok(_) => return Next::End,
+            Err(_) if has_begun => return Next::Refused(Refusal::TooSlow),
+            Err(_) => return Next::End,
+        }
+    }
+}
+
+/// Looks at what has come; `None` when more is needed to tell.
+fn look(
+    front: &mut Front,
+    scan: &mut Scan,
+    limits: &Limits,
+    may_be_http2: bool,
+) -> Result<Option<Next>, Refusal> {
+    let incoming = front.incoming();
+    let Some(empty) = incoming::empty_lines(incoming) else { return Ok(None) };
+    incoming.advance(empty);
+    if incoming.is_empty() {
+        return Ok(None);
+    }
+    if may_be_http2 && PREFACE.starts_with(&incoming[..incoming.len().min(PREFACE.len())]) {
+        return Ok((PREFACE.len() <= incoming.len()).then_some(Next::Http2));
+    }
+    let Some(length) = scan.end(incoming, limits)? else { return Ok(None) };
+    let head = incoming::inspect(&incoming[..length], limits)?;
+    front.admit(length, head);
+    Ok(Some(Next::Request))
+}
+
+async fn fill(front: &mut Front) -> io::Result<usize> {
+    poll_fn(|cx| front.poll_fill(cx)).await
+}
+
+/// Says what is wrong, and ends the connection.
+async fn refuse(front: &mut Front, refusal: Refusal, door: &Door) {
+    let id = format!("{:032x}", fastrand::u128(..));
+    tracing::debug!(target: "bascule::edge", listener = door.listener.name, %refusal, "request refused");
+    door.metrics.request_refused(door.index, refusal);
+    // A client that is gone need not be told.
+    let answer = refuse::answer(refusal, &id);
+    if timeout(door.listener.timeouts.head, front.write_all(&answer)).await.is_ok() {
+        front.end().await;
+    }
+}

@@ -1,0 +1,56 @@
+//! The answer to a request that is refused before anybody acts on it.
+
+use bytes::{BufMut, BytesMut};
+use http::StatusCode;
+use serde_json::json;
+
+use crate::wire::incoming::Refusal;
+
+/// Writes the whole answer. It says that the connection ends: where a next request would begin
+/// cannot be known.
+pub(crate) fn answer(refusal: Refusal, request_id: &str) -> BytesMut {
+    let body = json!({ "error": {
+        "code": refusal.code(),
+        "message": refusal.to_string(),
+        "remedy": refusal.remedy(),
+        "request_id": request_id,
+    }});
+    let body = format!("{body}\n");
+    let status = refusal.status();
+    let reason = StatusCode::from_u16(status).ok().and_then(|it| it.canonical_reason());
+    let allow = if refusal == Refusal::Tunnel {
+        "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n"
+    } else {
+        ""
+    };
+    let head = format!(
+        "HTTP/1.1 {status} {reason}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\
+         Cache-Control: no-store\r\n{allow}X-Request-Id: {request_id}\r\nConnection: close\r\n\r\n",
+        reason = reason.unwrap_or_default(),
+        length = body.len(),
+    );
+    let mut answer = BytesMut::with_capacity(head.len() + body.len());
+    answer.put_slice(head.as_bytes());
+    answer.put_slice(body.as_bytes());
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_is_answered_with_what_is_wrong_and_what_to_do() {
+        for refusal in Refusal::ALL {
+            let answer = answer(refusal, "id-1");
+            let text = std::str::from_utf8(&answer).unwrap();
+            let (head, body) = text.split_once("\r\n\r\n").unwrap();
+            assert!(head.starts_with(&format!("HTTP/1.1 {} ", refusal.status())), "{head}");
+            assert!(!head.contains(" \r\n"), "a known reason: {head}");
+            assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())));
+            let body: serde_json::Value = serde_json::from_str(body).unwrap();
+            assert_eq!(body["error"]["code"], refusal.code());
+            assert_eq!(body["error"]["request_id"], "id-1");
+        }
+    }
+}
