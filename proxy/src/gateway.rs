@@ -62,7 +62,7 @@ const SIDECAR_TIMEOUTS: Timeouts = Timeouts {
 const SIDECAR_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Forwards requests: the frame that Pingora calls.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Gateway {
     /// Who forwards.
     pub exchange: Arc<Exchange>,

@@ -1,10 +1,10 @@
 //! The data plane: Pingora's server, with our gateway in it and our edge before it.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use pingora::{
-    apps::HttpServerApp,
+    apps::{HttpServerApp, HttpServerOptions},
     protocols::http::v2::server::default_h2_options,
     server::{RunArgs, Server, ShutdownWatch, configuration::ServerConf},
     services::background::{BackgroundService, GenBackgroundService},
@@ -29,17 +29,15 @@ const NEVER_SECONDS: u64 = 24 * 3600;
 
 /// Streams that a client may have at a time on a connection.
 const STREAMS: u32 = 128;
-/// Longest header list of a request over HTTP/2, in bytes as HTTP/2 counts them.
-const HEADER_LIST: u32 = 64 * 1024;
+/// What HTTP/2 counts for each header beside its name and value (RFC 9113 §10.5.1), so that a
+/// listener's bound on heads means the same in both protocols.
+const HEADER_EXTRA: usize = 32;
 /// Streams that a client has reset before anybody took note of them. Beyond, `h2` ends the connection
 /// (CVE-2023-44487, rapid reset).
 const PENDING_RESETS: usize = 32;
 /// Streams that were reset because of what the client did. Beyond, `h2` ends the connection
 /// (CVE-2025-8671, made you reset).
 const OWN_RESETS: usize = 128;
-/// How long a connection over HTTP/2 is kept without a request.
-const HTTP2_IDLE: Duration = Duration::from_secs(60);
-
 /// Runs Pingora's server; returns only when the process is about to end.
 pub(crate) fn run(
     gateway: Gateway,
@@ -58,46 +56,53 @@ pub(crate) fn run(
     };
     let mut server = Server::new_with_opt_and_conf(None, conf);
     server.bootstrap();
-    let proxy = Arc::new(proxy(&server.configuration, gateway));
-    let plane = Arc::new(DataPlane { proxy, doors });
+    let doors = doors.into_iter().map(|door| {
+        let proxy = proxy(&server.configuration, gateway.clone(), &door);
+        (door, Arc::new(proxy))
+    });
+    let plane = Arc::new(DataPlane { doors: doors.collect() });
     let mut service = GenBackgroundService::new("data-plane".to_owned(), plane);
     service.threads = Some(topology.threads.get());
     server.add_service(service);
     server.run(RunArgs { shutdown_signal: Box::new(signals) });
 }
 
-fn proxy(conf: &Arc<ServerConf>, gateway: Gateway) -> HttpProxy<Gateway> {
-    let mut proxy = http_proxy(conf, gateway);
+/// Makes what serves the clients of one listener.
+fn proxy(conf: &Arc<ServerConf>, gateway: Gateway, door: &Door) -> HttpProxy<Gateway> {
+    let limits = door.limits();
+    let header_list = limits.head.saturating_add(limits.headers.saturating_mul(HEADER_EXTRA));
     let mut options = default_h2_options();
     options
         .max_concurrent_streams(STREAMS)
-        .max_header_list_size(HEADER_LIST)
+        .max_header_list_size(u32::try_from(header_list).unwrap_or(u32::MAX))
         .max_pending_accept_reset_streams(PENDING_RESETS)
         .max_local_error_reset_streams(Some(OWN_RESETS));
+    let mut proxy = http_proxy(conf, gateway);
     proxy.h2_options = Some(options);
-    let mut server_options = pingora::apps::HttpServerOptions::default();
-    server_options.h2_idle_timeout = Some(HTTP2_IDLE);
+    let mut server_options = HttpServerOptions::default();
+    server_options.h2_idle_timeout = Some(door.timeouts().idle);
     proxy.server_options = Some(server_options);
     proxy
 }
 
 /// Accepts clients on every listener.
 struct DataPlane {
-    proxy: Arc<HttpProxy<Gateway>>,
-    doors: Vec<Arc<Door>>,
+    doors: Vec<(Arc<Door>, Arc<HttpProxy<Gateway>>)>,
 }
 
 #[async_trait]
 impl BackgroundService for DataPlane {
     async fn start(&self, mut shutdown: ShutdownWatch) {
         let mut serving = JoinSet::new();
-        for door in &self.doors {
-            let (door, proxy) = (Arc::clone(door), Arc::clone(&self.proxy));
+        for (door, proxy) in &self.doors {
+            let (door, proxy) = (Arc::clone(door), Arc::clone(proxy));
             serving.spawn(edge::serve(door, proxy, shutdown.clone()));
         }
         // An error is an end as well.
         _ = shutdown.changed().await;
-        self.proxy.http_cleanup().await;
+        for (_, proxy) in &self.doors {
+            proxy.http_cleanup().await;
+        }
         while serving.join_next().await.is_some() {}
     }
 }

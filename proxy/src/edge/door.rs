@@ -19,7 +19,7 @@ use crate::{
         socket::Socket,
         tls::{Tls, TlsFault},
     },
-    model::{ListenAddress, Listener},
+    model::{ListenAddress, Listener, ListenerTimeouts},
     ports::{self, BindError},
     telemetry::metrics::Metrics,
     wire::incoming::Limits,
@@ -126,7 +126,13 @@ impl Door {
         }
     }
 
-    pub(crate) fn limits(&self) -> Limits {
+    /// Returns how long clients may take.
+    pub fn timeouts(&self) -> ListenerTimeouts {
+        self.listener.timeouts
+    }
+
+    /// Returns the bounds on the head of a request.
+    pub fn limits(&self) -> Limits {
         let limits = &self.listener.limits;
         Limits { head: limits.head, headers: limits.headers, target: limits.target }
     }

@@ -20,6 +20,7 @@ mod framing;
 mod headers;
 mod hold_back;
 mod http2;
+mod http2_abuse;
 mod incidents;
 mod life;
 mod load;
