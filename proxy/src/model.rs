@@ -4,6 +4,7 @@
 //! rest of the crate therefore needs no checks: every route names a pool that exists, every pool
 //! has a backend, every threshold is at least one.
 
+mod route;
 #[cfg(test)]
 pub(crate) mod sample;
 
@@ -18,6 +19,8 @@ use std::{
 };
 
 use ipnet::IpNet;
+
+pub use route::{Match, PathMatch, Rewrite, Route, Target};
 
 /// Index of a pool in [`Topology::pools`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -82,59 +85,6 @@ pub struct Listener {
     pub address: SocketAddr,
     /// Peers whose `X-Forwarded-*` headers are believed; from others they are replaced.
     pub trusted_proxies: Vec<IpNet>,
-}
-
-/// Which requests go where.
-#[derive(Clone, Debug)]
-pub struct Route {
-    /// Unique name.
-    pub name: String,
-    /// What a request must look like.
-    pub matches: Match,
-    /// How the path changes on the way.
-    pub rewrite: Option<Rewrite>,
-    /// Where the request goes.
-    pub target: Target,
-    /// From the request's head to the beginning of its response, retries included.
-    pub timeout: Duration,
-}
-
-/// A route's conditions; all must hold. An empty list means any.
-#[derive(Clone, Debug, Default)]
-pub struct Match {
-    /// Lower case, without port.
-    pub hosts: Vec<String>,
-    /// Exact, or prefix. Without one, any path.
-    pub path: Option<PathMatch>,
-    /// Upper case.
-    pub methods: Vec<String>,
-}
-
-/// How a path is compared. Both begin with `/`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PathMatch {
-    /// The path is this, to the letter.
-    Exact(String),
-    /// The path is this or continues below it: `/v1/` and `/v1` match `/v1/x`, never `/v1x`.
-    Prefix(String),
-}
-
-/// How a request's path changes before it is sent to a backend. The query stays.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Rewrite {
-    /// The whole path becomes this.
-    Path(String),
-    /// This prefix is removed; what remains starts with `/`.
-    StripPrefix(String),
-}
-
-/// Where a route leads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// To a backend of this pool.
-    Pool(PoolId),
-    /// To the sidecar, which then answers on the data plane's address too.
-    Sidecar,
 }
 
 /// A named set of interchangeable backends.

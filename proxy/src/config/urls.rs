@@ -8,11 +8,12 @@ use crate::{
     config::{
         assemble::assemble,
         file::{
-            Admin, File, Listener, Logging, Match, Named, Route,
+            Admin, File, Listener, Logging, Named,
             pool::{
                 Backend, Balance, HealthCheck, HoldBack, OutlierDetection, Pool, Protocol, Retries,
                 Suspicion, TcpCheck, Tiers, Timeouts, WhenDown,
             },
+            route::Route,
         },
         units::{
             Fault, Name,
@@ -111,20 +112,12 @@ fn file(listen: SocketAddr, backends: Vec<Backend>, admin: Admin) -> File {
         timeouts: Timeouts::default(),
     };
     let name = || Name("main".to_owned());
-    let route = Route {
-        name: Some(name()),
-        matches: Match::default(),
-        rewrite: None,
-        pool: Some(name()),
-        sidecar: None,
-        timeout: Route::default_timeout(),
-    };
     let listener = Listener { address: Address(listen), trusted_proxies: Vec::new() };
     File {
         version: 1,
         threads: None,
         listeners: Named(vec![(Name("public".to_owned()), listener)]),
-        routes: vec![route],
+        routes: vec![Route { name: Some(name()), ..Route::to(name()) }],
         pools: Named(vec![(name(), pool)]),
         admin,
         logging: Logging::default(),

@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::{
-    file::{File, Match, Rewrite, Route},
+    file::{
+        File,
+        route::{Match, Rewrite, Route},
+    },
     path::Path,
     problem::Code,
     suggest::nearest,
