@@ -331,7 +331,10 @@ impl Gateway {
         let facts = RequestFacts {
             host: host_of(request),
             path: request.uri.path(),
+            query: request.uri.query(),
             method: request.method.as_str(),
+            headers: &request.headers,
+            listener: ctx.listener,
         };
         let (number, route) = routing::route(&self.exchange.topology, &facts)?;
         ctx.kind = Kind::of(number, facts.method, facts.path);

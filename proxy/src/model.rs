@@ -4,6 +4,7 @@
 //! rest of the crate therefore needs no checks: every route names a pool that exists, every pool
 //! has a backend, every threshold is at least one.
 
+mod pattern;
 mod route;
 #[cfg(test)]
 pub(crate) mod sample;
@@ -20,7 +21,8 @@ use std::{
 
 use ipnet::IpNet;
 
-pub use route::{Match, PathMatch, Rewrite, Route, Target};
+pub use pattern::Pattern;
+pub use route::{HostMatch, Match, PathMatch, Rewrite, Route, Target, ValueMatch};
 
 /// Index of a pool in [`Topology::pools`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -11,7 +11,10 @@ mod route;
 
 use crate::{
     config::{
-        assemble::{pool::pool, route::routes},
+        assemble::{
+            pool::pool,
+            route::{Known, routes},
+        },
         file::{Admin, File, Level, LogFormat, Logging, Named},
         units::{Name, http::Origin, net::Network},
     },
@@ -21,14 +24,17 @@ use crate::{
 /// Returns what `file` describes; relative paths start at `base`. `None` if a rule was broken that
 /// should have been checked before.
 pub(crate) fn assemble(file: File, base: &Path) -> Option<model::Topology> {
-    let names: Vec<Name> = file.pools.0.iter().map(|(name, _)| name.clone()).collect();
     let threads =
         file.threads.or_else(|| available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+    let listeners = listeners(file.listeners);
+    let pools: Vec<model::Pool> =
+        file.pools.0.into_iter().map(|(name, it)| pool(name, it)).collect();
+    let known = Known { listeners: &listeners, pools: &pools };
     Some(model::Topology {
         threads,
-        listeners: listeners(file.listeners),
-        routes: routes(file.routes, &names)?,
-        pools: file.pools.0.into_iter().map(|(name, it)| pool(name, it)).collect(),
+        routes: routes(file.routes, known)?,
+        listeners,
+        pools,
         admin: admin(file.admin, base),
         logging: logging(&file.logging),
     })

@@ -194,6 +194,8 @@ codes! {
     NoEffect = "B0221" Warning,
     /// A bound so tight that backends break it that are well.
     FalseAlarms = "B0222" Warning,
+    /// A route names a listener that does not exist.
+    UnknownListener = "B0240" Error,
 }
 
 #[cfg(test)]

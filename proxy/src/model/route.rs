@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::model::PoolId;
+use http::HeaderName;
+
+use crate::model::{Pattern, PoolId};
 
 /// Which requests go where.
 #[derive(Clone, Debug)]
@@ -22,21 +24,49 @@ pub struct Route {
 /// A route's conditions; all must hold. An empty list means any.
 #[derive(Clone, Debug, Default)]
 pub struct Match {
-    /// Lower case, without port.
-    pub hosts: Vec<String>,
-    /// Exact, or prefix. Without one, any path.
+    /// One of these.
+    pub hosts: Vec<HostMatch>,
+    /// Exact, prefix or pattern. Without one, any path.
     pub path: Option<PathMatch>,
     /// Upper case.
     pub methods: Vec<String>,
+    /// Each must hold for one of the lines that a header of this name has.
+    pub headers: Vec<(HeaderName, ValueMatch)>,
+    /// Each must hold for one of the query's parameters of this name, as sent.
+    pub query: Vec<(String, ValueMatch)>,
+    /// Indices in [`Topology::listeners`](crate::model::Topology::listeners).
+    pub listeners: Vec<usize>,
 }
 
-/// How a path is compared. Both begin with `/`.
+/// How a host is compared. Lower case, without port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostMatch {
+    /// The host is this.
+    Exact(String),
+    /// The host ends with `.` and this, and has at least one label before it.
+    Below(String),
+}
+
+/// How a path is compared. The first two begin with `/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PathMatch {
     /// The path is this, to the letter.
     Exact(String),
     /// The path is this or continues below it: `/v1/` and `/v1` match `/v1/x`, never `/v1x`.
     Prefix(String),
+    /// All of the path fits this.
+    Pattern(Pattern),
+}
+
+/// How the value of a header or of a query's parameter is compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ValueMatch {
+    /// It is this, to the letter.
+    Exact(String),
+    /// All of it fits this.
+    Pattern(Pattern),
+    /// There is one, whatever it is; or, with `false`, none.
+    Present(bool),
 }
 
 /// How a request's path changes before it is sent to a backend. The query stays.

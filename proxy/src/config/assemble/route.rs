@@ -2,49 +2,104 @@
 
 use std::collections::BTreeSet;
 
+use http::HeaderName;
+
 use crate::{
     config::{
-        file::route::Route,
+        file::{
+            Named,
+            route::{Match, Rewrite, Route, ValueMatch},
+        },
         units::{
             Name,
-            http::{Host, Method, UrlPath},
+            http::{Method, UrlPath},
+            matching::{FieldValue, HostPattern, Pattern},
         },
     },
     model,
 };
 
-/// Returns the routes, whose pools are at these places. `None` if one does not exist.
-pub(crate) fn routes(routes: Vec<Route>, pools: &[Name]) -> Option<Vec<model::Route>> {
+/// What routes refer to by name.
+#[derive(Clone, Copy)]
+pub(crate) struct Known<'a> {
+    pub(crate) listeners: &'a [model::Listener],
+    pub(crate) pools: &'a [model::Pool],
+}
+
+impl Known<'_> {
+    fn pool(&self, name: &Name) -> Option<model::PoolId> {
+        self.pools.iter().position(|it| it.name == name.0).map(model::PoolId)
+    }
+
+    fn listener(&self, name: &Name) -> Option<usize> {
+        self.listeners.iter().position(|it| it.name == name.0)
+    }
+}
+
+/// Returns the routes. `None` if one refers to what does not exist.
+pub(crate) fn routes(routes: Vec<Route>, known: Known<'_>) -> Option<Vec<model::Route>> {
     let mut names: BTreeSet<String> =
         routes.iter().filter_map(|route| route.name.as_ref().map(|it| it.0.clone())).collect();
-    routes
-        .into_iter()
-        .enumerate()
-        .map(|(index, route)| {
-            let name = match route.name {
-                Some(Name(name)) => name,
-                None => unused_name(&mut names, index + 1),
-            };
-            let target = match route.pool {
-                Some(pool) => {
-                    model::Target::Pool(model::PoolId(pools.iter().position(|it| *it == pool)?))
-                }
-                None => model::Target::Sidecar,
-            };
-            let whole = |UrlPath(path)| model::Rewrite::Path(path);
-            let prefix = |UrlPath(path)| model::Rewrite::StripPrefix(path);
-            let rewrite =
-                route.rewrite.and_then(|it| it.path.map(whole).or(it.strip_prefix.map(prefix)));
-            let exact = |UrlPath(path)| model::PathMatch::Exact(path);
-            let below = |UrlPath(path)| model::PathMatch::Prefix(path);
-            let matches = model::Match {
-                hosts: route.matches.hosts.into_iter().map(|Host(it)| it).collect(),
-                path: route.matches.path.map(exact).or(route.matches.path_prefix.map(below)),
-                methods: route.matches.methods.into_iter().map(|Method(it)| it).collect(),
-            };
-            Some(model::Route { name, matches, rewrite, target, timeout: route.timeout.0 })
-        })
-        .collect()
+    let named = |(index, mut it): (usize, Route)| {
+        let name = match it.name.take() {
+            Some(Name(name)) => name,
+            None => unused_name(&mut names, index + 1),
+        };
+        route(name, it, known)
+    };
+    routes.into_iter().enumerate().map(named).collect()
+}
+
+fn route(name: String, route: Route, known: Known<'_>) -> Option<model::Route> {
+    let target = match &route.pool {
+        Some(pool) => model::Target::Pool(known.pool(pool)?),
+        None => model::Target::Sidecar,
+    };
+    Some(model::Route {
+        name,
+        matches: matches(route.matches, known)?,
+        rewrite: route.rewrite.and_then(rewrite),
+        target,
+        timeout: route.timeout.0,
+    })
+}
+
+fn rewrite(rewrite: Rewrite) -> Option<model::Rewrite> {
+    let whole = |UrlPath(path)| model::Rewrite::Path(path);
+    let prefix = |UrlPath(path)| model::Rewrite::StripPrefix(path);
+    rewrite.path.map(whole).or(rewrite.strip_prefix.map(prefix))
+}
+
+fn matches(matches: Match, known: Known<'_>) -> Option<model::Match> {
+    let exact = |UrlPath(path)| model::PathMatch::Exact(path);
+    let below = |UrlPath(path)| model::PathMatch::Prefix(path);
+    let pattern = |Pattern(pattern)| model::PathMatch::Pattern(pattern);
+    let path = matches.path.map(exact).or(matches.path_prefix.map(below));
+    let headers = conditions(matches.headers)?.into_iter();
+    Some(model::Match {
+        hosts: matches.hosts.into_iter().map(|HostPattern(it)| it).collect(),
+        path: path.or(matches.path_regex.map(pattern)),
+        methods: matches.methods.into_iter().map(|Method(it)| it).collect(),
+        headers: headers
+            .map(|(name, it)| Some((header_name(&name)?, it)))
+            .collect::<Option<_>>()?,
+        query: conditions(matches.query)?,
+        listeners: matches.listeners.iter().map(|it| known.listener(it)).collect::<Option<_>>()?,
+    })
+}
+
+fn conditions(conditions: Option<Named<ValueMatch>>) -> Option<Vec<(String, model::ValueMatch)>> {
+    let condition = |(Name(name), it): (Name, ValueMatch)| {
+        let exact = it.exact.map(|FieldValue(it)| model::ValueMatch::Exact(it));
+        let pattern = it.regex.map(|Pattern(it)| model::ValueMatch::Pattern(it));
+        let present = it.present.map(model::ValueMatch::Present);
+        Some((name, exact.or(pattern).or(present)?))
+    };
+    conditions.map_or_else(Vec::new, |it| it.0).into_iter().map(condition).collect()
+}
+
+fn header_name(name: &str) -> Option<HeaderName> {
+    HeaderName::from_bytes(name.as_bytes()).ok()
 }
 
 /// Returns `route-N`, lengthened until no route has that name, and takes it.

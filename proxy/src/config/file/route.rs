@@ -3,10 +3,14 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::units::{
-    Name,
-    duration::Length,
-    http::{Host, Method, UrlPath},
+use crate::config::{
+    file::named::Named,
+    units::{
+        Name,
+        duration::Length,
+        http::{Method, UrlPath},
+        matching::{FieldValue, HostPattern, Pattern},
+    },
 };
 
 /// Which requests go where. Needs `pool`, or `sidecar: true`.
@@ -55,20 +59,51 @@ impl Route {
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Match {
-    /// Hosts, compared to the letter, without port. Without it, any.
+    /// Hosts, without port. `*.example.com` is every host below `example.com`, at any depth, but not
+    /// `example.com` itself. Without it, any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1))]
-    pub(crate) hosts: Vec<Host>,
-    /// The path, to the letter. Not together with `path_prefix`.
+    pub(crate) hosts: Vec<HostPattern>,
+    /// The path, to the letter. Not together with `path_prefix` or `path_regex`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) path: Option<UrlPath>,
     /// This path and all below it: `/v1` matches `/v1` and `/v1/x`, never `/v1x`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) path_prefix: Option<UrlPath>,
+    /// A regular expression that the whole path must fit. No path fits of which a server may take a
+    /// segment for `..`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) path_regex: Option<Pattern>,
     /// Methods, in capitals. Without it, any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1))]
     pub(crate) methods: Vec<Method>,
+    /// Headers, by name. Each condition must hold for one of the lines that the header has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) headers: Option<Named<ValueMatch>>,
+    /// Parameters of the query, by name. Names and values are compared as they are sent; nothing is
+    /// decoded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) query: Option<Named<ValueMatch>>,
+    /// Names of listeners: only requests that came in there. Without it, any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1))]
+    pub(crate) listeners: Vec<Name>,
+}
+
+/// How one value is compared. Needs exactly one of its keys.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ValueMatch {
+    /// The value, to the letter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) exact: Option<FieldValue>,
+    /// A regular expression that the whole value must fit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) regex: Option<Pattern>,
+    /// `true`: any value. `false`: only requests without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) present: Option<bool>,
 }
 
 /// How a path changes. Needs exactly one of its keys.

@@ -5,6 +5,7 @@ use crate::config::units::{
     duration::{Length, Wait},
     http::{Host, Method, Origin, UrlPath},
     leaf::Leaf,
+    matching::{FieldValue, HostPattern, Pattern},
     net::{Address, Network, Url},
     number::{Capacity, Factor},
     size::Size,
@@ -46,6 +47,9 @@ const KINDS: &[LeafKind] = &[
     kind_of::<Network>(),
     kind_of::<UrlPath>(),
     kind_of::<Method>(),
+    kind_of::<HostPattern>(),
+    kind_of::<Pattern>(),
+    kind_of::<FieldValue>(),
 ];
 
 /// Returns the kind that the schema calls `format`.

@@ -2,15 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+mod matching;
+mod reach;
+
 use crate::config::{
     file::{
         File,
-        route::{Match, Rewrite, Route},
+        route::{Rewrite, Route},
     },
     path::Path,
     problem::Code,
     suggest::nearest,
-    units::{Name, http::UrlPath},
+    units::Name,
     validate::Review,
 };
 
@@ -19,12 +22,12 @@ pub(crate) fn review(file: &File, review: &mut Review<'_>) {
     for (index, route) in file.routes.iter().enumerate() {
         let path = routes.item(index);
         target(file, route, &path, review);
-        one_path(route, &path, review);
+        matching::review(file, route, &path, review);
         rewrite(route, &path, review);
         exposed_sidecar(file, route, &path, review);
     }
     names(file, &routes, review);
-    unreachable(file, &routes, review);
+    reach::review(file, &routes, review);
     unused_pools(file, &routes, review);
 }
 
@@ -70,14 +73,6 @@ fn target(file: &File, route: &Route, path: &Path, review: &mut Review<'_>) {
     }
 }
 
-fn one_path(route: &Route, path: &Path, review: &mut Review<'_>) {
-    if route.matches.path.is_some() && route.matches.path_prefix.is_some() {
-        let place = path.key("match").key("path_prefix");
-        let message = "both `path` and `path_prefix` are given";
-        review.report(Code::NotExactlyOne, &place, message, "keep one of the two");
-    }
-}
-
 fn rewrite(route: &Route, path: &Path, review: &mut Review<'_>) {
     let Some(Rewrite { path: whole, strip_prefix }) = &route.rewrite else { return };
     let place = path.key("rewrite");
@@ -98,8 +93,11 @@ fn rewrite(route: &Route, path: &Path, review: &mut Review<'_>) {
             let matched = route.matches.path.as_ref().or(route.matches.path_prefix.as_ref());
             let always = matched.is_some_and(|it| is_below(&prefix.0, &it.0));
             let matches = path.key("match");
-            let sound = [&matches.key("path"), &matches.key("path_prefix")];
-            if !always && review.is_sound(&sound) {
+            let sound =
+                [&matches.key("path"), &matches.key("path_prefix"), &matches.key("path_regex")];
+            // What a pattern matches is for whoever wrote it to know.
+            let is_known = route.matches.path_regex.is_none();
+            if !always && is_known && review.is_sound(&sound) {
                 let message = format!("not every path of this route begins with `{}`", prefix.0);
                 let remedy = format!("match `path_prefix: {}` in this route", prefix.0);
                 review.report(Code::IdleRewrite, &place.key("strip_prefix"), message, remedy);
@@ -149,66 +147,6 @@ fn names(file: &File, routes: &Path, review: &mut Review<'_>) {
     }
 }
 
-fn unreachable(file: &File, routes: &Path, review: &mut Review<'_>) {
-    let intact: Vec<(usize, &Route)> = file
-        .routes
-        .iter()
-        .enumerate()
-        .filter(|(index, _)| is_intact(&routes.item(*index).key("match"), review))
-        .collect();
-    for (position, (index, route)) in intact.iter().enumerate() {
-        let mut earlier = intact.iter().take(position);
-        let covering = earlier.find(|(_, earlier)| covers(&earlier.matches, &route.matches));
-        let Some((other, earlier)) = covering else { continue };
-        let earlier = match &earlier.name {
-            Some(name) => format!("`{}`", name.0),
-            None => format!("in line {}", review.line(&routes.item(*other))),
-        };
-        review.report(
-            Code::UnreachableRoute,
-            &routes.item(*index),
-            format!(
-                "the route never matches: the route {earlier} before it takes all its requests"
-            ),
-            "move it above that one, or remove it",
-        );
-    }
-}
-
-/// Returns whether a route's conditions are those that were meant.
-fn is_intact(matches: &Path, review: &Review<'_>) -> bool {
-    let keys = ["hosts", "path", "path_prefix", "methods"];
-    keys.iter().all(|key| review.is_sound(&[&matches.key(key)]))
-}
-
-/// Returns whether every request that `later` matches is matched by `earlier`.
-fn covers(earlier: &Match, later: &Match) -> bool {
-    let hosts = earlier.hosts.is_empty()
-        || (!later.hosts.is_empty() && later.hosts.iter().all(|it| earlier.hosts.contains(it)));
-    let methods = earlier.methods.is_empty()
-        || (!later.methods.is_empty()
-            && later.methods.iter().all(|it| earlier.methods.contains(it)));
-    hosts && methods && covers_path(earlier, later)
-}
-
-fn covers_path(earlier: &Match, later: &Match) -> bool {
-    match (&earlier.path, &earlier.path_prefix) {
-        (None, None) => true,
-        (Some(_), Some(_)) => false,
-        (Some(path), None) => later.path.as_ref() == Some(path) && later.path_prefix.is_none(),
-        (None, Some(UrlPath(prefix))) => {
-            let later = later.path.as_ref().or(later.path_prefix.as_ref());
-            later.is_some_and(|it| is_below(prefix, &it.0))
-        }
-    }
-}
-
-/// Returns whether `path` is `prefix` or continues below it.
-fn is_below(prefix: &str, path: &str) -> bool {
-    path.strip_prefix(prefix)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || prefix.ends_with('/'))
-}
-
 fn unused_pools(file: &File, routes: &Path, review: &mut Review<'_>) {
     let is_sound = |index: usize| review.is_sound(&[&routes.item(index).key("pool")]);
     if !(0..file.routes.len()).all(is_sound) || !review.is_sound(&[routes]) {
@@ -227,6 +165,12 @@ fn unused_pools(file: &File, routes: &Path, review: &mut Review<'_>) {
             review.report(Code::UnusedPool, &path, "no route leads to this pool", remedy);
         }
     }
+}
+
+/// Returns whether `path` is `prefix` or continues below it.
+pub(crate) fn is_below(prefix: &str, path: &str) -> bool {
+    path.strip_prefix(prefix)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || prefix.ends_with('/'))
 }
 
 #[cfg(test)]
@@ -248,45 +192,6 @@ mod tests {
             ("/a/b", "/a", false),
         ] {
             assert_eq!(is_below(prefix, path), expected, "{prefix} {path}");
-        }
-    }
-
-    /// Reads `prefix:/a`, `path:/a`, `host:a`, `method:GET`, separated by spaces.
-    fn matches(text: &str) -> Match {
-        let mut matches = Match::default();
-        for (kind, value) in text.split_whitespace().map(|it| it.split_once(':').unwrap()) {
-            let value = value.to_owned();
-            match kind {
-                "prefix" => matches.path_prefix = Some(UrlPath(value)),
-                "path" => matches.path = Some(UrlPath(value)),
-                "host" => matches.hosts.push(crate::config::units::http::Host(value)),
-                "method" => matches.methods.push(crate::config::units::http::Method(value)),
-                _ => panic!("{kind}"),
-            }
-        }
-        matches
-    }
-
-    #[test]
-    fn a_route_covers_another_when_each_of_its_conditions_is_wider() {
-        for (earlier, later, expected) in [
-            ("", "prefix:/v1 host:a method:GET", true),
-            ("", "", true),
-            ("host:a", "", false),
-            ("host:a", "host:a host:b", false),
-            ("host:a host:b", "host:b prefix:/x", true),
-            ("method:GET", "method:GET path:/x", true),
-            ("method:GET", "method:POST", false),
-            ("prefix:/v1", "prefix:/v1/x", true),
-            ("prefix:/v1/x", "prefix:/v1", false),
-            ("prefix:/v1", "path:/v1/x", true),
-            ("prefix:/v1", "", false),
-            ("path:/v1", "path:/v1", true),
-            ("path:/v1", "prefix:/v1", false),
-            ("prefix:/v1 method:GET", "prefix:/v1", false),
-        ] {
-            let found = covers(&matches(earlier), &matches(later));
-            assert_eq!(found, expected, "`{earlier}` over `{later}`");
         }
     }
 }
