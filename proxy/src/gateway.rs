@@ -9,6 +9,7 @@ mod headers;
 mod peer;
 mod pingora_path;
 mod reply;
+mod route;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -33,7 +34,7 @@ use crate::{
     event::{AttemptOutcome, Idempotence, Rescue, Symptom},
     exchange::{
         Exchange,
-        request::{Failure, InFlight, RequestContext},
+        request::{Failure, RequestContext},
     },
     gateway::{
         headers::{Downstream, IDEMPOTENCY_KEY},
@@ -42,8 +43,6 @@ use crate::{
     },
     model::{Target, Timeouts},
     retry::Connection,
-    routing::{self, RequestFacts},
-    snapshot::Kind,
 };
 
 /// Longest silence of a client in the middle of a request, and of one that does not take its
@@ -88,12 +87,18 @@ impl ProxyHttp for Gateway {
         ctx: &mut RequestContext,
     ) -> Result<bool> {
         self.begin(session, ctx);
-        let Some(target) = self.route(session, ctx) else {
+        let Some(route) = self.find_route(session, ctx) else {
             Reply::no_route().send(session.as_downstream_mut(), &ctx.request_id).await?;
             return Ok(true);
         };
-        ctx.target = Some(target);
-        let Target::Pool(pool) = target else { return Ok(false) };
+        let pool = match ctx.target {
+            Some(Target::Pool(pool)) => pool,
+            Some(Target::Sidecar) | None => return Ok(false),
+            Some(Target::Proxy) => {
+                self.answer(route, session, ctx).await?;
+                return Ok(true);
+            }
+        };
         if headers::is_websocket(session.req_header()) {
             return Ok(false);
         }
@@ -111,7 +116,9 @@ impl ProxyHttp for Gateway {
     ) -> Result<Box<HttpPeer>> {
         match ctx.target {
             Some(Target::Pool(pool)) => self.next_attempt(pool, session, ctx).await,
-            Some(Target::Sidecar) | None => Ok(Box::new(self.sidecar_peer(session))),
+            Some(Target::Sidecar | Target::Proxy) | None => {
+                Ok(Box::new(self.sidecar_peer(session)))
+            }
         }
     }
 
@@ -317,38 +324,12 @@ impl Gateway {
                 let asking = headers::client_of(session.req_header(), client, trusted);
                 headers::add_relay(request, &self.relay_key, asking)?;
             }
-            Some(Target::Pool(_)) | None => headers::strip_relay(request),
+            Some(Target::Pool(_) | Target::Proxy) | None => headers::strip_relay(request),
         }
         if let Some(path) = &ctx.rewritten {
             request.set_raw_path(path.as_bytes())?;
         }
         Ok(())
-    }
-
-    /// Finds the request's route and notes what it asks for.
-    fn route(&self, session: &Session, ctx: &mut RequestContext) -> Option<Target> {
-        let request = session.req_header();
-        let facts = RequestFacts {
-            host: host_of(request),
-            path: request.uri.path(),
-            query: request.uri.query(),
-            method: request.method.as_str(),
-            headers: &request.headers,
-            listener: ctx.listener,
-        };
-        let (number, route) = routing::route(&self.exchange.topology, &facts)?;
-        ctx.kind = Kind::of(number, facts.method, facts.path);
-        ctx.deadline = ctx.began + route.timeout;
-        ctx.rewritten = route.rewrite.as_ref().map(|rewrite| {
-            let sent = request.uri.path_and_query().map_or("/", |it| it.as_str());
-            routing::rewrite(sent, rewrite)
-        });
-        if let Target::Pool(pool) = route.target {
-            self.exchange.live.pool(pool).requests.add(ctx.began);
-            // The sidecar's are not counted: whoever reads the log must not hold up the end.
-            ctx.guard = Some(InFlight::request(&self.exchange.live));
-        }
-        Some(route.target)
     }
 
     /// Reports how the attempt of Pingora's path ended.
@@ -391,7 +372,7 @@ impl Gateway {
                 Some(Reply::unserved(failure, ctx.symptom.or(trouble), name))
             }
             Some(Target::Sidecar) => Some(Reply::no_sidecar()),
-            None => Some(Reply::bad_request(400)),
+            Some(Target::Proxy) | None => Some(Reply::bad_request(400)),
         }
     }
 

@@ -22,7 +22,10 @@ use std::{
 use ipnet::IpNet;
 
 pub use pattern::Pattern;
-pub use route::{HostMatch, Match, PathMatch, Rewrite, Route, Target, ValueMatch};
+pub use route::{
+    Destination, FixedResponse, HostMatch, Location, Match, PathMatch, Redirect, Rewrite, Route,
+    Split, SplitKey, Target, ValueMatch,
+};
 
 /// Index of a pool in [`Topology::pools`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -13,13 +13,16 @@
 
 mod host;
 mod path;
+mod redirect;
 mod rewrite;
+pub mod split;
 mod value;
 
 use http::HeaderMap;
 
 use crate::model::{Match, Route, Topology};
 
+pub use redirect::location;
 pub use rewrite::rewrite;
 
 /// What routing may know of a request.

@@ -12,6 +12,7 @@ pub(crate) mod leaf;
 pub(crate) mod matching;
 pub(crate) mod net;
 pub(crate) mod number;
+pub(crate) mod response;
 pub(crate) mod size;
 
 use crate::config::{

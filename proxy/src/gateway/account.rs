@@ -69,7 +69,7 @@ fn answer_of(
 ) -> Answer {
     let is_own = match ctx.target {
         Some(Target::Pool(_)) => ctx.failure.is_some(),
-        Some(Target::Sidecar) | None => true,
+        Some(Target::Sidecar | Target::Proxy) | None => true,
     };
     let is_whole = match fate {
         Fate::Served | Fate::Rescued(_) => true,

@@ -1,8 +1,9 @@
 //! Routes: what of a request leads where, and under which terms.
 
-use std::time::Duration;
+use std::{num::NonZeroU16, time::Duration};
 
-use http::HeaderName;
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue};
 
 use crate::model::{Pattern, PoolId};
 
@@ -16,7 +17,7 @@ pub struct Route {
     /// How the path changes on the way.
     pub rewrite: Option<Rewrite>,
     /// Where the request goes.
-    pub target: Target,
+    pub destination: Destination,
     /// From the request's head to the beginning of its response, retries included.
     pub timeout: Duration,
 }
@@ -79,10 +80,89 @@ pub enum Rewrite {
 }
 
 /// Where a route leads.
+#[derive(Clone, Debug)]
+pub enum Destination {
+    /// To a backend of this pool.
+    Pool(PoolId),
+    /// To a backend of one of these pools.
+    Split(Split),
+    /// To the sidecar, which then answers on the data plane's address too.
+    Sidecar,
+    /// Elsewhere: the client is told where.
+    Redirect(Redirect),
+    /// Nowhere: the answer is always this.
+    Respond(FixedResponse),
+}
+
+/// Where one request of a route goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     /// To a backend of this pool.
     Pool(PoolId),
-    /// To the sidecar, which then answers on the data plane's address too.
+    /// To the sidecar.
     Sidecar,
+    /// Nowhere: the proxy answers by itself, as the route says.
+    Proxy,
+}
+
+/// Pools that share the requests of a route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Split {
+    /// Each pool with its weight, in the order of the configuration. At least one weight is not
+    /// zero.
+    pub parts: Vec<(PoolId, u32)>,
+    /// What keeps a client on its side. Without it, or where a request does not have it, chance
+    /// decides anew each time.
+    pub by: Option<SplitKey>,
+}
+
+/// What of a request decides on which side of a split it falls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SplitKey {
+    /// The value of this header.
+    Header(HeaderName),
+    /// The value of this cookie.
+    Cookie(String),
+    /// The client's address, as far as it is known.
+    ClientAddress,
+}
+
+/// Sends clients elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redirect {
+    /// 301, 302, 303, 307 or 308.
+    pub status: u16,
+    /// Where.
+    pub to: Location,
+}
+
+/// Where a redirect leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Location {
+    /// There, whatever the request.
+    Whole(String),
+    /// To what the request asked for, but for what is given here.
+    Changed {
+        /// `http` or `https`.
+        scheme: Option<String>,
+        /// Lower case, IPv6 in brackets.
+        host: Option<String>,
+        /// Without one, and with a scheme or a host, that of the scheme.
+        port: Option<NonZeroU16>,
+        /// Begins with `/`.
+        path: Option<String>,
+        /// Whether the query stays.
+        keeps_query: bool,
+    },
+}
+
+/// An answer that needs no backend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FixedResponse {
+    /// 200 to 599.
+    pub status: u16,
+    /// Empty with 204 and 304.
+    pub body: Bytes,
+    /// `Content-Type` among them, if there is a body.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
 }

@@ -8,10 +8,10 @@ use std::{
 };
 
 use crate::model::{
-    Admin, Backend, BackendAddress, Balance, Capacity, CheckKind, FailbackMode, HealthCheck,
-    HoldBack, Level, Listener, LogFormat, LogStreamLimits, Logging, Match, OutlierPolicy, Pool,
-    PoolId, Protocol, RetryPolicy, Route, SharedTopology, SuspicionPolicy, Target, TierPolicy,
-    Timeouts, Topology, WhenDown,
+    Admin, Backend, BackendAddress, Balance, Capacity, CheckKind, Destination, FailbackMode,
+    HealthCheck, HoldBack, Level, Listener, LogFormat, LogStreamLimits, Logging, Match,
+    OutlierPolicy, Pool, PoolId, Protocol, RetryPolicy, Route, SharedTopology, SuspicionPolicy,
+    TierPolicy, Timeouts, Topology, WhenDown,
 };
 
 /// Makes a pool of backends `b0`, `b1`, … from their tiers and weights.
@@ -142,7 +142,7 @@ pub(crate) fn route(name: &str, matches: Match) -> Route {
         name: name.to_owned(),
         matches,
         rewrite: None,
-        target: Target::Pool(PoolId(0)),
+        destination: Destination::Pool(PoolId(0)),
         timeout: Duration::from_secs(15),
     }
 }

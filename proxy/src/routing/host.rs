@@ -24,12 +24,14 @@ pub(crate) fn is_match(wanted: &HostMatch, sent: Option<&str>) -> bool {
 fn is_below(domain: &str, sent: &str) -> bool {
     let split = sent.len().checked_sub(domain.len()).and_then(|at| sent.split_at_checked(at));
     let Some((labels, end)) = split else { return false };
-    let is_plain = |label: &str| {
-        let is_part = |it: u8| it.is_ascii_alphanumeric() || it == b'-' || it == b'_';
-        !label.is_empty() && label.bytes().all(is_part)
-    };
     end.eq_ignore_ascii_case(domain)
-        && labels.strip_suffix('.').is_some_and(|it| it.split('.').all(is_plain))
+        && labels.strip_suffix('.').is_some_and(|it| it.split('.').all(is_label))
+}
+
+/// Tells whether `text` may be one part of a host's name.
+pub(crate) fn is_label(text: &str) -> bool {
+    let is_part = |it: u8| it.is_ascii_alphanumeric() || it == b'-' || it == b'_';
+    !text.is_empty() && text.bytes().all(is_part)
 }
 
 fn is_same_address(a: &str, b: &str) -> bool {
@@ -39,7 +41,7 @@ fn is_same_address(a: &str, b: &str) -> bool {
 }
 
 /// Cuts off port, brackets and trailing dot.
-fn name_of(host: &str) -> &str {
+pub(crate) fn name_of(host: &str) -> &str {
     if let Some((address, _port)) = host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         return address;
     }

@@ -41,7 +41,7 @@ pub use table::{Kind, Metric, TABLE};
 
 /// Pool label of requests that the sidecar answered. A pool of that name would share its series.
 const POOL_SIDECAR: &str = "sidecar";
-/// Pool label of requests that took no route. A pool of that name would share its series.
+/// Pool label of requests that need no pool or took no route. A pool of that name would share its series.
 const POOL_NONE: &str = "none";
 
 /// Every metric of one topology.
@@ -109,7 +109,7 @@ impl Metrics {
         let label = match request.target {
             Some(Target::Pool(pool)) => pool.0,
             Some(Target::Sidecar) => self.pools.len(),
-            None => self.pools.len() + 1,
+            Some(Target::Proxy) | None => self.pools.len() + 1,
         };
         let responses = &self.responses[label];
         let class = match request.answer {

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 
+mod destination;
+
 use http::HeaderName;
 
 use crate::{
     config::{
+        assemble::route::destination::destination,
         file::{
             Named,
             route::{Match, Rewrite, Route, ValueMatch},
@@ -50,16 +53,13 @@ pub(crate) fn routes(routes: Vec<Route>, known: Known<'_>) -> Option<Vec<model::
     routes.into_iter().enumerate().map(named).collect()
 }
 
-fn route(name: String, route: Route, known: Known<'_>) -> Option<model::Route> {
-    let target = match &route.pool {
-        Some(pool) => model::Target::Pool(known.pool(pool)?),
-        None => model::Target::Sidecar,
-    };
+fn route(name: String, mut route: Route, known: Known<'_>) -> Option<model::Route> {
+    let destination = destination(&mut route, known)?;
     Some(model::Route {
         name,
         matches: matches(route.matches, known)?,
         rewrite: route.rewrite.and_then(rewrite),
-        target,
+        destination,
         timeout: route.timeout.0,
     })
 }
@@ -98,7 +98,7 @@ fn conditions(conditions: Option<Named<ValueMatch>>) -> Option<Vec<(String, mode
     conditions.map_or_else(Vec::new, |it| it.0).into_iter().map(condition).collect()
 }
 
-fn header_name(name: &str) -> Option<HeaderName> {
+pub(crate) fn header_name(name: &str) -> Option<HeaderName> {
     HeaderName::from_bytes(name.as_bytes()).ok()
 }
 

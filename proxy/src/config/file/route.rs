@@ -3,8 +3,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+mod target;
+
+pub(crate) use crate::config::file::route::target::{Part, Redirect, Respond, Scheme, SplitBy};
 use crate::config::{
     file::named::Named,
+    path::Path,
     units::{
         Name,
         duration::Length,
@@ -13,7 +17,8 @@ use crate::config::{
     },
 };
 
-/// Which requests go where. Needs `pool`, or `sidecar: true`.
+/// Which requests go where. Needs exactly one of `pool`, `split`, `redirect`, `respond` and
+/// `sidecar: true`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Route {
@@ -29,6 +34,20 @@ pub(crate) struct Route {
     /// The pool whose backends answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) pool: Option<Name>,
+    /// Pools that share the requests, each in proportion to its weight.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub(crate) split: Option<Vec<Part>>,
+    /// What keeps a client on its side of `split`. A request that does not have it goes where chance
+    /// says, as all do without this key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) split_by: Option<SplitBy>,
+    /// Where the client is told to go. It keeps path and query unless told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) redirect: Option<Redirect>,
+    /// The answer, always the same, from no backend.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) respond: Option<Respond>,
     /// `true`: the sidecar answers, on the listener's address too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sidecar: Option<bool>,
@@ -45,9 +64,22 @@ impl Route {
             matches: Match::default(),
             rewrite: None,
             pool: Some(pool),
+            split: None,
+            split_by: None,
+            redirect: None,
+            respond: None,
             sidecar: None,
             timeout: Self::default_timeout(),
         }
+    }
+
+    /// Returns every pool that requests of this route may go to, with the path of its name below
+    /// `path`, the route's.
+    pub(crate) fn pools(&self, path: &Path) -> Vec<(&Name, Path)> {
+        let one = self.pool.iter().map(|it| (it, path.key("pool")));
+        let parts = self.split.iter().flatten().enumerate();
+        let split = parts.map(|(at, it)| (&it.pool, path.key("split").item(at).key("pool")));
+        one.chain(split).collect()
     }
 
     pub(crate) fn default_timeout() -> Length {

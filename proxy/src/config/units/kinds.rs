@@ -8,6 +8,7 @@ use crate::config::units::{
     matching::{FieldValue, HostPattern, Pattern},
     net::{Address, Network, Url},
     number::{Capacity, Factor},
+    response::{Body, Location, RedirectStatus},
     size::Size,
 };
 
@@ -50,6 +51,9 @@ const KINDS: &[LeafKind] = &[
     kind_of::<HostPattern>(),
     kind_of::<Pattern>(),
     kind_of::<FieldValue>(),
+    kind_of::<RedirectStatus>(),
+    kind_of::<Location>(),
+    kind_of::<Body>(),
 ];
 
 /// Returns the kind that the schema calls `format`.

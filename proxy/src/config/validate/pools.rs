@@ -78,9 +78,10 @@ fn attempts(file: &File, pool: &Pool, name: &str, path: &Path, review: &mut Revi
     let attempt = pool.retries.per_try_timeout;
     for (index, route) in file.routes.iter().enumerate() {
         let route_path = routes.item(index);
-        let (target, timeout) = (route_path.key("pool"), route_path.key("timeout"));
-        let is_ours = route.pool.as_ref().is_some_and(|pool| pool.0 == name);
-        if is_ours && route.timeout < attempt && review.is_sound(&[&place, &target, &timeout]) {
+        let timeout = route_path.key("timeout");
+        let pools = route.pools(&route_path);
+        let Some((_, target)) = pools.iter().find(|(pool, _)| pool.0 == name) else { continue };
+        if route.timeout < attempt && review.is_sound(&[&place, target, &timeout]) {
             let message = format!(
                 "timeout ({}) is shorter than the pool's per_try_timeout ({}), which leaves no time for a retry",
                 route.timeout.write(),

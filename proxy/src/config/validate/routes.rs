@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 mod matching;
 mod reach;
+mod target;
 
 use crate::config::{
     file::{
@@ -12,7 +13,6 @@ use crate::config::{
     },
     path::Path,
     problem::Code,
-    suggest::nearest,
     units::Name,
     validate::Review,
 };
@@ -21,7 +21,7 @@ pub(crate) fn review(file: &File, review: &mut Review<'_>) {
     let routes = Path::default().key("routes");
     for (index, route) in file.routes.iter().enumerate() {
         let path = routes.item(index);
-        target(file, route, &path, review);
+        target::review(file, route, &path, review);
         matching::review(file, route, &path, review);
         rewrite(route, &path, review);
         exposed_sidecar(file, route, &path, review);
@@ -29,48 +29,6 @@ pub(crate) fn review(file: &File, review: &mut Review<'_>) {
     names(file, &routes, review);
     reach::review(file, &routes, review);
     unused_pools(file, &routes, review);
-}
-
-fn target(file: &File, route: &Route, path: &Path, review: &mut Review<'_>) {
-    let (pool_path, sidecar_path) = (path.key("pool"), path.key("sidecar"));
-    if !review.is_sound(&[&pool_path, &sidecar_path]) {
-        return;
-    }
-    match (&route.pool, route.sidecar) {
-        (Some(_), Some(true)) => {
-            let message = "both `pool` and `sidecar` are given";
-            review.report(Code::NotExactlyOne, path, message, "keep one of the two");
-        }
-        (None, Some(true)) => {}
-        (Some(_), Some(false)) | (None, Some(false)) => {
-            let remedy = "remove it; a route without `sidecar` needs `pool`";
-            review.report(
-                Code::NotExactlyOne,
-                &sidecar_path,
-                "`sidecar: false` says nothing",
-                remedy,
-            );
-        }
-        (None, None) => {
-            let remedy = "add `pool:` with the name of a pool, or `sidecar: true`";
-            review.report(Code::NotExactlyOne, path, "the route leads nowhere", remedy);
-        }
-        (Some(pool), None) => {
-            // A pool whose name or contents are damaged may well be the one that is meant.
-            let pools = Path::default().key("pools");
-            let is_known = file.pools.0.iter().any(|(name, _)| name == pool);
-            if is_known || !review.is_sound(&[&pools, &pools.key(&pool.0)]) {
-                return;
-            }
-            let names: Vec<&str> = file.pools.0.iter().map(|(name, _)| name.0.as_str()).collect();
-            let remedy = match nearest(&pool.0, names.iter().copied()) {
-                Some(meant) => format!("did you mean `{meant}`?"),
-                None => format!("write one of `{}`, or add the pool", names.join("`, `")),
-            };
-            let message = format!("there is no pool `{}`", pool.0);
-            review.report(Code::UnknownPool, &pool_path, message, remedy);
-        }
-    }
 }
 
 fn rewrite(route: &Route, path: &Path, review: &mut Review<'_>) {
@@ -148,11 +106,16 @@ fn names(file: &File, routes: &Path, review: &mut Review<'_>) {
 }
 
 fn unused_pools(file: &File, routes: &Path, review: &mut Review<'_>) {
-    let is_sound = |index: usize| review.is_sound(&[&routes.item(index).key("pool")]);
-    if !(0..file.routes.len()).all(is_sound) || !review.is_sound(&[routes]) {
+    if !(0..file.routes.len()).all(|index| target::is_sound(&routes.item(index), review))
+        || !review.is_sound(&[routes])
+    {
         return;
     }
-    let used: BTreeSet<&Name> = file.routes.iter().filter_map(|it| it.pool.as_ref()).collect();
+    let named = |(index, route): (usize, &Route)| -> Vec<Name> {
+        route.pools(&routes.item(index)).into_iter().map(|(name, _)| name.clone()).collect()
+    };
+    let used: BTreeSet<Name> = file.routes.iter().enumerate().flat_map(named).collect();
+    let used: BTreeSet<&Name> = used.iter().collect();
     let pools: BTreeSet<&Name> = file.pools.0.iter().map(|(name, _)| name).collect();
     if !used.is_subset(&pools) {
         // The name that does not exist may be meant for the pool that is not used.
