@@ -21,6 +21,7 @@ pub(crate) mod attempts;
 mod connection;
 mod connections;
 mod deliver;
+pub(crate) mod edits;
 mod hold;
 mod http1;
 mod http2;

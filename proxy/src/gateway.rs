@@ -34,6 +34,7 @@ use crate::{
     event::{AttemptOutcome, Idempotence, Rescue, Symptom},
     exchange::{
         Exchange,
+        edits::{edit_request, edit_response},
         request::{Failure, RequestContext},
     },
     gateway::{
@@ -184,6 +185,10 @@ impl ProxyHttp for Gateway {
         let is_http2 = response.version == Version::HTTP_2;
         response.append_header("Via", if is_http2 { "2 bascule" } else { "1.1 bascule" })?;
         response.insert_header("X-Request-Id", &ctx.request_id)?;
+        let is_final = !response.status.is_informational() || response.status.as_u16() == 101;
+        if let Some(route) = ctx.route.filter(|_| is_final) {
+            edit_response(response, &self.exchange.topology.routes[route].response_headers)?;
+        }
         // A client of HTTP/1.0 knows no chunks (RFC 9112 §6.1): there, the connection's end is the
         // body's.
         if session.req_header().version == Version::HTTP_10
@@ -327,9 +332,18 @@ impl Gateway {
             Some(Target::Pool(_) | Target::Proxy) | None => headers::strip_relay(request),
         }
         if let Some(path) = &ctx.rewritten {
+            // A target that is only a path names no host.
+            if let (false, Some(host)) = (request.headers.contains_key("host"), downstream.host) {
+                request.insert_header("Host", host)?;
+            }
             request.set_raw_path(path.as_bytes())?;
         }
-        Ok(())
+        match ctx.route {
+            Some(route) => {
+                edit_request(request, &self.exchange.topology.routes[route].request_headers)
+            }
+            None => Ok(()),
+        }
     }
 
     /// Reports how the attempt of Pingora's path ended.

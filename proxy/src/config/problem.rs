@@ -196,6 +196,8 @@ codes! {
     FalseAlarms = "B0222" Warning,
     /// A route names a listener that does not exist.
     UnknownListener = "B0240" Error,
+    /// A header that only the proxy may write.
+    ReservedHeader = "B0241" Error,
 }
 
 #[cfg(test)]

@@ -12,7 +12,10 @@ use pingora_proxy::Session;
 use tokio::time::timeout;
 
 use crate::{
-    exchange::request::{InFlight, RequestContext},
+    exchange::{
+        edits::edit_response,
+        request::{InFlight, RequestContext},
+    },
     gateway::{Gateway, client_ip, headers, host_of, reply::Reply},
     model::{Destination, FixedResponse, PoolId, Redirect, Route, Split, SplitKey, Target},
     routing::{self, RequestFacts, split},
@@ -101,6 +104,7 @@ impl Gateway {
             Destination::Pool(_) | Destination::Split(_) | Destination::Sidecar => return Ok(()),
         };
         header.insert_header("X-Request-Id", &ctx.request_id)?;
+        edit_response(&mut header, &route.response_headers)?;
         read_away(session).await;
         let is_head = session.req_header().method == Method::HEAD;
         let downstream = session.as_downstream_mut();

@@ -20,6 +20,21 @@ pub struct Route {
     pub destination: Destination,
     /// From the request's head to the beginning of its response, retries included.
     pub timeout: Duration,
+    /// What is changed on the way to the backend.
+    pub request_headers: HeaderEdits,
+    /// What is changed on the way to the client.
+    pub response_headers: HeaderEdits,
+}
+
+/// Changes to headers, made in this order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HeaderEdits {
+    /// All lines of these go.
+    pub remove: Vec<HeaderName>,
+    /// Each takes the place of all lines of its name.
+    pub set: Vec<(HeaderName, HeaderValue)>,
+    /// Each is one more line.
+    pub add: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// A route's conditions; all must hold. An empty list means any.

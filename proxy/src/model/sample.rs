@@ -9,9 +9,9 @@ use std::{
 
 use crate::model::{
     Admin, Backend, BackendAddress, Balance, Capacity, CheckKind, Destination, FailbackMode,
-    HealthCheck, HoldBack, Level, Listener, LogFormat, LogStreamLimits, Logging, Match,
-    OutlierPolicy, Pool, PoolId, Protocol, RetryPolicy, Route, SharedTopology, SuspicionPolicy,
-    TierPolicy, Timeouts, Topology, WhenDown,
+    HeaderEdits, HealthCheck, HoldBack, Level, Listener, LogFormat, LogStreamLimits, Logging,
+    Match, OutlierPolicy, Pool, PoolId, Protocol, RetryPolicy, Route, SharedTopology,
+    SuspicionPolicy, TierPolicy, Timeouts, Topology, WhenDown,
 };
 
 /// Makes a pool of backends `b0`, `b1`, … from their tiers and weights.
@@ -144,5 +144,7 @@ pub(crate) fn route(name: &str, matches: Match) -> Route {
         rewrite: None,
         destination: Destination::Pool(PoolId(0)),
         timeout: Duration::from_secs(15),
+        request_headers: HeaderEdits::default(),
+        response_headers: HeaderEdits::default(),
     }
 }

@@ -58,7 +58,8 @@ async fn a_fixed_response_asks_nobody_and_keeps_the_connection() {
                 { "match": { "path": "/none" }, "respond": { "status": 204 } },
                 { "match": { "path": "/closed" },
                   "respond": { "status": 503, "body": "<p>closed</p>", "content_type": "text/html",
-                               "headers": { "Retry-After": "60" } } },
+                               "headers": { "Retry-After": "60" } },
+                  "headers": { "response": { "set": { "X-Frame-Options": "DENY" } } } },
                 { "respond": { "body": "hello\n" } },
             ]),
         )
@@ -82,7 +83,8 @@ async fn a_fixed_response_asks_nobody_and_keeps_the_connection() {
     raw.get("/closed", "").await;
     let (head, body) = raw.answer().await;
     assert!(head.starts_with("http/1.1 503 ") && body == b"<p>closed</p>", "{head}");
-    for line in ["content-type: text/html\r\n", "retry-after: 60\r\n"] {
+    for line in ["content-type: text/html\r\n", "retry-after: 60\r\n", "x-frame-options: deny\r\n"]
+    {
         assert!(head.contains(line), "{head}");
     }
     assert_eq!(primary.total(), 0);

@@ -36,6 +36,7 @@ mod sharing;
 mod streams;
 mod stub;
 mod suspicion;
+mod terms;
 mod tiers;
 mod uploads;
 mod websocket;

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 mod destination;
 
-use http::HeaderName;
+use http::{HeaderName, HeaderValue};
 
 use crate::{
     config::{
         assemble::route::destination::destination,
         file::{
             Named,
-            route::{Match, Rewrite, Route, ValueMatch},
+            route::{HeaderEdits, Match, Rewrite, Route, ValueMatch},
         },
         units::{
             Name,
@@ -61,6 +61,8 @@ fn route(name: String, mut route: Route, known: Known<'_>) -> Option<model::Rout
         rewrite: route.rewrite.and_then(rewrite),
         destination,
         timeout: route.timeout.0,
+        request_headers: edits(route.headers.request)?,
+        response_headers: edits(route.headers.response)?,
     })
 }
 
@@ -98,7 +100,25 @@ fn conditions(conditions: Option<Named<ValueMatch>>) -> Option<Vec<(String, mode
     conditions.map_or_else(Vec::new, |it| it.0).into_iter().map(condition).collect()
 }
 
-pub(crate) fn header_name(name: &str) -> Option<HeaderName> {
+fn edits(edits: HeaderEdits) -> Option<model::HeaderEdits> {
+    let lines = |lines: Option<Named<FieldValue>>| {
+        let line = |(name, value): &(Name, FieldValue)| {
+            Some((header_name(&name.0)?, header_value(value)?))
+        };
+        lines.map_or_else(Vec::new, |it| it.0).iter().map(line).collect::<Option<Vec<_>>>()
+    };
+    Some(model::HeaderEdits {
+        remove: edits.remove.iter().map(|it| header_name(&it.0)).collect::<Option<_>>()?,
+        set: lines(edits.set)?,
+        add: lines(edits.add)?,
+    })
+}
+
+fn header_value(FieldValue(text): &FieldValue) -> Option<HeaderValue> {
+    HeaderValue::from_str(text).ok()
+}
+
+fn header_name(name: &str) -> Option<HeaderName> {
     HeaderName::from_bytes(name.as_bytes()).ok()
 }
 

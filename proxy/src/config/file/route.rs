@@ -3,9 +3,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+mod headers;
 mod target;
 
-pub(crate) use crate::config::file::route::target::{Part, Redirect, Respond, Scheme, SplitBy};
+pub(crate) use crate::config::file::route::{
+    headers::{HeaderEdits, Headers},
+    target::{Part, Redirect, Respond, Scheme, SplitBy},
+};
 use crate::config::{
     file::named::Named,
     path::Path,
@@ -51,6 +55,9 @@ pub(crate) struct Route {
     /// `true`: the sidecar answers, on the listener's address too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sidecar: Option<bool>,
+    /// How headers change on their way.
+    #[serde(default)]
+    pub(crate) headers: Headers,
     /// From the head of a request to the beginning of its response, retries included.
     #[serde(default = "Route::default_timeout")]
     pub(crate) timeout: Length,
@@ -69,6 +76,7 @@ impl Route {
             redirect: None,
             respond: None,
             sidecar: None,
+            headers: Headers::default(),
             timeout: Self::default_timeout(),
         }
     }

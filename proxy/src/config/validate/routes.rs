@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+mod headers;
 mod matching;
 mod reach;
 mod target;
@@ -23,6 +24,7 @@ pub(crate) fn review(file: &File, review: &mut Review<'_>) {
         let path = routes.item(index);
         target::review(file, route, &path, review);
         matching::review(file, route, &path, review);
+        headers::review(route, &path, review);
         rewrite(route, &path, review);
         exposed_sidecar(file, route, &path, review);
     }

@@ -1,16 +1,15 @@
 //! Where routes lead.
 
 use bytes::Bytes;
-use http::{HeaderValue, header::CONTENT_TYPE};
+use http::header::CONTENT_TYPE;
 
 use crate::{
     config::{
-        assemble::route::{Known, header_name},
+        assemble::route::{Known, header_name, header_value},
         file::route::{Part, Redirect, Respond, Route, Scheme, SplitBy},
         units::{
             Name,
             http::{Host, UrlPath},
-            matching::FieldValue,
             response::{Body, Location, RedirectStatus},
         },
     },
@@ -72,8 +71,4 @@ fn respond(respond: Respond) -> Option<model::FixedResponse> {
         headers.push((header_name(&name)?, header_value(&value)?));
     }
     Some(model::FixedResponse { status: respond.status, body: Bytes::from(body), headers })
-}
-
-pub(crate) fn header_value(FieldValue(text): &FieldValue) -> Option<HeaderValue> {
-    HeaderValue::from_str(text).ok()
 }
