@@ -34,7 +34,7 @@ mod race;
 pub(crate) mod request;
 mod send;
 mod shared;
-mod upload;
+pub(crate) mod upload;
 
 use std::{sync::Arc, time::Duration};
 
@@ -121,16 +121,14 @@ impl Exchange {
         session: &mut ServerSession,
         ctx: &mut RequestContext,
     ) -> Result<()> {
-        let (policy, protocol) = {
-            let pool = self.topology.pool(pool);
-            (&pool.retries, pool.protocol)
-        };
+        let policy = self.topology.retries(ctx.route, pool);
+        let protocol = self.topology.pool(pool).protocol;
         let has_body = !session.is_body_empty();
         let outgoing = Outgoing::new(header, has_body, protocol).map_err(|error| {
             Error::because(ErrorType::InvalidHTTPHeader, "request", error).into_down()
         })?;
         let kept = self.kept.nothing();
-        let mut upload = Upload::begin(outgoing.has_body(), kept);
+        let mut upload = Upload::begin(outgoing.has_body(), self.max_body(ctx), kept);
         self.receive_short(&mut upload, outgoing.framing, policy, session, ctx).await?;
         // The latest answer that was not good enough, for when nothing better comes.
         let mut spare: Option<(Attempt, Answer)> = None;
@@ -196,7 +194,8 @@ impl Exchange {
             }
         }
         let body = upload.is_complete().then(|| upload.kept());
-        let plan = Plan::new(pool, outgoing, body, upload.body(), ctx);
+        let retries = self.topology.retries(ctx.route, attempt.backend.pool);
+        let plan = Plan::new(pool, retries, outgoing, body, upload.body(), ctx);
         self.wait(&plan, attempt, stage, session, ctx).await
     }
 
@@ -211,7 +210,7 @@ impl Exchange {
     ) -> bool {
         let id = attempt.backend;
         let status = answer.head.status.as_u16();
-        if !self.topology.pool(id.pool).retries.statuses.contains(&status) {
+        if !self.topology.retries(ctx.route, id.pool).statuses.contains(&status) {
             self.learn(attempt, ctx);
             self.report(attempt, AttemptOutcome::Answered { status });
             if 1 < attempt.number {
@@ -241,9 +240,14 @@ impl Exchange {
         }
     }
 
+    /// Returns the longest body that the request may have.
+    pub(crate) fn max_body(&self, ctx: &RequestContext) -> Option<u64> {
+        ctx.route.and_then(|route| self.topology.routes[route].max_body)
+    }
+
     async fn back_off(&self, pool: PoolId, ctx: &RequestContext) {
         let candidates = self.snapshot.load().pool(pool).candidates(&ctx.tried);
-        let policy = &self.topology.pool(pool).retries;
+        let policy = self.topology.retries(ctx.route, pool);
         let wait = retry::backoff(candidates, ctx.attempts, policy);
         if !wait.is_zero() {
             sleep(wait.min(ctx.time_left(clock::now()))).await;

@@ -18,6 +18,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use http::Version;
 use pingora::{
     Error, ErrorSource, ErrorType, Result,
@@ -36,6 +37,7 @@ use crate::{
         Exchange,
         edits::{edit_request, edit_response},
         request::{Failure, RequestContext},
+        upload::{is_too_long, too_long},
     },
     gateway::{
         headers::{Downstream, IDEMPOTENCY_KEY},
@@ -92,6 +94,10 @@ impl ProxyHttp for Gateway {
             Reply::no_route().send(session.as_downstream_mut(), &ctx.request_id).await?;
             return Ok(true);
         };
+        if route.max_body.is_some_and(|limit| limit < announced(session.req_header())) {
+            ctx.failure = Some(Failure::BodyTooLong);
+            return Err(too_long());
+        }
         let pool = match ctx.target {
             Some(Target::Pool(pool)) => pool,
             Some(Target::Sidecar) | None => return Ok(false),
@@ -105,8 +111,30 @@ impl ProxyHttp for Gateway {
         }
         let mut request = session.req_header().clone();
         self.prepare(&mut request, session, ctx)?;
-        self.exchange.forward(pool, request, session.as_downstream_mut(), ctx).await?;
-        Ok(true)
+        let downstream = session.as_downstream_mut();
+        let forwarded = self.exchange.forward(pool, request, downstream, ctx).await;
+        if forwarded.as_ref().is_err_and(|error| is_too_long(error)) {
+            ctx.failure = Some(Failure::BodyTooLong);
+        }
+        forwarded.map(|()| true)
+    }
+
+    /// What the sidecar gets of a request's body. An upgraded connection is not one.
+    async fn request_body_filter(
+        &self,
+        session: &mut Session,
+        _body: &mut Option<Bytes>,
+        _is_end: bool,
+        ctx: &mut RequestContext,
+    ) -> Result<()> {
+        let limit = self.exchange.max_body(ctx).filter(|_| ctx.target == Some(Target::Sidecar));
+        let is_plain = !headers::is_websocket(session.req_header());
+        let read = session.as_downstream().body_bytes_read() as u64;
+        if limit.is_some_and(|limit| is_plain && limit < read) {
+            ctx.failure = Some(Failure::BodyTooLong);
+            return Err(too_long());
+        }
+        Ok(())
     }
 
     /// Balancing: which backend receives this attempt?
@@ -159,7 +187,7 @@ impl ProxyHttp for Gateway {
         if response.status.is_informational() && status != 101 {
             return Ok(());
         }
-        if !self.exchange.topology.pool(pool).retries.statuses.contains(&status) {
+        if !self.exchange.topology.retries(ctx.route, pool).statuses.contains(&status) {
             self.report(AttemptOutcome::Answered { status }, ctx);
             return Ok(());
         }
@@ -372,6 +400,9 @@ impl Gateway {
 
     /// Returns the answer that the proxy gives itself; `None` when the client is gone.
     fn reply_to(&self, error: &Error, ctx: &RequestContext) -> Option<Reply> {
+        if ctx.failure == Some(Failure::BodyTooLong) {
+            return Some(Reply::body_too_long());
+        }
         if *error.esource() == ErrorSource::Downstream {
             return client_fault(error).map(Reply::bad_request);
         }
@@ -419,6 +450,12 @@ fn has_answered(session: &Session) -> bool {
 fn is_unfinished(session: &mut Session, error: &Error) -> bool {
     exchange_symptom(error) == Symptom::ResponseTimedOut
         && !session.as_downstream_mut().is_body_done()
+}
+
+/// Returns how long the request's body is said to be; 0 if nothing is said.
+fn announced(request: &RequestHeader) -> u64 {
+    let length = request.headers.get(http::header::CONTENT_LENGTH);
+    length.and_then(|it| it.to_str().ok()).and_then(|it| it.trim().parse().ok()).unwrap_or(0)
 }
 
 fn client_ip(session: &Session) -> Option<IpAddr> {

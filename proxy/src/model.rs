@@ -63,6 +63,15 @@ impl Topology {
         &self.pools[id.0]
     }
 
+    /// Returns how attempts at this pool are repeated for requests of a route, an index in
+    /// [`Topology::routes`].
+    pub fn retries(&self, route: Option<usize>, pool: PoolId) -> &RetryPolicy {
+        let of_route = route.and_then(|it| self.routes.get(it));
+        of_route
+            .and_then(|route| route.retries.iter().find(|(id, _)| *id == pool))
+            .map_or_else(|| &self.pool(pool).retries, |(_, policy)| policy)
+    }
+
     /// Returns the backend named by `id`.
     pub fn backend(&self, id: BackendId) -> &Backend {
         &self.pools[id.pool.0].backends[id.index]

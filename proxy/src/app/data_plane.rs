@@ -26,7 +26,9 @@ const OPENING: Duration = Duration::from_secs(10);
 
 /// Runs Pingora's server; returns only when the process is about to end.
 pub(crate) fn run(gateway: Gateway, topology: &Topology, signals: shutdown::Watch) {
-    let attempts = topology.pools.iter().map(|pool| pool.retries.max_attempts.get()).max();
+    let of_pools = topology.pools.iter().map(|pool| &pool.retries);
+    let of_routes = topology.routes.iter().flat_map(|it| &it.retries).map(|(_, policy)| policy);
+    let attempts = of_pools.chain(of_routes).map(|policy| policy.max_attempts.get()).max();
     let conf = ServerConf {
         threads: topology.threads.get(),
         upstream_keepalive_pool_size: IDLE_CONNECTIONS,

@@ -108,6 +108,8 @@ pub(crate) enum Failure {
     DeadlinePassed,
     /// The client stopped in the middle of its request's body.
     BodyUnfinished,
+    /// The request's body is longer than its route allows.
+    BodyTooLong,
     /// An injected fault answered with this status.
     Injected(u16),
 }

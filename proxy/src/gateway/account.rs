@@ -35,7 +35,7 @@ impl Gateway {
         if live.incident_is_open.load(Relaxed) {
             self.exchange.metrics.request_in_incident(pool, took);
         }
-        if ctx.attempts == 0 {
+        if ctx.attempts == 0 && ctx.failure != Some(Failure::BodyTooLong) {
             self.exchange.metrics.rejected(pool, Rejection::NoBackend);
         }
         if 1 < ctx.attempts {

@@ -44,6 +44,16 @@ impl Reply {
         }
     }
 
+    /// The request's body is longer than its route allows.
+    pub(crate) fn body_too_long() -> Self {
+        Self {
+            status: 413,
+            code: "body_too_long",
+            message: "the request's body is longer than is accepted here".to_owned(),
+            remedy: "send a shorter body; operators: see the route's `max_body`",
+        }
+    }
+
     /// The sidecar did not answer.
     pub(crate) fn no_sidecar() -> Self {
         Self {
@@ -65,6 +75,7 @@ impl Reply {
                 message: format!("no backend of pool `{pool}` can serve{met}"),
                 remedy: "retry after the time in Retry-After; operators: see /proxy/health",
             },
+            Failure::BodyTooLong => Self::body_too_long(),
             Failure::BodyUnfinished => Self {
                 status: 408,
                 code: "body_unfinished",

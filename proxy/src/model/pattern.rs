@@ -54,8 +54,28 @@ impl Pattern {
         Some(expanded)
     }
 
-    /// Tells whether the pattern has a group of this name or number.
-    pub fn has_group(&self, name: &str) -> bool {
+    /// Returns the first group that `template` names and the pattern does not have.
+    pub fn missing_group(&self, template: &str) -> Option<String> {
+        let is_part = |it: char| it.is_ascii_alphanumeric() || it == '_';
+        let mut rest = template;
+        while let Some((_, after)) = rest.split_once('$') {
+            rest = after;
+            if let Some(after) = rest.strip_prefix('$') {
+                rest = after;
+                continue;
+            }
+            let named = match rest.strip_prefix('{').and_then(|it| it.split_once('}')) {
+                Some((name, _)) => name,
+                None => rest.split(|it| !is_part(it)).next().unwrap_or_default(),
+            };
+            if !named.is_empty() && !self.has_group(named) {
+                return Some(named.to_owned());
+            }
+        }
+        None
+    }
+
+    fn has_group(&self, name: &str) -> bool {
         match name.parse::<usize>() {
             Ok(number) => number < self.regex.captures_len(),
             Err(_) => self.regex.capture_names().flatten().any(|it| it == name),
@@ -124,7 +144,16 @@ mod tests {
         assert_eq!(pattern.expand("/users/7/x", "/u/$id$2").as_deref(), Some("/u/7/x"));
         assert_eq!(pattern.expand("/users/7", "/u/${id}x$2").as_deref(), Some("/u/7x"));
         assert_eq!(pattern.expand("/users/x", "/u"), None);
-        let groups = ["0", "1", "2", "3", "id", "x"].map(|it| pattern.has_group(it));
-        assert_eq!(groups, [true, true, true, false, true, false]);
+        for (template, missing) in [
+            ("/u/$id$2", None),
+            ("/u/${id}x", None),
+            ("/u/$idx", Some("idx")),
+            ("/$3", Some("3")),
+            ("/${x}", Some("x")),
+            ("/$$x", None),
+            ("/$", None),
+        ] {
+            assert_eq!(pattern.missing_group(template).as_deref(), missing, "{template}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::{num::NonZeroU16, time::Duration};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 
-use crate::model::{Pattern, PoolId};
+use crate::model::{Pattern, PoolId, RetryPolicy};
 
 /// Which requests go where.
 #[derive(Clone, Debug)]
@@ -20,6 +20,11 @@ pub struct Route {
     pub destination: Destination,
     /// From the request's head to the beginning of its response, retries included.
     pub timeout: Duration,
+    /// How attempts are repeated, where it differs from what the pool says. At most one for each
+    /// pool that the route leads to.
+    pub retries: Vec<(PoolId, RetryPolicy)>,
+    /// Longest request body, in bytes; `None` for any.
+    pub max_body: Option<u64>,
     /// What is changed on the way to the backend.
     pub request_headers: HeaderEdits,
     /// What is changed on the way to the client.
@@ -92,6 +97,13 @@ pub enum Rewrite {
     Path(String),
     /// This prefix is removed; what remains starts with `/`.
     StripPrefix(String),
+    /// A path that fits the pattern becomes the template, with its groups put in.
+    Pattern {
+        /// What all of the path must fit.
+        pattern: Pattern,
+        /// Begins with `/`; see [`Pattern::expand`].
+        template: String,
+    },
 }
 
 /// Where a route leads.
@@ -107,6 +119,18 @@ pub enum Destination {
     Redirect(Redirect),
     /// Nowhere: the answer is always this.
     Respond(FixedResponse),
+}
+
+impl Destination {
+    /// Returns every pool that it may be.
+    pub fn pools(&self) -> impl Iterator<Item = PoolId> + '_ {
+        let (one, parts) = match self {
+            Self::Pool(pool) => (Some(*pool), &[][..]),
+            Self::Split(split) => (None, &split.parts[..]),
+            Self::Sidecar | Self::Redirect(_) | Self::Respond(_) => (None, &[][..]),
+        };
+        one.into_iter().chain(parts.iter().map(|(pool, _)| *pool))
+    }
 }
 
 /// Where one request of a route goes.

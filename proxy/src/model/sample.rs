@@ -144,6 +144,8 @@ pub(crate) fn route(name: &str, matches: Match) -> Route {
         rewrite: None,
         destination: Destination::Pool(PoolId(0)),
         timeout: Duration::from_secs(15),
+        retries: Vec::new(),
+        max_body: None,
         request_headers: HeaderEdits::default(),
         response_headers: HeaderEdits::default(),
     }

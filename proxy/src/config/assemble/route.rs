@@ -11,12 +11,13 @@ use crate::{
         assemble::route::destination::destination,
         file::{
             Named,
-            route::{HeaderEdits, Match, Rewrite, Route, ValueMatch},
+            route::{HeaderEdits, Match, Rewrite, RewriteRegex, Route, RouteRetries, ValueMatch},
         },
         units::{
             Name,
             http::{Method, UrlPath},
-            matching::{FieldValue, HostPattern, Pattern},
+            matching::{FieldValue, HostPattern, PathTemplate, Pattern},
+            size::Size,
         },
     },
     model,
@@ -59,8 +60,10 @@ fn route(name: String, mut route: Route, known: Known<'_>) -> Option<model::Rout
         name,
         matches: matches(route.matches, known)?,
         rewrite: route.rewrite.and_then(rewrite),
+        retries: retries(&route.retries, &destination, known),
         destination,
         timeout: route.timeout.0,
+        max_body: route.max_body.map(|Size(it)| it as u64),
         request_headers: edits(route.headers.request)?,
         response_headers: edits(route.headers.response)?,
     })
@@ -69,7 +72,34 @@ fn route(name: String, mut route: Route, known: Known<'_>) -> Option<model::Rout
 fn rewrite(rewrite: Rewrite) -> Option<model::Rewrite> {
     let whole = |UrlPath(path)| model::Rewrite::Path(path);
     let prefix = |UrlPath(path)| model::Rewrite::StripPrefix(path);
-    rewrite.path.map(whole).or(rewrite.strip_prefix.map(prefix))
+    let regex = |RewriteRegex { pattern: Pattern(pattern), to: PathTemplate(template) }| {
+        model::Rewrite::Pattern { pattern, template }
+    };
+    let simple = rewrite.path.map(whole).or(rewrite.strip_prefix.map(prefix));
+    simple.or(rewrite.regex.map(regex))
+}
+
+/// Returns the pools' policies with what the route changes of them; none if that is nothing.
+fn retries(
+    changes: &RouteRetries,
+    destination: &model::Destination,
+    known: Known<'_>,
+) -> Vec<(model::PoolId, model::RetryPolicy)> {
+    let RouteRetries { max_attempts, statuses, per_try_timeout } = changes;
+    if max_attempts.is_none() && statuses.is_none() && per_try_timeout.is_none() {
+        return Vec::new();
+    }
+    let changed = |pool: model::PoolId| {
+        let policy = known.pools[pool.0].retries.clone();
+        let changed = model::RetryPolicy {
+            max_attempts: max_attempts.unwrap_or(policy.max_attempts),
+            statuses: statuses.clone().unwrap_or(policy.statuses),
+            per_try_timeout: per_try_timeout.map_or(policy.per_try_timeout, |it| it.0),
+            ..policy
+        };
+        (pool, changed)
+    };
+    destination.pools().map(changed).collect()
 }
 
 fn matches(matches: Match, known: Known<'_>) -> Option<model::Match> {

@@ -1,5 +1,7 @@
 //! The part of a configuration file that describes a route.
 
+use std::num::NonZeroU32;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +19,8 @@ use crate::config::{
         Name,
         duration::Length,
         http::{Method, UrlPath},
-        matching::{FieldValue, HostPattern, Pattern},
+        matching::{FieldValue, HostPattern, PathTemplate, Pattern},
+        size::Size,
     },
 };
 
@@ -58,6 +61,13 @@ pub(crate) struct Route {
     /// How headers change on their way.
     #[serde(default)]
     pub(crate) headers: Headers,
+    /// How attempts are repeated, where it differs from what the pool says.
+    #[serde(default)]
+    pub(crate) retries: RouteRetries,
+    /// Longest request body; a longer one is answered with 413 as soon as that is known. Without it,
+    /// any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) max_body: Option<Size>,
     /// From the head of a request to the beginning of its response, retries included.
     #[serde(default = "Route::default_timeout")]
     pub(crate) timeout: Length,
@@ -77,6 +87,8 @@ impl Route {
             respond: None,
             sidecar: None,
             headers: Headers::default(),
+            retries: RouteRetries::default(),
+            max_body: None,
             timeout: Self::default_timeout(),
         }
     }
@@ -156,4 +168,36 @@ pub(crate) struct Rewrite {
     /// This prefix is removed: with `/v1`, `/v1/x` becomes `/x`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) strip_prefix: Option<UrlPath>,
+    /// A path that fits a pattern is put together anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) regex: Option<RewriteRegex>,
+}
+
+/// How a path is put together anew.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RewriteRegex {
+    /// A regular expression that the whole path must fit; other paths stay as they are.
+    pub(crate) pattern: Pattern,
+    /// The new path. `$1` or `$name` stands for what that group of the pattern took; before a letter
+    /// or a digit, write `$${1}`. A path in which a server may take a segment for `..` is not made.
+    pub(crate) to: PathTemplate,
+}
+
+/// How attempts are repeated. What is not given is as the pool says, and so are the budget and all
+/// else.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct RouteRetries {
+    /// Attempts in all, the first included; 1 means no retry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10))]
+    pub(crate) max_attempts: Option<NonZeroU32>,
+    /// Answers of a backend that count as a failed attempt. `[]` for none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(inner(range(min = 400, max = 599)))]
+    pub(crate) statuses: Option<Vec<u16>>,
+    /// How long one attempt may take to begin its answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) per_try_timeout: Option<Length>,
 }

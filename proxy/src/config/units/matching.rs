@@ -20,11 +20,15 @@ pub(crate) struct HostPattern(pub(crate) model::HostMatch);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pattern(pub(crate) model::Pattern);
 
+/// A path with places for the groups of a pattern.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PathTemplate(pub(crate) String);
+
 /// The value of a header or of a query's parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FieldValue(pub(crate) String);
 
-leaf_impls!(HostPattern, Pattern, FieldValue);
+leaf_impls!(HostPattern, Pattern, PathTemplate, FieldValue);
 
 /// Longest value of a header that is compared or sent, in bytes: half of what many servers take for
 /// all headers.
@@ -79,6 +83,32 @@ impl Leaf for Pattern {
 
     fn write(&self) -> String {
         self.0.as_str().to_owned()
+    }
+}
+
+impl Leaf for PathTemplate {
+    const FORMAT: &'static str = "bascule-path-template";
+    const WHAT: &'static str = "a path such as `/users/$1`";
+    const EXAMPLE: &'static str = "/users";
+
+    fn parse(text: &str) -> Result<Self, Fault> {
+        let fault = |message: &str, remedy: &str| {
+            Err(Fault::new(format!("`{}` {message}", clip(text)), remedy))
+        };
+        if !text.starts_with('/') || text.starts_with("//") {
+            return fault("does not begin with one `/`", "write it first: `/$1`");
+        }
+        if text.contains(['?', '#', '\\']) {
+            return fault("is more than a path", "write the path alone; the query stays");
+        }
+        if !text.bytes().all(|it| it.is_ascii_graphic()) {
+            return fault("has characters that no path has", "write them as `%XX`");
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    fn write(&self) -> String {
+        self.0.clone()
     }
 }
 

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 mod headers;
 mod matching;
 mod reach;
+mod rewrite;
 mod target;
 
 use crate::config::{
     file::{
         File,
-        route::{Rewrite, Route},
+        route::{Route, RouteRetries},
     },
     path::Path,
     problem::Code,
@@ -25,7 +26,8 @@ pub(crate) fn review(file: &File, review: &mut Review<'_>) {
         target::review(file, route, &path, review);
         matching::review(file, route, &path, review);
         headers::review(route, &path, review);
-        rewrite(route, &path, review);
+        rewrite::review(route, &path, review);
+        terms(route, &path, review);
         exposed_sidecar(file, route, &path, review);
     }
     names(file, &routes, review);
@@ -33,36 +35,15 @@ pub(crate) fn review(file: &File, review: &mut Review<'_>) {
     unused_pools(file, &routes, review);
 }
 
-fn rewrite(route: &Route, path: &Path, review: &mut Review<'_>) {
-    let Some(Rewrite { path: whole, strip_prefix }) = &route.rewrite else { return };
-    let place = path.key("rewrite");
-    if !review.is_sound(&[&place.key("path"), &place.key("strip_prefix")]) {
-        return;
-    }
-    match (whole, strip_prefix) {
-        (Some(_), Some(_)) => {
-            let message = "both `path` and `strip_prefix` are given";
-            review.report(Code::NotExactlyOne, &place, message, "keep one of the two");
-        }
-        (None, None) => {
-            let remedy = "give `path` or `strip_prefix`, or remove `rewrite`";
-            review.report(Code::NotExactlyOne, &place, "nothing is given here", remedy);
-        }
-        (Some(_), None) => {}
-        (None, Some(prefix)) => {
-            let matched = route.matches.path.as_ref().or(route.matches.path_prefix.as_ref());
-            let always = matched.is_some_and(|it| is_below(&prefix.0, &it.0));
-            let matches = path.key("match");
-            let sound =
-                [&matches.key("path"), &matches.key("path_prefix"), &matches.key("path_regex")];
-            // What a pattern matches is for whoever wrote it to know.
-            let is_known = route.matches.path_regex.is_none();
-            if !always && is_known && review.is_sound(&sound) {
-                let message = format!("not every path of this route begins with `{}`", prefix.0);
-                let remedy = format!("match `path_prefix: {}` in this route", prefix.0);
-                review.report(Code::IdleRewrite, &place.key("strip_prefix"), message, remedy);
-            }
-        }
+/// What only matters where a backend is asked.
+fn terms(route: &Route, path: &Path, review: &mut Review<'_>) {
+    let place = path.key("retries");
+    let RouteRetries { max_attempts, statuses, per_try_timeout } = &route.retries;
+    let is_given = max_attempts.is_some() || statuses.is_some() || per_try_timeout.is_some();
+    let is_asked = route.pool.is_some() || route.split.is_some();
+    if is_given && !is_asked && target::is_sound(path, review) {
+        let remedy = "remove it; only pools are asked again";
+        review.report(Code::NoEffect, &place, "the route leads to no pool", remedy);
     }
 }
 
