@@ -28,6 +28,7 @@ mod http2;
 mod http2_leg;
 mod leg;
 mod memory;
+pub(crate) mod mirror;
 mod outgoing;
 mod plan;
 mod race;
@@ -52,6 +53,7 @@ use crate::{
         attempts::Remains,
         hold::Answer,
         memory::Memory,
+        mirror::Mirrors,
         outgoing::Outgoing,
         plan::Plan,
         race::Waited,
@@ -90,6 +92,8 @@ pub struct Exchange {
     held: Memory,
     /// Request bodies kept.
     kept: Memory,
+    /// Copies of requests under way.
+    mirrors: Mirrors,
 }
 
 impl Exchange {
@@ -104,8 +108,20 @@ impl Exchange {
         connections: Arc<Connections>,
     ) -> Self {
         let (held, kept) = (Memory::default(), Memory::default());
-        let shared = Shared::new(&topology);
-        Self { topology, snapshot, live, metrics, inbox, alarms, connections, shared, held, kept }
+        let (shared, mirrors) = (Shared::new(&topology), Mirrors::default());
+        Self {
+            topology,
+            snapshot,
+            live,
+            metrics,
+            inbox,
+            alarms,
+            connections,
+            shared,
+            held,
+            kept,
+            mirrors,
+        }
     }
 
     /// Forwards a request to a backend of `pool` and its response to the client. `header` is the
@@ -115,7 +131,7 @@ impl Exchange {
     /// When there is no response to deliver, with `ctx.failure` saying why; when the client has gone
     /// away or sent what cannot be sent on; when a response breaks off that had been begun.
     pub(crate) async fn forward(
-        &self,
+        self: &Arc<Self>,
         pool: PoolId,
         header: RequestHeader,
         session: &mut ServerSession,
@@ -130,6 +146,7 @@ impl Exchange {
         let kept = self.kept.nothing();
         let mut upload = Upload::begin(outgoing.has_body(), self.max_body(ctx), kept);
         self.receive_short(&mut upload, outgoing.framing, policy, session, ctx).await?;
+        self.mirror(&outgoing, &upload, ctx);
         // The latest answer that was not good enough, for when nothing better comes.
         let mut spare: Option<(Attempt, Answer)> = None;
         while let Some(attempt) = self.begin_attempt(pool, ctx) {

@@ -23,8 +23,8 @@ use ipnet::IpNet;
 
 pub use pattern::Pattern;
 pub use route::{
-    Destination, FixedResponse, HeaderEdits, HostMatch, Location, Match, PathMatch, Redirect,
-    Rewrite, Route, Split, SplitKey, Target, ValueMatch,
+    Destination, FixedResponse, HeaderEdits, HostMatch, Location, Match, Mirror, PathMatch,
+    Redirect, Rewrite, Route, Split, SplitKey, Target, ValueMatch,
 };
 
 /// Index of a pool in [`Topology::pools`].

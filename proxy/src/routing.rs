@@ -20,7 +20,7 @@ mod value;
 
 use http::HeaderMap;
 
-use crate::model::{Match, Route, Topology};
+use crate::model::{Match, Mirror, Route, Topology};
 
 pub use redirect::location;
 pub use rewrite::rewrite;
@@ -48,6 +48,11 @@ pub fn route<'a>(topology: &'a Topology, request: &RequestFacts<'_>) -> Option<(
     topology.routes.iter().enumerate().find(|(_, route)| holds(&route.matches, request))
 }
 
+/// Draws whether a request is among the sample that is also sent elsewhere.
+pub fn is_mirrored(mirror: &Mirror, random: &mut fastrand::Rng) -> bool {
+    random.f64() < mirror.share
+}
+
 fn holds(matches: &Match, request: &RequestFacts<'_>) -> bool {
     let is_method = || matches.methods.iter().any(|method| method == request.method);
     let is_host = || matches.hosts.iter().any(|wanted| host::is_match(wanted, request.host));
@@ -67,7 +72,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::{HostMatch, PathMatch, ValueMatch, sample};
+    use crate::model::{HostMatch, PathMatch, PoolId, ValueMatch, sample};
 
     fn topology(matches: Vec<Match>) -> Topology {
         let mut topology = sample::topology(vec![sample::pool("api", &[(0, 1)])]);
@@ -150,6 +155,17 @@ mod tests {
             let found = route(&topology, &request).map(|(index, _)| index);
             assert_eq!(found, Some(expected), "{request:?}");
         }
+    }
+
+    #[test]
+    fn a_sample_is_as_large_as_asked() {
+        let mut random = fastrand::Rng::with_seed(7);
+        let mut count = |share| {
+            let mirror = Mirror { pool: PoolId(0), share };
+            (0..10_000).filter(|_| is_mirrored(&mirror, &mut random)).count()
+        };
+        assert_eq!((count(0.0), count(1.0)), (0, 10_000));
+        assert!((900..1100).contains(&count(0.1)));
     }
 
     #[test]

@@ -53,7 +53,12 @@ impl Exchange {
     }
 
     /// Picks a backend; tells its epoch, too.
-    fn pick(&self, pool: PoolId, ctx: &RequestContext, now: Timestamp) -> Option<(BackendId, u64)> {
+    pub(crate) fn pick(
+        &self,
+        pool: PoolId,
+        ctx: &RequestContext,
+        now: Timestamp,
+    ) -> Option<(BackendId, u64)> {
         let snapshot = self.snapshot.load();
         let picked = balance::pick(
             self.topology.pool(pool),

@@ -25,10 +25,21 @@ pub struct Route {
     pub retries: Vec<(PoolId, RetryPolicy)>,
     /// Longest request body, in bytes; `None` for any.
     pub max_body: Option<u64>,
+    /// Where a sample of the requests goes, too.
+    pub mirror: Option<Mirror>,
     /// What is changed on the way to the backend.
     pub request_headers: HeaderEdits,
     /// What is changed on the way to the client.
     pub response_headers: HeaderEdits,
+}
+
+/// A pool that gets copies of requests, whose answers nobody gets.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Mirror {
+    /// None of those that the route leads to.
+    pub pool: PoolId,
+    /// Share of the requests that are copied, 0 to 1.
+    pub share: f64,
 }
 
 /// Changes to headers, made in this order.

@@ -146,6 +146,7 @@ pub(crate) fn route(name: &str, matches: Match) -> Route {
         timeout: Duration::from_secs(15),
         retries: Vec::new(),
         max_body: None,
+        mirror: None,
         request_headers: HeaderEdits::default(),
         response_headers: HeaderEdits::default(),
     }

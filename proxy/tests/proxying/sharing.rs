@@ -1,12 +1,12 @@
-//! Routes that lead to several pools: splits.
+//! Routes that lead to several pools: splits, and mirrors that nobody notices.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-use bascule_backend::Running;
+use bascule_backend::{Fault, FaultKind, Running, Scope};
 use serde_json::{Value, json};
 
 use crate::{
-    client::Raw,
+    client::{Raw, until},
     proxy::Proxy,
     setup::{Setup, backend},
 };
@@ -67,4 +67,77 @@ async fn a_split_gives_each_pool_its_share_and_keeps_clients_on_their_side() {
         assert_eq!(sides.entry(local.clone()).or_insert_with(|| from.clone()), &from, "{local}");
     }
     assert!(sides.values().any(|it| it == "next") && sides.values().any(|it| it == "stable"));
+}
+
+#[tokio::test]
+async fn a_mirror_gets_copies_and_clients_notice_nothing() {
+    let (primary, shadow) = (backend("primary"), backend("shadow"));
+    let proxy = Setup::tiers(&[&primary])
+        .with("pools.shadow", pool(&shadow))
+        .with("routes", json!([{ "pool": "api", "mirror": { "pool": "shadow" } }]))
+        .start()
+        .await;
+    let sent = r#"bascule_mirrored_requests_total{outcome="sent",pool="shadow"}"#;
+    for number in 0..5 {
+        let id = format!("copy-{number}");
+        let headers = [("x-request-id", id.as_str()), ("x-bascule-mirror", "1")];
+        let answer = proxy.ask("POST", "/echo", &headers, "hello").await;
+        assert_eq!((answer.status, answer.backend()), (200, "primary"));
+        // A client's mark is no mark.
+        assert_eq!(answer.seen("x-bascule-mirror"), [""; 0]);
+        until(async || match shadow.executed(&id).count {
+            1 => Ok(()),
+            count => Err(count.to_string()),
+        })
+        .await;
+    }
+    proxy.metric_until(sent, 5.0).await;
+
+    // Copies that hang or fail are nobody's trouble, and no more than a bound are under way.
+    let fault = Fault::new(FaultKind::Hang, Duration::from_secs(60)).in_scope(Scope::Traffic);
+    shadow.inject(fault).await.unwrap();
+    for _ in 0..80 {
+        assert_eq!(proxy.get("/echo").await.backend(), "primary");
+    }
+    proxy
+        .metric_until(
+            r#"bascule_mirrored_requests_total{outcome="dropped_busy",pool="shadow"}"#,
+            16.0,
+        )
+        .await;
+    shadow.recover().await;
+    proxy.metric_until(sent, 69.0).await;
+
+    // Bodies that are not at hand are not waited for.
+    let mut raw = proxy.connect().await;
+    raw.send("PUT /echo HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n")
+        .await;
+    proxy
+        .metric_until(
+            r#"bascule_mirrored_requests_total{outcome="dropped_body",pool="shadow"}"#,
+            1.0,
+        )
+        .await;
+    raw.send("0\r\n\r\n").await;
+    assert_eq!(raw.status().await, "200");
+
+    let pools = proxy.sidecar("/proxy/health").await["pools"].clone();
+    assert_eq!(pools[1]["backends"][0]["failures"], 0, "{pools}");
+    assert!(proxy.incidents().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_mirror_that_is_gone_costs_clients_nothing() {
+    let (primary, mut shadow) = (backend("primary"), backend("shadow"));
+    let proxy = Setup::tiers(&[&primary])
+        .with("pools.shadow", pool(&shadow))
+        .with("routes", json!([{ "pool": "api", "mirror": { "pool": "shadow" } }]))
+        .start()
+        .await;
+    shadow.kill().await;
+    for _ in 0..10 {
+        assert_eq!(proxy.get("/echo").await.backend(), "primary");
+    }
+    let series = r#"bascule_mirrored_requests_total{outcome="dropped_unserved",pool="shadow"}"#;
+    proxy.metric_until(series, 10.0).await;
 }

@@ -63,6 +63,10 @@ fn route(name: String, mut route: Route, known: Known<'_>) -> Option<model::Rout
         retries: retries(&route.retries, &destination, known),
         destination,
         timeout: route.timeout.0,
+        mirror: match &route.mirror {
+            Some(it) => Some(model::Mirror { pool: known.pool(&it.pool)?, share: it.percent.0 }),
+            None => None,
+        },
         max_body: route.max_body.map(|Size(it)| it as u64),
         request_headers: edits(route.headers.request)?,
         response_headers: edits(route.headers.response)?,

@@ -10,7 +10,7 @@ mod target;
 
 pub(crate) use crate::config::file::route::{
     headers::{HeaderEdits, Headers},
-    target::{Part, Redirect, Respond, Scheme, SplitBy},
+    target::{Mirror, Part, Redirect, Respond, Scheme, SplitBy},
 };
 use crate::config::{
     file::named::Named,
@@ -58,6 +58,11 @@ pub(crate) struct Route {
     /// `true`: the sidecar answers, on the listener's address too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sidecar: Option<bool>,
+    /// Where a sample of the requests goes, too. A copy bears `X-Bascule-Mirror: 1`. Requests with a
+    /// body of more than 64 KiB, or of unknown length, are not copied, nor is any while 64 copies
+    /// are under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) mirror: Option<Mirror>,
     /// How headers change on their way.
     #[serde(default)]
     pub(crate) headers: Headers,
@@ -89,6 +94,7 @@ impl Route {
             headers: Headers::default(),
             retries: RouteRetries::default(),
             max_body: None,
+            mirror: None,
             timeout: Self::default_timeout(),
         }
     }

@@ -89,13 +89,16 @@ fn names(file: &File, routes: &Path, review: &mut Review<'_>) {
 }
 
 fn unused_pools(file: &File, routes: &Path, review: &mut Review<'_>) {
-    if !(0..file.routes.len()).all(|index| target::is_sound(&routes.item(index), review))
+    if !(0..file.routes.len())
+        .map(|index| routes.item(index))
+        .all(|route| target::is_sound(&route, review) && review.is_whole(&route.key("mirror")))
         || !review.is_sound(&[routes])
     {
         return;
     }
     let named = |(index, route): (usize, &Route)| -> Vec<Name> {
-        route.pools(&routes.item(index)).into_iter().map(|(name, _)| name.clone()).collect()
+        let pools = route.pools(&routes.item(index)).into_iter().map(|(name, _)| name.clone());
+        pools.chain(route.mirror.as_ref().map(|it| it.pool.clone())).collect()
     };
     let used: BTreeSet<Name> = file.routes.iter().enumerate().flat_map(named).collect();
     let used: BTreeSet<&Name> = used.iter().collect();

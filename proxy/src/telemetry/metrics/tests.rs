@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::{
     event::{Delay, Ejection, Evidence, Fault, FaultMode, FaultScope, LossReason, Percent, Source},
-    model::sample,
+    model::{Mirror, sample},
     snapshot::{BackendSnapshot, Condition, PoolSnapshot, TierSnapshot},
 };
 
@@ -34,7 +34,9 @@ fn series(metrics: &Metrics) -> usize {
 
 #[test]
 fn what_is_rendered_is_what_the_table_declares() {
-    let metrics = Metrics::new(&topology()).unwrap();
+    let mut topology = topology();
+    topology.routes[0].mirror = Some(Mirror { pool: API, share: 0.1 });
+    let metrics = Metrics::new(&topology).unwrap();
     metrics.request_started(0);
     metrics.request_finished(&finished(None, Answer::Proxy(404)));
     let families = metrics.registry.gather();

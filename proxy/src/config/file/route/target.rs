@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{
     file::named::Named,
     units::{
-        Name,
+        Name, Percent,
         http::{Host, UrlPath},
         matching::FieldValue,
         response::{Body, Location, RedirectStatus},
@@ -41,6 +41,24 @@ pub(crate) struct SplitBy {
     /// believed whom it speaks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) client_address: Option<bool>,
+}
+
+/// A pool that gets copies of requests. Its answers are thrown away: clients see nothing of them,
+/// and neither do verdicts on its backends.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Mirror {
+    /// The pool. Not one that the route leads to.
+    pub(crate) pool: Name,
+    /// Share of the requests that are copied.
+    #[serde(default = "Mirror::default_percent")]
+    pub(crate) percent: Percent,
+}
+
+impl Mirror {
+    pub(crate) fn default_percent() -> Percent {
+        Percent(1.0)
+    }
 }
 
 /// Sends clients elsewhere. What is not given stays as the client asked.

@@ -28,6 +28,7 @@ pub(crate) fn review(file: &File, route: &Route, path: &Path, review: &mut Revie
         redirect(route, it, path, review);
     }
     respond(route, &path.key("respond"), review);
+    mirror(file, route, path, review);
 }
 
 /// Returns whether all that says where the route at `path` leads is what was meant.
@@ -119,6 +120,25 @@ fn split(route: &Route, path: &Path, review: &mut Review<'_>) {
             let remedy = "name each pool once, with all its weight";
             review.report(Code::Contradiction, &place.item(index).key("pool"), message, remedy);
         }
+    }
+}
+
+fn mirror(file: &File, route: &Route, path: &Path, review: &mut Review<'_>) {
+    let Some(mirror) = &route.mirror else { return };
+    let place = path.key("mirror");
+    pool_exists(file, &mirror.pool.0, &place.key("pool"), review);
+    if !is_sound(path, review) || !review.is_whole(&place) {
+        return;
+    }
+    let pools = route.pools(path);
+    if pools.is_empty() {
+        let remedy = "remove it; only what goes to a pool is copied";
+        review.report(Code::NoEffect, &place, "the route leads to no pool", remedy);
+    }
+    if pools.iter().any(|(name, _)| **name == mirror.pool) {
+        let message = format!("`{}` gets the requests themselves already", mirror.pool.0);
+        let remedy = "name a pool that the route does not lead to";
+        review.report(Code::Contradiction, &place.key("pool"), message, remedy);
     }
 }
 
