@@ -112,6 +112,22 @@ async fn a_body_that_nobody_reads_does_not_pass_for_the_next_request() {
 }
 
 #[tokio::test]
+async fn an_error_has_the_form_that_the_client_likes() {
+    let proxy = start(json!([{ "match": { "path": "/echo" }, "pool": "api" }])).await;
+    for (accept, kind, part) in [
+        ("*/*", "application/json", "\"error\""),
+        ("text/html, text/plain;q=0.5", "text/plain; charset=utf-8", "404 no_route: "),
+        ("application/problem+json", "application/problem+json", "\"about:blank\""),
+    ] {
+        let answer = proxy.ask("GET", "/nowhere", &[("accept", accept)], "").await;
+        assert_eq!((answer.status, answer.header("content-type")), (404, kind), "{accept}");
+        assert_eq!(answer.header("cache-control"), "no-store");
+        let body = String::from_utf8(answer.body.to_vec()).unwrap();
+        assert!(body.contains(part) && body.contains(answer.header("x-request-id")), "{body}");
+    }
+}
+
+#[tokio::test]
 async fn a_pipelined_request_after_a_fixed_response_is_answered() {
     let primary = backend("primary");
     let routes = json!([
