@@ -210,8 +210,8 @@ mod tests {
 
     use super::*;
     use crate::model::{
-        Balance, Capacity, CheckKind, FailbackMode, HoldBack, Level, LogFormat, PathMatch, PoolId,
-        Protocol, Rewrite, Target, WhenDown,
+        Balance, Capacity, CheckKind, Destination, FailbackMode, HoldBack, Level, LogFormat,
+        PathMatch, PoolId, Protocol, Rewrite, WhenDown,
     };
 
     const MINIMAL: &str = include_str!("../../config/examples/minimal.yaml");
@@ -320,7 +320,7 @@ mod tests {
         assert_eq!(topology.listeners[0].trusted_proxies[0].to_string(), "10.0.0.0/8");
         assert_eq!(route.matches.path, Some(PathMatch::Prefix("/v1/".to_owned())));
         assert_eq!(route.rewrite, Some(Rewrite::StripPrefix("/v1".to_owned())));
-        assert_eq!(route.target, Target::Pool(PoolId(0)));
+        assert!(matches!(route.destination, Destination::Pool(PoolId(0))));
         assert_eq!(
             topology.admin.token_file.as_deref(),
             Some(Path::new("/etc/bascule/bascule.token"))
@@ -338,9 +338,19 @@ mod tests {
         assert_eq!(pool.tiers.failback_after, Duration::from_secs(5));
         assert_eq!(pool.retries.per_try_timeout, Duration::from_secs(1));
         assert!(topology.admin.fault_injection);
-        let targets: Vec<Target> = topology.routes.iter().map(|route| route.target).collect();
-        let (api, sidecar) = (Target::Pool(PoolId(0)), Target::Sidecar);
-        assert_eq!(targets, [api, sidecar, sidecar, api]);
+        let targets: Vec<&str> = topology
+            .routes
+            .iter()
+            .map(|route| match route.destination {
+                Destination::Pool(PoolId(0)) => "api",
+                Destination::Sidecar => "sidecar",
+                Destination::Pool(_)
+                | Destination::Split(_)
+                | Destination::Redirect(_)
+                | Destination::Respond(_) => "another",
+            })
+            .collect();
+        assert_eq!(targets, ["api", "sidecar", "sidecar", "api"]);
     }
 
     #[test]

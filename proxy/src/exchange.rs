@@ -21,19 +21,21 @@ pub(crate) mod attempts;
 mod connection;
 mod connections;
 mod deliver;
+pub(crate) mod edits;
 mod hold;
 mod http1;
 mod http2;
 mod http2_leg;
 mod leg;
 mod memory;
+pub(crate) mod mirror;
 mod outgoing;
 mod plan;
 mod race;
 pub(crate) mod request;
 mod send;
 mod shared;
-mod upload;
+pub(crate) mod upload;
 
 use std::{sync::Arc, time::Duration};
 
@@ -51,6 +53,7 @@ use crate::{
         attempts::Remains,
         hold::Answer,
         memory::Memory,
+        mirror::Mirrors,
         outgoing::Outgoing,
         plan::Plan,
         race::Waited,
@@ -89,6 +92,8 @@ pub struct Exchange {
     held: Memory,
     /// Request bodies kept.
     kept: Memory,
+    /// Copies of requests under way.
+    mirrors: Mirrors,
 }
 
 impl Exchange {
@@ -103,8 +108,20 @@ impl Exchange {
         connections: Arc<Connections>,
     ) -> Self {
         let (held, kept) = (Memory::default(), Memory::default());
-        let shared = Shared::new(&topology);
-        Self { topology, snapshot, live, metrics, inbox, alarms, connections, shared, held, kept }
+        let (shared, mirrors) = (Shared::new(&topology), Mirrors::default());
+        Self {
+            topology,
+            snapshot,
+            live,
+            metrics,
+            inbox,
+            alarms,
+            connections,
+            shared,
+            held,
+            kept,
+            mirrors,
+        }
     }
 
     /// Forwards a request to a backend of `pool` and its response to the client. `header` is the
@@ -114,23 +131,22 @@ impl Exchange {
     /// When there is no response to deliver, with `ctx.failure` saying why; when the client has gone
     /// away or sent what cannot be sent on; when a response breaks off that had been begun.
     pub(crate) async fn forward(
-        &self,
+        self: &Arc<Self>,
         pool: PoolId,
         header: RequestHeader,
         session: &mut ServerSession,
         ctx: &mut RequestContext,
     ) -> Result<()> {
-        let (policy, protocol) = {
-            let pool = self.topology.pool(pool);
-            (&pool.retries, pool.protocol)
-        };
+        let policy = self.topology.retries(ctx.route, pool);
+        let protocol = self.topology.pool(pool).protocol;
         let has_body = !session.is_body_empty();
         let outgoing = Outgoing::new(header, has_body, protocol).map_err(|error| {
             Error::because(ErrorType::InvalidHTTPHeader, "request", error).into_down()
         })?;
         let kept = self.kept.nothing();
-        let mut upload = Upload::begin(outgoing.has_body(), kept);
+        let mut upload = Upload::begin(outgoing.has_body(), self.max_body(ctx), kept);
         self.receive_short(&mut upload, outgoing.framing, policy, session, ctx).await?;
+        self.mirror(&outgoing, &upload, ctx);
         // The latest answer that was not good enough, for when nothing better comes.
         let mut spare: Option<(Attempt, Answer)> = None;
         while let Some(attempt) = self.begin_attempt(pool, ctx) {
@@ -195,7 +211,8 @@ impl Exchange {
             }
         }
         let body = upload.is_complete().then(|| upload.kept());
-        let plan = Plan::new(pool, outgoing, body, upload.body(), ctx);
+        let retries = self.topology.retries(ctx.route, attempt.backend.pool);
+        let plan = Plan::new(pool, retries, outgoing, body, upload.body(), ctx);
         self.wait(&plan, attempt, stage, session, ctx).await
     }
 
@@ -210,7 +227,7 @@ impl Exchange {
     ) -> bool {
         let id = attempt.backend;
         let status = answer.head.status.as_u16();
-        if !self.topology.pool(id.pool).retries.statuses.contains(&status) {
+        if !self.topology.retries(ctx.route, id.pool).statuses.contains(&status) {
             self.learn(attempt, ctx);
             self.report(attempt, AttemptOutcome::Answered { status });
             if 1 < attempt.number {
@@ -240,9 +257,14 @@ impl Exchange {
         }
     }
 
+    /// Returns the longest body that the request may have.
+    pub(crate) fn max_body(&self, ctx: &RequestContext) -> Option<u64> {
+        ctx.route.and_then(|route| self.topology.routes[route].max_body)
+    }
+
     async fn back_off(&self, pool: PoolId, ctx: &RequestContext) {
         let candidates = self.snapshot.load().pool(pool).candidates(&ctx.tried);
-        let policy = &self.topology.pool(pool).retries;
+        let policy = self.topology.retries(ctx.route, pool);
         let wait = retry::backoff(candidates, ctx.attempts, policy);
         if !wait.is_zero() {
             sleep(wait.min(ctx.time_left(clock::now()))).await;

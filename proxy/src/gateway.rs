@@ -9,6 +9,7 @@ mod headers;
 mod peer;
 mod pingora_path;
 mod reply;
+mod route;
 mod upgrade;
 
 use std::{
@@ -18,6 +19,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use http::Version;
 use pingora::{
     Error, ErrorSource, ErrorType, Result,
@@ -35,7 +37,9 @@ use crate::{
     event::{AttemptOutcome, Idempotence, Rescue, Symptom},
     exchange::{
         Exchange,
-        request::{Failure, InFlight, RequestContext},
+        edits::{edit_request, edit_response},
+        request::{Failure, RequestContext},
+        upload::{is_too_long, too_long},
     },
     gateway::{
         headers::{Downstream, IDEMPOTENCY_KEY},
@@ -44,8 +48,6 @@ use crate::{
     },
     model::{Target, Timeouts},
     retry::Connection,
-    routing::{self, RequestFacts},
-    snapshot::Kind,
 };
 
 /// Longest silence of a client in the middle of a request, and of one that does not take its
@@ -94,19 +96,51 @@ impl ProxyHttp for Gateway {
             refusal.send(session.as_downstream_mut(), &ctx.request_id).await?;
             return Ok(true);
         }
-        let Some(target) = self.route(session, ctx) else {
+        let Some(route) = self.find_route(session, ctx) else {
             Reply::no_route().send(session.as_downstream_mut(), &ctx.request_id).await?;
             return Ok(true);
         };
-        ctx.target = Some(target);
-        let Target::Pool(pool) = target else { return Ok(false) };
+        if route.max_body.is_some_and(|limit| limit < announced(session.req_header())) {
+            ctx.failure = Some(Failure::BodyTooLong);
+            return Err(too_long());
+        }
+        let pool = match ctx.target {
+            Some(Target::Pool(pool)) => pool,
+            Some(Target::Sidecar) | None => return Ok(false),
+            Some(Target::Proxy) => {
+                self.answer(route, session, ctx).await?;
+                return Ok(true);
+            }
+        };
         if headers::is_websocket(session.req_header()) {
             return Ok(false);
         }
         let mut request = session.req_header().clone();
         self.prepare(&mut request, session, ctx)?;
-        self.exchange.forward(pool, request, session.as_downstream_mut(), ctx).await?;
-        Ok(true)
+        let downstream = session.as_downstream_mut();
+        let forwarded = self.exchange.forward(pool, request, downstream, ctx).await;
+        if forwarded.as_ref().is_err_and(|error| is_too_long(error)) {
+            ctx.failure = Some(Failure::BodyTooLong);
+        }
+        forwarded.map(|()| true)
+    }
+
+    /// What the sidecar gets of a request's body. An upgraded connection is not one.
+    async fn request_body_filter(
+        &self,
+        session: &mut Session,
+        _body: &mut Option<Bytes>,
+        _is_end: bool,
+        ctx: &mut RequestContext,
+    ) -> Result<()> {
+        let limit = self.exchange.max_body(ctx).filter(|_| ctx.target == Some(Target::Sidecar));
+        let is_plain = !headers::is_websocket(session.req_header());
+        let read = session.as_downstream().body_bytes_read() as u64;
+        if limit.is_some_and(|limit| is_plain && limit < read) {
+            ctx.failure = Some(Failure::BodyTooLong);
+            return Err(too_long());
+        }
+        Ok(())
     }
 
     /// Balancing: which backend receives this attempt?
@@ -117,7 +151,9 @@ impl ProxyHttp for Gateway {
     ) -> Result<Box<HttpPeer>> {
         match ctx.target {
             Some(Target::Pool(pool)) => self.next_attempt(pool, session, ctx).await,
-            Some(Target::Sidecar) | None => Ok(Box::new(self.sidecar_peer(session))),
+            Some(Target::Sidecar | Target::Proxy) | None => {
+                Ok(Box::new(self.sidecar_peer(session)))
+            }
         }
     }
 
@@ -157,7 +193,7 @@ impl ProxyHttp for Gateway {
         if response.status.is_informational() && status != 101 {
             return Ok(());
         }
-        if !self.exchange.topology.pool(pool).retries.statuses.contains(&status) {
+        if !self.exchange.topology.retries(ctx.route, pool).statuses.contains(&status) {
             self.report(AttemptOutcome::Answered { status }, ctx);
             return Ok(());
         }
@@ -183,6 +219,10 @@ impl ProxyHttp for Gateway {
         let is_http2 = response.version == Version::HTTP_2;
         response.append_header("Via", if is_http2 { "2 bascule" } else { "1.1 bascule" })?;
         response.insert_header("X-Request-Id", &ctx.request_id)?;
+        let is_final = !response.status.is_informational() || response.status.as_u16() == 101;
+        if let Some(route) = ctx.route.filter(|_| is_final) {
+            edit_response(response, &self.exchange.topology.routes[route].response_headers)?;
+        }
         // A client of HTTP/1.0 knows no chunks (RFC 9112 §6.1): there, the connection's end is the
         // body's.
         if session.req_header().version == Version::HTTP_10
@@ -339,35 +379,21 @@ impl Gateway {
                 let asking = headers::client_of(session.req_header(), client, trusted);
                 headers::add_relay(request, &self.relay_key, asking)?;
             }
-            Some(Target::Pool(_)) | None => headers::strip_relay(request),
+            Some(Target::Pool(_) | Target::Proxy) | None => headers::strip_relay(request),
         }
         if let Some(path) = &ctx.rewritten {
+            // A target that is only a path names no host.
+            if let (false, Some(host)) = (request.headers.contains_key("host"), downstream.host) {
+                request.insert_header("Host", host)?;
+            }
             request.set_raw_path(path.as_bytes())?;
         }
-        Ok(())
-    }
-
-    /// Finds the request's route and notes what it asks for.
-    fn route(&self, session: &Session, ctx: &mut RequestContext) -> Option<Target> {
-        let request = session.req_header();
-        let facts = RequestFacts {
-            host: host_of(request),
-            path: request.uri.path(),
-            method: request.method.as_str(),
-        };
-        let (number, route) = routing::route(&self.exchange.topology, &facts)?;
-        ctx.kind = Kind::of(number, facts.method, facts.path);
-        ctx.deadline = ctx.began + route.timeout;
-        ctx.rewritten = route.rewrite.as_ref().map(|rewrite| {
-            let sent = request.uri.path_and_query().map_or("/", |it| it.as_str());
-            routing::rewrite(sent, rewrite)
-        });
-        if let Target::Pool(pool) = route.target {
-            self.exchange.live.pool(pool).requests.add(ctx.began);
-            // The sidecar's are not counted: whoever reads the log must not hold up the end.
-            ctx.guard = Some(InFlight::request(&self.exchange.live));
+        match ctx.route {
+            Some(route) => {
+                edit_request(request, &self.exchange.topology.routes[route].request_headers)
+            }
+            None => Ok(()),
         }
-        Some(route.target)
     }
 
     /// Reports how the attempt of Pingora's path ended.
@@ -396,6 +422,9 @@ impl Gateway {
 
     /// Returns the answer that the proxy gives itself; `None` when the client is gone.
     fn reply_to(&self, error: &Error, ctx: &RequestContext) -> Option<Reply> {
+        if ctx.failure == Some(Failure::BodyTooLong) {
+            return Some(Reply::body_too_long());
+        }
         if *error.esource() == ErrorSource::Downstream {
             return client_fault(error).map(Reply::bad_request);
         }
@@ -410,7 +439,7 @@ impl Gateway {
                 Some(Reply::unserved(failure, ctx.symptom.or(trouble), name))
             }
             Some(Target::Sidecar) => Some(Reply::no_sidecar()),
-            None => Some(Reply::bad_request(400)),
+            Some(Target::Proxy) | None => Some(Reply::bad_request(400)),
         }
     }
 }
@@ -427,6 +456,12 @@ fn has_answered(session: &Session) -> bool {
 fn is_unfinished(session: &mut Session, error: &Error) -> bool {
     exchange_symptom(error) == Symptom::ResponseTimedOut
         && !session.as_downstream_mut().is_body_done()
+}
+
+/// Returns how long the request's body is said to be; 0 if nothing is said.
+fn announced(request: &RequestHeader) -> u64 {
+    let length = request.headers.get(http::header::CONTENT_LENGTH);
+    length.and_then(|it| it.to_str().ok()).and_then(|it| it.trim().parse().ok()).unwrap_or(0)
 }
 
 fn client_ip(session: &Session) -> Option<IpAddr> {

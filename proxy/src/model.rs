@@ -5,6 +5,8 @@
 //! has a backend, every threshold is at least one.
 
 mod listener;
+mod pattern;
+mod route;
 #[cfg(test)]
 pub(crate) mod sample;
 
@@ -23,6 +25,12 @@ pub(crate) use listener::sample as sample_listener;
 pub use listener::{
     CertificateFiles, ClientAuth, ListenAddress, Listener, ListenerLimits, ListenerTimeouts,
     ListenerTls, ProxyProtocol, TlsVersion,
+};
+
+pub use pattern::Pattern;
+pub use route::{
+    Destination, FixedResponse, HeaderEdits, HostMatch, Location, Match, Mirror, PathMatch,
+    Redirect, Rewrite, Route, Split, SplitKey, Target, ValueMatch,
 };
 
 /// Index of a pool in [`Topology::pools`].
@@ -61,6 +69,15 @@ impl Topology {
         &self.pools[id.0]
     }
 
+    /// Returns how attempts at this pool are repeated for requests of a route, an index in
+    /// [`Topology::routes`].
+    pub fn retries(&self, route: Option<usize>, pool: PoolId) -> &RetryPolicy {
+        let of_route = route.and_then(|it| self.routes.get(it));
+        of_route
+            .and_then(|route| route.retries.iter().find(|(id, _)| *id == pool))
+            .map_or_else(|| &self.pool(pool).retries, |(_, policy)| policy)
+    }
+
     /// Returns the backend named by `id`.
     pub fn backend(&self, id: BackendId) -> &Backend {
         &self.pools[id.pool.0].backends[id.index]
@@ -77,59 +94,6 @@ impl Topology {
     pub fn pool_named(&self, name: &str) -> Option<PoolId> {
         self.pools.iter().position(|pool| pool.name == name).map(PoolId)
     }
-}
-
-/// Which requests go where.
-#[derive(Clone, Debug)]
-pub struct Route {
-    /// Unique name.
-    pub name: String,
-    /// What a request must look like.
-    pub matches: Match,
-    /// How the path changes on the way.
-    pub rewrite: Option<Rewrite>,
-    /// Where the request goes.
-    pub target: Target,
-    /// From the request's head to the beginning of its response, retries included.
-    pub timeout: Duration,
-}
-
-/// A route's conditions; all must hold. An empty list means any.
-#[derive(Clone, Debug, Default)]
-pub struct Match {
-    /// Lower case, without port.
-    pub hosts: Vec<String>,
-    /// Exact, or prefix. Without one, any path.
-    pub path: Option<PathMatch>,
-    /// Upper case.
-    pub methods: Vec<String>,
-}
-
-/// How a path is compared. Both begin with `/`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PathMatch {
-    /// The path is this, to the letter.
-    Exact(String),
-    /// The path is this or continues below it: `/v1/` and `/v1` match `/v1/x`, never `/v1x`.
-    Prefix(String),
-}
-
-/// How a request's path changes before it is sent to a backend. The query stays.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Rewrite {
-    /// The whole path becomes this.
-    Path(String),
-    /// This prefix is removed; what remains starts with `/`.
-    StripPrefix(String),
-}
-
-/// Where a route leads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// To a backend of this pool.
-    Pool(PoolId),
-    /// To the sidecar, which then answers on the data plane's address too.
-    Sidecar,
 }
 
 /// A named set of interchangeable backends.

@@ -8,15 +8,21 @@
 //! because every server normalises differently (`%2e`, `%2f`, `\`, `..;`). So a prefix claims
 //! less instead: a path with a segment that any server is known to read as `..` lies below no
 //! prefix but `/`, above which there is nothing. Such a request takes a route that admits any
-//! path, if there is one, and otherwise none. Clients that resolve paths themselves, as browsers
+//! path, if there is one, and otherwise none. It fits no pattern either, whatever that says. Clients that resolve paths themselves, as browsers
 //! and HTTP libraries do, never send one.
 
 mod host;
 mod path;
+mod redirect;
 mod rewrite;
+pub mod split;
+mod value;
 
-use crate::model::{Match, Route, Topology};
+use http::HeaderMap;
 
+use crate::model::{Match, Mirror, Route, Topology};
+
+pub use redirect::location;
 pub use rewrite::rewrite;
 
 /// What routing may know of a request.
@@ -27,8 +33,14 @@ pub struct RequestFacts<'a> {
     pub host: Option<&'a str>,
     /// As sent, without the query.
     pub path: &'a str,
+    /// As sent, without the `?`. `None` when absent.
+    pub query: Option<&'a str>,
     /// As sent: methods are case-sensitive.
     pub method: &'a str,
+    /// As sent.
+    pub headers: &'a HeaderMap,
+    /// Index of the listener that it came in on.
+    pub listener: usize,
 }
 
 /// Returns the first route whose conditions all hold, with its index in [`Topology::routes`].
@@ -36,20 +48,31 @@ pub fn route<'a>(topology: &'a Topology, request: &RequestFacts<'_>) -> Option<(
     topology.routes.iter().enumerate().find(|(_, route)| holds(&route.matches, request))
 }
 
+/// Draws whether a request is among the sample that is also sent elsewhere.
+pub fn is_mirrored(mirror: &Mirror, random: &mut fastrand::Rng) -> bool {
+    random.f64() < mirror.share
+}
+
 fn holds(matches: &Match, request: &RequestFacts<'_>) -> bool {
     let is_method = || matches.methods.iter().any(|method| method == request.method);
-    let is_host = || matches.hosts.iter().any(|name| host::is_same(name, request.host));
+    let is_host = || matches.hosts.iter().any(|wanted| host::is_match(wanted, request.host));
+    let is_header = |(name, wanted): &(_, _)| value::is_header(name, wanted, request.headers);
+    let is_query = |(name, wanted): &(String, _)| value::is_query(name, wanted, request.query);
     (matches.methods.is_empty() || is_method())
         && matches.path.as_ref().is_none_or(|wanted| path::is_match(wanted, request.path))
+        && (matches.listeners.is_empty() || matches.listeners.contains(&request.listener))
         && (matches.hosts.is_empty() || is_host())
+        && matches.headers.iter().all(is_header)
+        && matches.query.iter().all(is_query)
 }
 
 #[cfg(test)]
 mod tests {
+    use http::{HeaderName, HeaderValue};
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::{PathMatch, sample};
+    use crate::model::{HostMatch, PathMatch, PoolId, ValueMatch, sample};
 
     fn topology(matches: Vec<Match>) -> Topology {
         let mut topology = sample::topology(vec![sample::pool("api", &[(0, 1)])]);
@@ -61,8 +84,17 @@ mod tests {
         Match { path: Some(PathMatch::Prefix(prefix.to_owned())), ..Match::default() }
     }
 
+    fn host(name: &str) -> HostMatch {
+        HostMatch::Exact(name.to_owned())
+    }
+
+    fn facts<'a>(path: &'a str, headers: &'a HeaderMap) -> RequestFacts<'a> {
+        RequestFacts { host: None, path, query: None, method: "GET", headers, listener: 0 }
+    }
+
     fn check(topology: &Topology, host: &str, method: &str, path: &str, expected: Option<usize>) {
-        let request = RequestFacts { host: Some(host), path, method };
+        let headers = HeaderMap::new();
+        let request = RequestFacts { host: Some(host), method, ..facts(path, &headers) };
         let found = route(topology, &request).map(|(index, _)| index);
         assert_eq!(found, expected, "{method} {host} {path}");
     }
@@ -77,9 +109,10 @@ mod tests {
     #[test]
     fn all_conditions_of_a_route_must_hold() {
         let topology = topology(vec![Match {
-            hosts: vec!["api.example.com".to_owned(), "localhost".to_owned()],
+            hosts: ["api.example.com", "localhost"].map(host).to_vec(),
             path: Some(PathMatch::Exact("/data".to_owned())),
             methods: vec!["GET".to_owned(), "POST".to_owned()],
+            ..Match::default()
         }]);
         check(&topology, "api.example.com", "GET", "/data", Some(0));
         check(&topology, "LocalHost:8021", "POST", "/data", Some(0));
@@ -90,11 +123,49 @@ mod tests {
 
     #[test]
     fn without_a_host_only_routes_for_any_host_match() {
-        let hosts = vec!["localhost".to_owned()];
+        let hosts = vec![host("localhost")];
         let topology =
             topology(vec![Match { hosts, ..Match::default() }, Match { ..Match::default() }]);
-        let request = RequestFacts { host: None, path: "/", method: "GET" };
-        assert_eq!(route(&topology, &request).map(|(index, _)| index), Some(1));
+        let headers = HeaderMap::new();
+        let found = route(&topology, &facts("/", &headers));
+        assert_eq!(found.map(|(index, _)| index), Some(1));
+    }
+
+    #[test]
+    fn headers_query_and_listener_are_conditions_like_any() {
+        let stage = HeaderName::from_static("x-stage");
+        let topology = topology(vec![
+            Match {
+                headers: vec![(stage.clone(), ValueMatch::Exact("beta".to_owned()))],
+                query: vec![("debug".to_owned(), ValueMatch::Present(true))],
+                ..Match::default()
+            },
+            Match { listeners: vec![1], ..Match::default() },
+            Match::default(),
+        ]);
+        let (none, mut beta) = (HeaderMap::new(), HeaderMap::new());
+        beta.insert(stage, HeaderValue::from_static("beta"));
+        for (headers, query, listener, expected) in [
+            (&beta, Some("debug"), 1, 0),
+            (&beta, None, 0, 2),
+            (&none, Some("debug"), 1, 1),
+            (&none, Some("debug"), 0, 2),
+        ] {
+            let request = RequestFacts { query, listener, ..facts("/", headers) };
+            let found = route(&topology, &request).map(|(index, _)| index);
+            assert_eq!(found, Some(expected), "{request:?}");
+        }
+    }
+
+    #[test]
+    fn a_sample_is_as_large_as_asked() {
+        let mut random = fastrand::Rng::with_seed(7);
+        let mut count = |share| {
+            let mirror = Mirror { pool: PoolId(0), share };
+            (0..10_000).filter(|_| is_mirrored(&mirror, &mut random)).count()
+        };
+        assert_eq!((count(0.0), count(1.0)), (0, 10_000));
+        assert!((900..1100).contains(&count(0.1)));
     }
 
     #[test]
@@ -110,7 +181,8 @@ mod tests {
             path in "(/[ab]{0,2}){1,4}",
         ) {
             let all = topology(prefixes.iter().map(|it| prefix(it)).collect());
-            let request = RequestFacts { host: None, path: &path, method: "GET" };
+            let headers = HeaderMap::new();
+            let request = facts(&path, &headers);
             let chosen = route(&all, &request).map(|(index, _)| index);
             let alone = prefixes.iter().position(|it| {
                 route(&topology(vec![prefix(it)]), &request).is_some()

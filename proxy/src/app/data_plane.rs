@@ -38,6 +38,7 @@ const PENDING_RESETS: usize = 32;
 /// Streams that were reset because of what the client did. Beyond, `h2` ends the connection
 /// (CVE-2025-8671, made you reset).
 const OWN_RESETS: usize = 128;
+
 /// Runs Pingora's server; returns only when the process is about to end.
 pub(crate) fn run(
     gateway: Gateway,
@@ -45,7 +46,9 @@ pub(crate) fn run(
     doors: Vec<Arc<Door>>,
     signals: shutdown::Watch,
 ) {
-    let attempts = topology.pools.iter().map(|pool| pool.retries.max_attempts.get()).max();
+    let of_pools = topology.pools.iter().map(|pool| &pool.retries);
+    let of_routes = topology.routes.iter().flat_map(|it| &it.retries).map(|(_, policy)| policy);
+    let attempts = of_pools.chain(of_routes).map(|policy| policy.max_attempts.get()).max();
     let conf = ServerConf {
         threads: topology.threads.get(),
         upstream_keepalive_pool_size: IDLE_CONNECTIONS,

@@ -11,16 +11,12 @@ use serde::{Deserialize, Serialize};
 pub(crate) mod listener;
 mod named;
 pub(crate) mod pool;
+pub(crate) mod route;
 
 pub(crate) use crate::config::file::named::Named;
 use crate::config::{
-    file::{listener::Listener, pool::Pool},
-    units::{
-        FilePath, Name,
-        duration::Length,
-        http::{Host, Method, Origin, UrlPath},
-        net::Address,
-    },
+    file::{listener::Listener, pool::Pool, route::Route},
+    units::{FilePath, http::Origin, net::Address},
 };
 
 /// A complete configuration.
@@ -51,68 +47,6 @@ pub(crate) struct File {
     /// What is logged, and how.
     #[serde(default)]
     pub(crate) logging: Logging,
-}
-
-/// Which requests go where. Needs `pool`, or `sidecar: true`.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Route {
-    /// Unique. Without it, `route-1`, `route-2`, … by position.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) name: Option<Name>,
-    /// What a request must look like; all that is given must hold. Without it, any request.
-    #[serde(default, rename = "match")]
-    pub(crate) matches: Match,
-    /// How the path changes on its way to the backend. The query stays.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) rewrite: Option<Rewrite>,
-    /// The pool whose backends answer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) pool: Option<Name>,
-    /// `true`: the sidecar answers, on the listener's address too.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) sidecar: Option<bool>,
-    /// From the head of a request to the beginning of its response, retries included.
-    #[serde(default = "Route::default_timeout")]
-    pub(crate) timeout: Length,
-}
-
-impl Route {
-    pub(crate) fn default_timeout() -> Length {
-        Length::seconds(15)
-    }
-}
-
-/// What a request must look like.
-#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Match {
-    /// Hosts, compared to the letter, without port. Without it, any.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(min = 1))]
-    pub(crate) hosts: Vec<Host>,
-    /// The path, to the letter. Not together with `path_prefix`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) path: Option<UrlPath>,
-    /// This path and all below it: `/v1` matches `/v1` and `/v1/x`, never `/v1x`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) path_prefix: Option<UrlPath>,
-    /// Methods, in capitals. Without it, any.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(min = 1))]
-    pub(crate) methods: Vec<Method>,
-}
-
-/// How a path changes. Needs exactly one of its keys.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Rewrite {
-    /// The whole path becomes this.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) path: Option<UrlPath>,
-    /// This prefix is removed: with `/v1`, `/v1/x` becomes `/x`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) strip_prefix: Option<UrlPath>,
 }
 
 /// The sidecar: where state is read and changed.

@@ -194,6 +194,10 @@ codes! {
     NoEffect = "B0221" Warning,
     /// A bound so tight that backends break it that are well.
     FalseAlarms = "B0222" Warning,
+    /// A route names a listener that does not exist.
+    UnknownListener = "B0240" Error,
+    /// A header that only the proxy may write.
+    ReservedHeader = "B0241" Error,
 }
 
 #[cfg(test)]

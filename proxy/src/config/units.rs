@@ -9,8 +9,10 @@ pub(crate) mod duration;
 pub(crate) mod http;
 pub(crate) mod kinds;
 pub(crate) mod leaf;
+pub(crate) mod matching;
 pub(crate) mod net;
 pub(crate) mod number;
+pub(crate) mod response;
 pub(crate) mod size;
 
 use crate::config::{

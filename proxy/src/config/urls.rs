@@ -8,12 +8,13 @@ use crate::{
     config::{
         assemble::assemble,
         file::{
-            Admin, File, Logging, Match, Named, Route,
+            Admin, File, Logging, Named,
             listener::Listener,
             pool::{
                 Backend, Balance, HealthCheck, HoldBack, OutlierDetection, Pool, Protocol, Retries,
                 Suspicion, TcpCheck, Tiers, Timeouts, WhenDown,
             },
+            route::Route,
         },
         units::{
             Fault, Name,
@@ -112,20 +113,12 @@ fn file(listen: SocketAddr, backends: Vec<Backend>, admin: Admin) -> File {
         timeouts: Timeouts::default(),
     };
     let name = || Name("main".to_owned());
-    let route = Route {
-        name: Some(name()),
-        matches: Match::default(),
-        rewrite: None,
-        pool: Some(name()),
-        sidecar: None,
-        timeout: Route::default_timeout(),
-    };
     let listener = Listener::plain(Listen(ListenAddress::Tcp(listen)));
     File {
         version: 1,
         threads: None,
         listeners: Named(vec![(Name("public".to_owned()), listener)]),
-        routes: vec![route],
+        routes: vec![Route { name: Some(name()), ..Route::to(name()) }],
         pools: Named(vec![(name(), pool)]),
         admin,
         logging: Logging::default(),

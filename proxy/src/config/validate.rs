@@ -46,6 +46,12 @@ impl Review<'_> {
         paths.iter().all(|path| path.lineage().all(|it| !self.damaged.contains(&it)))
     }
 
+    /// Returns whether `path` and everything below it hold what was meant.
+    pub(crate) fn is_whole(&self, path: &Path) -> bool {
+        self.is_sound(&[path])
+            && !self.damaged.iter().any(|it| it.lineage().any(|above| above == *path))
+    }
+
     /// Returns whether `path` is written in the file.
     pub(crate) fn is_written(&self, path: &Path) -> bool {
         self.root.contains(path)

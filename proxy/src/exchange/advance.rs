@@ -155,7 +155,7 @@ impl Exchange {
 
     async fn open_http1(&self, plan: &Plan<'_>, id: BackendId) -> Result<Leg, Remains> {
         let now = clock::now();
-        let policy = &plan.pool.retries;
+        let policy = plan.retries;
         let is_repeatable = plan.idempotence == Idempotence::Idempotent;
         let max_idle =
             if is_repeatable { MaxIdle::Kept } else { MaxIdle::Fresh(policy.fresh_after) };

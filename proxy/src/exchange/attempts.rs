@@ -53,7 +53,12 @@ impl Exchange {
     }
 
     /// Picks a backend; tells its epoch, too.
-    fn pick(&self, pool: PoolId, ctx: &RequestContext, now: Timestamp) -> Option<(BackendId, u64)> {
+    pub(crate) fn pick(
+        &self,
+        pool: PoolId,
+        ctx: &RequestContext,
+        now: Timestamp,
+    ) -> Option<(BackendId, u64)> {
         let snapshot = self.snapshot.load();
         let picked = balance::pick(
             self.topology.pool(pool),
@@ -91,7 +96,7 @@ impl Exchange {
             time_left: ctx.time_left(now),
         };
         let live = self.live.pool(id.pool);
-        let decision = retry::decide(&facts, &self.topology.pool(id.pool).retries, live, now);
+        let decision = retry::decide(&facts, self.topology.retries(ctx.route, id.pool), live, now);
         let is_stale = remains.connection == Connection::Reused
             && remains.symptom == Symptom::ConnectionClosed;
         // The end of an idle connection says nothing of the backend, unless it cost a request; and
@@ -138,7 +143,8 @@ impl Exchange {
         remains: Remains,
         ctx: &mut RequestContext,
     ) -> bool {
-        if !self.topology.pool(attempt.backend.pool).retries.statuses.contains(&status) {
+        let policy = self.topology.retries(ctx.route, attempt.backend.pool);
+        if !policy.statuses.contains(&status) {
             self.report(attempt, AttemptOutcome::Answered { status });
         } else if self.may_retry(attempt, remains, ctx) {
             return true;

@@ -11,6 +11,7 @@ use crate::{
     event::{AttemptOutcome, FaultMode, Symptom},
     exchange::{
         Exchange,
+        edits::edit_response,
         hold::Answer,
         http1::Happened,
         leg::Leg,
@@ -18,7 +19,7 @@ use crate::{
         request::{Attempt, RequestContext},
         upload::Upload,
     },
-    model::{Pool, RetryPolicy},
+    model::{HeaderEdits, Pool, RetryPolicy},
     wire::{
         Header,
         response::{BodyLength, Event, HttpVersion, ResponseHead},
@@ -40,7 +41,8 @@ impl Exchange {
         session: &mut ServerSession,
         ctx: &RequestContext,
     ) -> Result<()> {
-        let header = header_for_client(&answer, outgoing, session, &ctx.request_id)?;
+        let edits = ctx.route.map(|route| &self.topology.routes[route].response_headers);
+        let header = header_for_client(&answer, outgoing, session, edits, &ctx.request_id)?;
         let Answer { held, trailers, rest, is_cut, reserved, .. } = answer;
         upload.let_go();
         if !upload.is_complete() {
@@ -140,6 +142,7 @@ fn header_for_client(
     answer: &Answer,
     outgoing: &Outgoing,
     session: &mut ServerSession,
+    edits: Option<&HeaderEdits>,
     request_id: &str,
 ) -> Result<ResponseHeader> {
     let head = &answer.head;
@@ -157,6 +160,9 @@ fn header_for_client(
     };
     header.append_header("Via", via)?;
     header.insert_header("X-Request-Id", request_id)?;
+    if let Some(edits) = edits {
+        edit_response(&mut header, edits)?;
+    }
     let is_empty = answer.length == BodyLength::Known(0) || outgoing.method == Method::HEAD;
     // Pingora gathers a body of known length in a buffer; chunks go out at once.
     let is_counted = matches!(answer.length, BodyLength::Known(_)) && !answer.is_slow;

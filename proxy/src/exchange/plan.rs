@@ -10,7 +10,7 @@ use crate::{
     exchange::{
         attempts::Remains, http1::LegError, leg::Leg, outgoing::Outgoing, request::RequestContext,
     },
-    model::Pool,
+    model::{Pool, RetryPolicy},
     retry::{Body, Connection, Delivery, Response},
 };
 
@@ -18,6 +18,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Plan<'a> {
     pub(crate) pool: &'a Pool,
+    /// How attempts are repeated.
+    pub(crate) retries: &'a RetryPolicy,
     pub(crate) outgoing: &'a Outgoing,
     /// All of the request's body; `None` while the client is still sending it.
     pub(crate) body: Option<&'a [Bytes]>,
@@ -33,6 +35,7 @@ pub(crate) struct Plan<'a> {
 impl<'a> Plan<'a> {
     pub(crate) fn new(
         pool: &'a Pool,
+        retries: &'a RetryPolicy,
         outgoing: &'a Outgoing,
         body: Option<&'a [Bytes]>,
         replay: Body,
@@ -45,6 +48,7 @@ impl<'a> Plan<'a> {
             .is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"));
         Self {
             pool,
+            retries,
             outgoing,
             body,
             replay,
@@ -63,7 +67,7 @@ impl<'a> Plan<'a> {
             // Whoever subscribes to events waits for them, longer than for an answer.
             self.deadline.max(began + self.pool.timeouts.between_reads)
         } else if self.idempotence == Idempotence::Idempotent {
-            self.deadline.min(began + self.pool.retries.per_try_timeout)
+            self.deadline.min(began + self.retries.per_try_timeout)
         } else {
             self.deadline
         }

@@ -198,7 +198,7 @@ impl Exchange {
         let symptom = match &step {
             Step::Ready(answer) => {
                 let status = answer.head.status.as_u16();
-                let is_error = watch.plan.pool.retries.statuses.contains(&status);
+                let is_error = watch.plan.retries.statuses.contains(&status);
                 is_error.then_some(Symptom::ErrorStatus(status))
             }
             Step::Failed(remains) => Some(remains.symptom),
@@ -349,7 +349,7 @@ impl Exchange {
         let live = self.live.pool(pool);
         if is_whole
             && plan.pool.suspicion.hedge
-            && retry::may_hedge(&facts, &plan.pool.retries, live, now)
+            && retry::may_hedge(&facts, plan.retries, live, now)
         {
             return Next::Hedge;
         }
@@ -392,7 +392,7 @@ impl Exchange {
         let candidates = snapshot.pool(attempt.backend.pool).candidates(&ctx.tried);
         candidates == Candidates::Untried
             && plan.replay != retry::Body::Gone
-            && (!is_sent || ctx.attempts < plan.pool.retries.max_attempts.get())
+            && (!is_sent || ctx.attempts < plan.retries.max_attempts.get())
     }
 
     /// Returns how long a wait at this backend may be before it is judged.

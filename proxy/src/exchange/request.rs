@@ -20,6 +20,8 @@ pub struct RequestContext {
     pub(crate) began: Timestamp,
     /// Index of the listener it came in on.
     pub(crate) listener: usize,
+    /// Index of its route in the topology; `None` before routing, and without a matching route.
+    pub(crate) route: Option<usize>,
     /// Where its route leads; `None` before routing, and without a matching route.
     pub(crate) target: Option<Target>,
     /// The moment by which a response must have begun.
@@ -106,6 +108,8 @@ pub(crate) enum Failure {
     DeadlinePassed,
     /// The client stopped in the middle of its request's body.
     BodyUnfinished,
+    /// The request's body is longer than its route allows.
+    BodyTooLong,
     /// An injected fault answered with this status.
     Injected(u16),
 }
@@ -145,6 +149,7 @@ impl RequestContext {
         Self {
             began: now,
             listener: 0,
+            route: None,
             target: None,
             deadline: now,
             idempotence: Idempotence::NotIdempotent,

@@ -81,6 +81,7 @@ impl Exchange {
         ctx: &mut RequestContext,
     ) -> Result<Sent> {
         let pool = self.topology.pool(id.pool);
+        let retries = self.topology.retries(ctx.route, id.pool);
         let mut alarm = pin!(self.alarms.raised(id));
         alarm.as_mut().enable();
         let mut leg = match self.open_struck(id, strike, outgoing, upload, ctx).await {
@@ -94,11 +95,11 @@ impl Exchange {
             if leg.is_whole() {
                 return Ok(Sent::All(Stage::Waiting(leg)));
             }
-            let late = sleep_until(late_at(&leg, pool, ctx));
+            let late = sleep_until(late_at(&leg, pool, retries, ctx));
             let news = tokio::select! {
                 biased;
                 happened = leg.next() => News::Leg(happened),
-                read = upload.read(session, &pool.retries), if leg.is_sent() => News::Piece(read?),
+                read = upload.read(session, retries), if leg.is_sent() => News::Piece(read?),
                 () = alarm.as_mut() => News::Alarm,
                 () = late => News::Late,
             };
@@ -129,7 +130,7 @@ impl Exchange {
                 News::Leg(Ok(Happened::Said(_))) => plain(Symptom::Garbage),
                 News::Leg(Err(error)) => error,
             };
-            let plan = plan(pool, outgoing, upload, ctx);
+            let plan = plan(pool, retries, outgoing, upload, ctx);
             return Ok(Sent::Failed(plan.broken(&leg, failure)));
         }
     }
@@ -144,7 +145,8 @@ impl Exchange {
         ctx: &RequestContext,
     ) -> std::result::Result<Leg, Remains> {
         let pool = self.topology.pool(id.pool);
-        let plan = plan(pool, outgoing, upload, ctx);
+        let retries = self.topology.retries(ctx.route, id.pool);
+        let plan = plan(pool, retries, outgoing, upload, ctx);
         if let Some(strike) = strike {
             let now = clock::now();
             let (connect, response) = (pool.timeouts.connect, plan.limit(now).since(now));
@@ -172,18 +174,19 @@ impl Exchange {
 
 fn plan<'a>(
     pool: &'a Pool,
+    retries: &'a RetryPolicy,
     outgoing: &'a Outgoing,
     upload: &Upload,
     ctx: &RequestContext,
 ) -> Plan<'a> {
-    Plan::new(pool, outgoing, None, upload.body(), ctx)
+    Plan::new(pool, retries, outgoing, None, upload.body(), ctx)
 }
 
 /// Returns when sending has taken too long: a backend must go on reading, and the client must be
 /// done by the deadline.
-fn late_at(leg: &Leg, pool: &Pool, ctx: &RequestContext) -> Instant {
+fn late_at(leg: &Leg, pool: &Pool, retries: &RetryPolicy, ctx: &RequestContext) -> Instant {
     let stalled = match ctx.idempotence {
-        Idempotence::Idempotent => pool.retries.per_try_timeout,
+        Idempotence::Idempotent => retries.per_try_timeout,
         Idempotence::NotIdempotent => pool.timeouts.between_reads,
     };
     let at = if leg.is_sent() { ctx.deadline } else { ctx.deadline.min(clock::now() + stalled) };

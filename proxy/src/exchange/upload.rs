@@ -1,7 +1,7 @@
 //! A request's body on its way from the client, kept for as long as it may be sent again.
 
 use bytes::Bytes;
-use pingora::{Result, protocols::http::ServerSession};
+use pingora::{Error, ErrorType, Result, protocols::http::ServerSession};
 
 use crate::{
     exchange::memory::Reservation, model::RetryPolicy, retry::Body, wire::request::BodyFraming,
@@ -21,6 +21,8 @@ pub(crate) struct Upload {
     given: usize,
     /// Bytes in `kept`.
     bytes: usize,
+    /// Bytes that it may have.
+    limit: u64,
     /// Whether all of it has been read from the client.
     is_complete: bool,
     /// Whether what was read was too much to be kept.
@@ -29,12 +31,13 @@ pub(crate) struct Upload {
 }
 
 impl Upload {
-    /// Makes ready to read the body, if there is one.
-    pub(crate) fn begin(has_body: bool, reserved: Reservation) -> Self {
+    /// Makes ready to read the body, if there is one, of at most `limit` bytes.
+    pub(crate) fn begin(has_body: bool, limit: Option<u64>, reserved: Reservation) -> Self {
         Self {
             kept: Vec::new(),
             given: 0,
             bytes: 0,
+            limit: limit.unwrap_or(u64::MAX),
             is_complete: !has_body,
             is_gone: false,
             reserved,
@@ -93,7 +96,12 @@ impl Upload {
         match &read {
             // Pingora returns an empty piece where only the end of a chunk has come.
             Some(chunk) if chunk.is_empty() => {}
-            Some(chunk) => self.keep(chunk, policy),
+            Some(chunk) => {
+                self.keep(chunk, policy);
+                if self.limit < self.bytes as u64 {
+                    return Err(too_long());
+                }
+            }
             None => self.is_complete = true,
         }
         if session.is_body_done() {
@@ -137,6 +145,18 @@ impl Upload {
         }
     }
 }
+
+/// The error with which a request ends whose body is longer than its route allows.
+pub(crate) fn too_long() -> Box<Error> {
+    Error::explain(TOO_LONG, "the request's body is too long").into_down()
+}
+
+/// Tells whether an error is [`too_long`].
+pub(crate) fn is_too_long(error: &Error) -> bool {
+    *error.etype() == TOO_LONG
+}
+
+const TOO_LONG: ErrorType = ErrorType::HTTPStatus(413);
 
 fn expects_continue(session: &ServerSession) -> bool {
     let request = session.req_header();

@@ -35,7 +35,7 @@ impl Gateway {
         if live.incident_is_open.load(Relaxed) {
             self.exchange.metrics.request_in_incident(pool, took);
         }
-        if ctx.attempts == 0 {
+        if ctx.attempts == 0 && ctx.failure != Some(Failure::BodyTooLong) {
             self.exchange.metrics.rejected(pool, Rejection::NoBackend);
         }
         if 1 < ctx.attempts {
@@ -69,7 +69,7 @@ fn answer_of(
 ) -> Answer {
     let is_own = match ctx.target {
         Some(Target::Pool(_)) => ctx.failure.is_some(),
-        Some(Target::Sidecar) | None => true,
+        Some(Target::Sidecar | Target::Proxy) | None => true,
     };
     let is_whole = match fate {
         Fate::Served | Fate::Rescued(_) => true,

@@ -5,7 +5,10 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use pingora::{Result, http::RequestHeader};
 
-use crate::access::{RELAY_CLIENT_HEADER, RELAY_KEY_HEADER};
+use crate::{
+    access::{RELAY_CLIENT_HEADER, RELAY_KEY_HEADER},
+    exchange::mirror::MARK,
+};
 
 /// Names the request from end to end.
 pub(crate) const REQUEST_ID: &str = "x-request-id";
@@ -57,8 +60,9 @@ const CLIENT_CERTIFICATE: &str = "x-forwarded-client-cert";
 
 /// Sets `X-Forwarded-*` and `Via`, and the request id.
 ///
-/// What a trusted proxy says of the client is kept and added to. From anybody else it is replaced:
-/// a client must not be able to choose the address that a backend sees.
+/// What a trusted proxy says of the client is kept and added to, and whether the request is a copy
+/// of another. From anybody else it is replaced: a client must not be able to choose the address that
+/// a backend sees.
 pub(crate) fn forward(
     request: &mut RequestHeader,
     downstream: Downstream<'_>,
@@ -68,7 +72,8 @@ pub(crate) fn forward(
     let is_trusted =
         peer.is_some_and(|ip| downstream.trusted_proxies.iter().any(|net| net.contains(&ip)));
     if !is_trusted {
-        for name in ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded"] {
+        for name in ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded", MARK]
+        {
             request.remove_header(name);
         }
         request.remove_header(CLIENT_CERTIFICATE);
@@ -169,10 +174,14 @@ mod tests {
 
     #[test]
     fn a_client_cannot_choose_the_address_that_backends_see() {
-        let mut it = request(&[("X-Forwarded-For", "198.51.100.1"), ("Forwarded", "for=evil")]);
+        let mut it = request(&[
+            ("X-Forwarded-For", "198.51.100.1"),
+            ("Forwarded", "for=evil"),
+            ("X-Bascule-Mirror", "1"),
+        ]);
         forward(&mut it, downstream(&[]), "id-1").unwrap();
         assert_eq!(header(&it, "x-forwarded-for"), "192.0.2.7");
-        assert_eq!(header(&it, "forwarded"), "");
+        assert_eq!((header(&it, "forwarded"), header(&it, MARK)), ("", ""));
         assert_eq!(header(&it, "x-forwarded-proto"), "http");
         assert_eq!(header(&it, "x-forwarded-host"), "api.example.com");
         assert_eq!(header(&it, "via"), "1.1 bascule");

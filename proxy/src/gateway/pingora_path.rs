@@ -20,7 +20,7 @@ use crate::{
         Gateway, has_answered, headers,
         peer::{Expectation, peer_of},
     },
-    model::{BackendId, Pool, PoolId},
+    model::{BackendId, PoolId, RetryPolicy},
     retry::{Body, Connection, Delivery, Response},
     strike::{Patience, play},
 };
@@ -43,7 +43,8 @@ impl Gateway {
             let strike = self.exchange.strike(id);
             let Some(strike) = strike else { return self.peer(id, session, ctx) };
             let pool = self.exchange.topology.pool(pool);
-            let limit = expected(pool, session, ctx).limit();
+            let retries = self.exchange.topology.retries(ctx.route, id.pool);
+            let limit = expected(retries, session, ctx).limit();
             let response = limit.min(ctx.time_left(clock::now()));
             let symptom = play(strike, Patience { connect: pool.timeouts.connect, response }).await;
             let Some(symptom) = symptom else { return self.peer(id, session, ctx) };
@@ -94,7 +95,7 @@ impl Gateway {
             return Err(unserved());
         };
         let epoch = self.exchange.snapshot.load().backend(id).epoch;
-        let expectation = expected(pool, session, ctx);
+        let expectation = expected(topology.retries(ctx.route, id.pool), session, ctx);
         let time_left = ctx.time_left(clock::now()).max(Duration::from_millis(1));
         Ok(Box::new(peer_of(
             &topology.backend(id).address,
@@ -132,11 +133,11 @@ impl Gateway {
 ///
 /// Only a request that may be repeated is cut short: the first answer of a non-idempotent one is
 /// the only one it gets, so it is waited for until the route's timeout.
-fn expected(pool: &Pool, session: &Session, ctx: &RequestContext) -> Expectation {
+fn expected(retries: &RetryPolicy, session: &Session, ctx: &RequestContext) -> Expectation {
     if headers::is_websocket(session.req_header()) {
         Expectation::Upgrade
     } else if ctx.idempotence == Idempotence::Idempotent {
-        Expectation::ResponseWithin(pool.retries.per_try_timeout)
+        Expectation::ResponseWithin(retries.per_try_timeout)
     } else {
         Expectation::ResponseWithin(Duration::MAX)
     }

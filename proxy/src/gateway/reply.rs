@@ -1,12 +1,17 @@
-//! Answers that the proxy itself gives: short JSON that says what is wrong and what to do.
+//! Answers that the proxy itself gives: they say what is wrong and what to do, as JSON, plain text or
+//! problem details, whichever the client prefers.
+
+mod accept;
 
 use bytes::Bytes;
+use http::StatusCode;
 use pingora::{Result, http::ResponseHeader, protocols::http::ServerSession};
 use serde_json::json;
 
 use crate::{
     event::{FaultMode, Symptom},
     exchange::request::Failure,
+    gateway::reply::accept::Form,
     retry::Reason,
 };
 
@@ -44,6 +49,16 @@ impl Reply {
         }
     }
 
+    /// The request's body is longer than its route allows.
+    pub(crate) fn body_too_long() -> Self {
+        Self {
+            status: 413,
+            code: "body_too_long",
+            message: "the request's body is longer than is accepted here".to_owned(),
+            remedy: "send a shorter body; operators: see the route's `max_body`",
+        }
+    }
+
     /// The sidecar did not answer.
     pub(crate) fn no_sidecar() -> Self {
         Self {
@@ -65,6 +80,7 @@ impl Reply {
                 message: format!("no backend of pool `{pool}` can serve{met}"),
                 remedy: "retry after the time in Retry-After; operators: see /proxy/health",
             },
+            Failure::BodyTooLong => Self::body_too_long(),
             Failure::BodyUnfinished => Self {
                 status: 408,
                 code: "body_unfinished",
@@ -103,17 +119,48 @@ impl Reply {
         }
     }
 
+    /// Returns the answer in this form, and what the form is called.
+    fn body(&self, form: Form, request_id: &str) -> (&'static str, Bytes) {
+        let Self { status, code, message, remedy } = self;
+        let (content_type, body) = match form {
+            Form::Json => (
+                "application/json",
+                json!({ "error": {
+                    "code": code,
+                    "message": message,
+                    "remedy": remedy,
+                    "request_id": request_id,
+                }})
+                .to_string(),
+            ),
+            Form::Problem => {
+                let status_code = StatusCode::from_u16(*status).ok();
+                let title = status_code.and_then(|it| it.canonical_reason()).unwrap_or("Error");
+                let body = json!({
+                    "type": "about:blank",
+                    "title": title,
+                    "status": status,
+                    "detail": message,
+                    "code": code,
+                    "remedy": remedy,
+                    "request_id": request_id,
+                });
+                ("application/problem+json", body.to_string())
+            }
+            Form::Text => (
+                "text/plain; charset=utf-8",
+                format!("{status} {code}: {message}\n{remedy}\nrequest id: {request_id}"),
+            ),
+        };
+        (content_type, Bytes::from(body + "\n"))
+    }
+
     /// Sends the answer. Nothing is sent when a response has already begun.
     pub(crate) async fn send(&self, session: &mut ServerSession, request_id: &str) -> Result<()> {
-        let body = json!({ "error": {
-            "code": self.code,
-            "message": self.message,
-            "remedy": self.remedy,
-            "request_id": request_id,
-        }});
-        let body = Bytes::from(format!("{body}\n"));
+        let (content_type, body) =
+            self.body(Form::for_client(&session.req_header().headers), request_id);
         let mut header = ResponseHeader::build(self.status, Some(6))?;
-        header.insert_header("Content-Type", "application/json")?;
+        header.insert_header("Content-Type", content_type)?;
         header.insert_header("Content-Length", body.len().to_string())?;
         header.insert_header("Cache-Control", "no-store")?;
         header.insert_header("X-Request-Id", request_id)?;
@@ -145,5 +192,38 @@ fn explain(reason: Reason) -> &'static str {
         Reason::ResponseStarted => "the response broke off",
         Reason::NoBackend => "the attempt failed and no other backend can serve",
         Reason::Budget => "the attempt failed and the retry budget is spent",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn every_form_says_the_same() {
+        let reply = Reply::no_route();
+        let (kind, body) = reply.body(Form::Json, "id-1");
+        let json: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!((kind, &json["error"]["code"]), ("application/json", &json!("no_route")));
+        let (kind, body) = reply.body(Form::Problem, "id-1");
+        let problem: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(kind, "application/problem+json");
+        for (member, expected) in [
+            ("type", json!("about:blank")),
+            ("title", json!("Not Found")),
+            ("status", json!(404)),
+            ("detail", json["error"]["message"].clone()),
+            ("code", json!("no_route")),
+            ("request_id", json!("id-1")),
+        ] {
+            assert_eq!(problem[member], expected, "{member}");
+        }
+        let (kind, body) = reply.body(Form::Text, "id-1");
+        assert_eq!(kind, "text/plain; charset=utf-8");
+        let text = "404 no_route: no route matches this host, path and method\n\
+                    check the request against `routes` in the configuration\nrequest id: id-1\n";
+        assert_eq!(body, text);
     }
 }

@@ -8,10 +8,11 @@ use std::{
 };
 
 use crate::model::{
-    Admin, Backend, BackendAddress, Balance, Capacity, CertificateFiles, CheckKind, FailbackMode,
-    HealthCheck, HoldBack, Level, Listener, ListenerTls, LogFormat, LogStreamLimits, Logging,
-    Match, OutlierPolicy, Pool, PoolId, Protocol, RetryPolicy, Route, SharedTopology,
-    SuspicionPolicy, Target, TierPolicy, Timeouts, TlsVersion, Topology, WhenDown, sample_listener,
+    Admin, Backend, BackendAddress, Balance, Capacity, CertificateFiles, CheckKind, Destination,
+    FailbackMode, HeaderEdits, HealthCheck, HoldBack, Level, Listener, ListenerTls, LogFormat,
+    LogStreamLimits, Logging, Match, OutlierPolicy, Pool, PoolId, Protocol, RetryPolicy, Route,
+    SharedTopology, SuspicionPolicy, TierPolicy, Timeouts, TlsVersion, Topology, WhenDown,
+    sample_listener,
 };
 
 /// Makes a pool of backends `b0`, `b1`, … from their tiers and weights.
@@ -148,7 +149,12 @@ pub(crate) fn route(name: &str, matches: Match) -> Route {
         name: name.to_owned(),
         matches,
         rewrite: None,
-        target: Target::Pool(PoolId(0)),
+        destination: Destination::Pool(PoolId(0)),
         timeout: Duration::from_secs(15),
+        retries: Vec::new(),
+        max_body: None,
+        mirror: None,
+        request_headers: HeaderEdits::default(),
+        response_headers: HeaderEdits::default(),
     }
 }

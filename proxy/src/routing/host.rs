@@ -2,14 +2,36 @@
 
 use std::net::Ipv6Addr;
 
-/// Tells whether `sent`, a `Host` header's value, names the same host as `configured`.
+use crate::model::HostMatch;
+
+/// Tells whether `sent`, a `Host` header's value, is what `wanted` asks for.
 ///
 /// Case, port, brackets, the root's trailing dot and the spelling of an IPv6 address make no
 /// difference. An absent or empty host is nobody's.
-pub(crate) fn is_same(configured: &str, sent: Option<&str>) -> bool {
+pub(crate) fn is_match(wanted: &HostMatch, sent: Option<&str>) -> bool {
     let Some(sent) = sent.map(name_of).filter(|name| !name.is_empty()) else { return false };
-    let configured = name_of(configured);
-    configured.eq_ignore_ascii_case(sent) || is_same_address(configured, sent)
+    match wanted {
+        HostMatch::Exact(configured) => {
+            let configured = name_of(configured);
+            configured.eq_ignore_ascii_case(sent) || is_same_address(configured, sent)
+        }
+        HostMatch::Below(domain) => is_below(domain, sent),
+    }
+}
+
+/// Tells whether `sent` is one or more labels and a dot before `domain`. What could be no part of a
+/// host's name is no label: `user@` might be taken for one.
+fn is_below(domain: &str, sent: &str) -> bool {
+    let split = sent.len().checked_sub(domain.len()).and_then(|at| sent.split_at_checked(at));
+    let Some((labels, end)) = split else { return false };
+    end.eq_ignore_ascii_case(domain)
+        && labels.strip_suffix('.').is_some_and(|it| it.split('.').all(is_label))
+}
+
+/// Tells whether `text` may be one part of a host's name.
+pub(crate) fn is_label(text: &str) -> bool {
+    let is_part = |it: u8| it.is_ascii_alphanumeric() || it == b'-' || it == b'_';
+    !text.is_empty() && text.bytes().all(is_part)
 }
 
 fn is_same_address(a: &str, b: &str) -> bool {
@@ -19,7 +41,7 @@ fn is_same_address(a: &str, b: &str) -> bool {
 }
 
 /// Cuts off port, brackets and trailing dot.
-fn name_of(host: &str) -> &str {
+pub(crate) fn name_of(host: &str) -> &str {
     if let Some((address, _port)) = host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         return address;
     }
@@ -42,7 +64,11 @@ mod tests {
     use super::*;
 
     fn check(configured: &str, sent: &str, expected: bool) {
-        assert_eq!(is_same(configured, Some(sent)), expected, "{configured} and {sent}");
+        let wanted = match configured.strip_prefix("*.") {
+            Some(domain) => HostMatch::Below(domain.to_owned()),
+            None => HostMatch::Exact(configured.to_owned()),
+        };
+        assert_eq!(is_match(&wanted, Some(sent)), expected, "{configured} and {sent}");
     }
 
     #[test]
@@ -72,20 +98,47 @@ mod tests {
         check("example.com", "example.com..", false);
         check("example.com", "", false);
         check("example.com", ":80", false);
-        assert!(!is_same("example.com", None));
+        assert!(!is_match(&HostMatch::Exact("example.com".to_owned()), None));
+    }
+
+    #[test]
+    fn a_wildcard_stands_for_one_or_more_labels() {
+        check("*.example.com", "api.example.com", true);
+        check("*.example.com", "a.b-1.EXAMPLE.com.:8021", true);
+        check("*.example.com", "_x.example.com", true);
+        for sent in [
+            "example.com",
+            ".example.com",
+            "a..example.com",
+            "myexample.com",
+            "user@api.example.com",
+            "a/b.example.com",
+            "api.example.com.evil.com",
+            "api.example.com..",
+            "\u{e4}.example.com",
+            "[::1].example.com",
+            "",
+        ] {
+            check("*.example.com", sent, false);
+        }
     }
 
     proptest! {
         #[test]
         fn nothing_a_client_sends_can_break_the_comparison(sent in any::<String>()) {
-            _ = is_same("example.com", Some(&sent));
+            _ = is_match(&HostMatch::Exact("example.com".to_owned()), Some(&sent));
+            _ = is_match(&HostMatch::Below("com".to_owned()), Some(&sent));
         }
 
         #[test]
         fn a_name_is_itself(name in "[a-z0-9-]{1,8}(\\.[a-z0-9-]{1,8}){0,3}", port in any::<u16>()) {
-            prop_assert!(is_same(&name, Some(&name)));
+            let (exact, below) = (HostMatch::Exact(name.clone()), HostMatch::Below(name.clone()));
+            prop_assert!(is_match(&exact, Some(&name)));
+            prop_assert!(!is_match(&below, Some(&name)));
             let with_port = format!("{}:{port}", name.to_uppercase());
-            prop_assert!(is_same(&name, Some(&with_port)));
+            prop_assert!(is_match(&exact, Some(&with_port)));
+            let below_it = format!("a.{with_port}");
+            prop_assert!(is_match(&below, Some(&below_it)));
         }
     }
 }

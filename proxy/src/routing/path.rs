@@ -12,6 +12,7 @@ pub(crate) fn is_match(wanted: &PathMatch, path: &str) -> bool {
             Some(rest) => prefix == "/" || !climbs(rest),
             None => false,
         },
+        PathMatch::Pattern(pattern) => !climbs(path) && pattern.is_match(path),
     }
 }
 
@@ -25,7 +26,7 @@ pub(crate) fn below<'a>(prefix: &str, path: &'a str) -> Option<&'a str> {
 ///
 /// Slashes and dots are recognised percent-encoded once, `\` counts as a slash, and a segment
 /// ends at `;` (Java's servers take what follows for parameters).
-fn climbs(path: &str) -> bool {
+pub(crate) fn climbs(path: &str) -> bool {
     let mut segment = Segment::Empty;
     let mut rest = path.as_bytes();
     while let Some((byte, length)) = next_byte(rest) {
@@ -71,6 +72,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::model::Pattern;
 
     fn check_prefix(prefix: &str, path: &str, expected: bool) {
         let wanted = PathMatch::Prefix(prefix.to_owned());
@@ -116,6 +118,22 @@ mod tests {
     fn dots_that_are_part_of_a_name_are_only_dots() {
         for path in ["/v1/.well-known", "/v1/a..b", "/v1/..a", "/v1/...", "/v1/a..", "/v1/./x"] {
             check_prefix("/v1/", path, true);
+        }
+    }
+
+    #[test]
+    fn a_pattern_fits_the_whole_path_and_none_that_may_climb() {
+        let wanted = PathMatch::Pattern(Pattern::new("/v[0-9]+/.*").unwrap());
+        for (path, expected) in [
+            ("/v1/x", true),
+            ("/v12/", true),
+            ("/x/v1/", false),
+            ("/v1", false),
+            ("/v1/../admin", false),
+            ("/v1/%2e%2e/admin", false),
+            ("/v1/a..b", true),
+        ] {
+            assert_eq!(is_match(&wanted, path), expected, "{path}");
         }
     }
 

@@ -8,7 +8,8 @@ use crate::{model::Rewrite, routing::path};
 /// A path that begins with `/` still does afterwards. Stripping leaves exactly one slash or
 /// backslash at the start: what remained of `/v1//host/` would otherwise begin with `//host/`,
 /// and a backend that redirects to "the same path" would send its visitors to another site. A
-/// path that the prefix does not fit is left as it is.
+/// path that the prefix or the pattern does not fit is left as it is, and so is one of which the
+/// template would make a path that may climb: no part of it did when the route was chosen.
 pub fn rewrite(path_and_query: &str, rewrite: &Rewrite) -> String {
     let query_at = path_and_query.find('?').unwrap_or(path_and_query.len());
     let (old, query) = path_and_query.split_at(query_at);
@@ -18,6 +19,13 @@ pub fn rewrite(path_and_query: &str, rewrite: &Rewrite) -> String {
             Some(rest) => format!("/{}{query}", rest.trim_start_matches(['/', '\\'])),
             None => path_and_query.to_owned(),
         },
+        Rewrite::Pattern { pattern, template } => {
+            let new = pattern.expand(old, template).filter(|new| !path::climbs(new));
+            match new {
+                Some(new) => format!("/{}{query}", new.trim_start_matches(['/', '\\'])),
+                None => path_and_query.to_owned(),
+            }
+        }
     }
 }
 
@@ -26,6 +34,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::model::Pattern;
 
     fn check_strip(prefix: &str, before: &str, after: &str) {
         assert_eq!(rewrite(before, &Rewrite::StripPrefix(prefix.to_owned())), after);
@@ -53,6 +62,25 @@ mod tests {
         check_strip("/v1", "/v1x/users", "/v1x/users");
         check_strip("/v1", "/v2?/v1/", "/v2?/v1/");
         check_strip("/v1", "*", "*");
+    }
+
+    #[test]
+    fn a_pattern_puts_its_groups_into_the_new_path() {
+        let to = |pattern: &str, template: &str| Rewrite::Pattern {
+            pattern: Pattern::new(pattern).unwrap(),
+            template: template.to_owned(),
+        };
+        let users = to("/users/([^/]+)(/.*)?", "/u/$1$2");
+        assert_eq!(rewrite("/users/7?a=$1", &users), "/u/7?a=$1");
+        assert_eq!(rewrite("/users/7/x%2Fy", &users), "/u/7/x%2Fy");
+        assert_eq!(rewrite("/v1/users/7", &users), "/v1/users/7");
+        assert_eq!(rewrite("*", &users), "*");
+        let bare = to("/x(.*)", "/$1");
+        assert_eq!(rewrite("/x//evil.example", &bare), "/evil.example");
+        assert_eq!(rewrite("/x", &bare), "/");
+        let joined = to("/([^/]*)/([^/]*)/(.*)", "/$1$2/$3");
+        assert_eq!(rewrite("/a/b/c", &joined), "/ab/c");
+        assert_eq!(rewrite("/././c", &joined), "/././c");
     }
 
     #[test]

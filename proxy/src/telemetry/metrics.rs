@@ -26,7 +26,7 @@ use crate::{
     clock::{self, Timestamp},
     event::{AttemptOutcome, Event, Symptom, TierReason},
     incident::{Cause, Requests},
-    model::{BackendId, PoolId, Target, Topology},
+    model::{BackendId, Pool, PoolId, Target, Topology},
     snapshot::{Live, Snapshot},
     telemetry::metrics::{
         backend::{BackendFamilies, BackendHandles},
@@ -38,13 +38,13 @@ use crate::{
 };
 
 pub use connection::{OpenConnection, Turned};
-pub use label::{FailoverReason, Rejection, RetryOutcome, Trigger};
+pub use label::{FailoverReason, MirrorOutcome, Rejection, RetryOutcome, Trigger};
 pub use request::{Answer, FinishedRequest};
 pub use table::{Kind, Metric, TABLE};
 
 /// Pool label of requests that the sidecar answered. A pool of that name would share its series.
 const POOL_SIDECAR: &str = "sidecar";
-/// Pool label of requests that took no route. A pool of that name would share its series.
+/// Pool label of requests that need no pool or took no route. A pool of that name would share its series.
 const POOL_NONE: &str = "none";
 
 /// Every metric of one topology.
@@ -61,6 +61,8 @@ pub struct Metrics {
     pools: Vec<PoolHandles>,
     /// Indexed by [`PoolId`], then as in the topology.
     backends: Vec<Vec<BackendHandles>>,
+    /// Indexed by [`PoolId`], then by [`MirrorOutcome`]; for pools that routes mirror to.
+    mirrored: Vec<Option<[IntCounter; 4]>>,
     evidence_dropped: IntCounter,
     log_stream_clients: IntGauge,
     log_lines_dropped: IntCounter,
@@ -102,6 +104,7 @@ impl Metrics {
                 .collect(),
             backends: backends.collect(),
             pools: pools.map(|pool| PoolHandles::new(&pool_families, &pool.name)).collect(),
+            mirrored: mirrored(&registry, topology)?,
             evidence_dropped: single_counter(&registry, &table::EVIDENCE_DROPPED)?,
             log_stream_clients: family::gauges(&registry, &table::LOG_STREAM_CLIENTS)?
                 .with_label_values::<&str>(&[]),
@@ -120,7 +123,7 @@ impl Metrics {
         let label = match request.target {
             Some(Target::Pool(pool)) => pool.0,
             Some(Target::Sidecar) => self.pools.len(),
-            None => self.pools.len() + 1,
+            Some(Target::Proxy) | None => self.pools.len() + 1,
         };
         let responses = &self.responses[label];
         let class = match request.answer {
@@ -164,6 +167,13 @@ impl Metrics {
     /// Counts a second attempt begun beside another.
     pub fn hedged(&self, pool: PoolId) {
         self.pools[pool.0].hedges.inc();
+    }
+
+    /// Counts a copy of a request for this pool, to which a route mirrors.
+    pub fn mirrored(&self, pool: PoolId, outcome: MirrorOutcome) {
+        if let Some(counters) = &self.mirrored[pool.0] {
+            counters[outcome as usize].inc();
+        }
     }
 
     /// Counts a request that was answered without an attempt.
@@ -295,6 +305,21 @@ impl Metrics {
 
 fn single_counter(registry: &Registry, metric: &Metric) -> Result<IntCounter, Error> {
     Ok(family::counters(registry, metric)?.with_label_values::<&str>(&[]))
+}
+
+/// Makes the counters of copies, for those pools that routes mirror to.
+fn mirrored(
+    registry: &Registry,
+    topology: &Topology,
+) -> Result<Vec<Option<[IntCounter; 4]>>, Error> {
+    let family = family::counters(registry, &table::MIRRORED)?;
+    let is_mirror = |pool: usize| {
+        topology.routes.iter().any(|it| it.mirror.is_some_and(|it| it.pool.0 == pool))
+    };
+    let counters = |(index, pool): (usize, &Pool)| {
+        is_mirror(index).then(|| family::each(&family, &[&pool.name], MirrorOutcome::NAMES))
+    };
+    Ok(topology.pools.iter().enumerate().map(counters).collect())
 }
 
 /// Registers `process_…`: processor time, memory, descriptors, threads, start.

@@ -6,6 +6,7 @@
 #![expect(clippy::disallowed_methods, reason = "a test measures with its own clock")]
 #![expect(clippy::print_stderr, reason = "a test that fails shows the log of its proxy")]
 
+mod answers;
 mod bodies;
 mod broken;
 mod budgets;
@@ -33,9 +34,11 @@ mod rescue;
 mod retries;
 mod routing;
 mod setup;
+mod sharing;
 mod streams;
 mod stub;
 mod suspicion;
+mod terms;
 mod tiers;
 mod tls;
 mod uploads;

@@ -57,6 +57,61 @@ async fn the_first_route_that_matches_host_path_and_method_wins() {
 }
 
 #[tokio::test]
+async fn wildcards_patterns_headers_and_queries_choose_the_route() {
+    let (one, two, rest) = (backend("one"), backend("two"), backend("rest"));
+    let pool = |it: &bascule_backend::Running| json!({ "backends": [{ "name": it.name(), "url": it.url("") }] });
+    let proxy = Setup::tiers(&[&rest])
+        .with("pools.one", pool(&one))
+        .with("pools.two", pool(&two))
+        .with(
+            "routes",
+            json!([
+                { "match": { "hosts": ["*.example.com"], "path_regex": "/v[0-9]+/.*" },
+                  "pool": "one" },
+                { "match": { "headers": { "X-Stage": { "regex": "beta-[0-9]" } } }, "pool": "two" },
+                { "match": { "query": { "preview": { "exact": "1" } },
+                             "headers": { "X-Old": { "present": false } } }, "pool": "two" },
+                { "pool": "api" },
+            ]),
+        )
+        .start()
+        .await;
+    for (headers, path, expected) in [
+        (&[("host", "a.b.example.com:80")][..], "/v1/echo", "one"),
+        (&[("host", "example.com")], "/v1/echo", "rest"),
+        (&[("host", "a.example.com")], "/x/v1/echo", "rest"),
+        (&[("host", "a.example.com")], "/v1/%2e%2e/echo", "rest"),
+        (&[("x-stage", "beta-1")], "/echo", "two"),
+        (&[("x-stage", "alpha"), ("x-stage", "beta-1")], "/echo", "two"),
+        (&[("x-stage", "beta-12")], "/echo", "rest"),
+        (&[], "/echo?a=b&preview=1", "two"),
+        (&[], "/echo?preview=12", "rest"),
+        (&[("x-old", "")], "/echo?preview=1", "rest"),
+    ] {
+        let answer = proxy.ask("GET", path, headers, "").await;
+        assert_eq!(answer.backend(), expected, "{headers:?} {path}");
+    }
+}
+
+#[tokio::test]
+async fn a_route_of_one_listener_is_not_there_on_another() {
+    let (primary, inner) = (backend("primary"), backend("inner"));
+    let internal = crate::proxy::free_address();
+    let proxy = Setup::tiers(&[&primary])
+        .with("listeners.internal.address", internal.to_string())
+        .with("pools.inner.backends", json!([{ "name": "inner", "url": inner.url("") }]))
+        .with(
+            "routes",
+            json!([{ "match": { "listeners": ["internal"] }, "pool": "inner" }, { "pool": "api" }]),
+        )
+        .start()
+        .await;
+    assert_eq!(proxy.get("/echo").await.backend(), "primary");
+    let answer = try_ask(internal, "GET", "/echo", &[], "").await.unwrap();
+    assert_eq!(answer.backend(), "inner");
+}
+
+#[tokio::test]
 async fn a_rewrite_changes_the_path_and_keeps_the_query() {
     let primary = backend("primary");
     let proxy = Setup::tiers(&[&primary])

@@ -44,10 +44,6 @@ impl Leaf for Host {
         let without_port =
             lower.rsplit_once(':').map(|(host, _)| host).filter(|it| is_host_name(it));
         Err(match without_port {
-            _ if text.contains('*') => Fault::new(
-                format!("`{}`: hosts are compared to the letter, a `*` has no meaning", clip(text)),
-                "list each host, or remove `hosts` to match any",
-            ),
             Some(host) => Fault::new(
                 format!("`{}` is more than a host", clip(text)),
                 format!("write `{host}`; the port does not matter"),
@@ -162,7 +158,6 @@ mod tests {
         check::<Host>("API.Example.com", Ok("api.example.com"));
         check::<Host>("[::1]", Ok("[::1]"));
         check::<Host>("a.example:80", Err("write `a.example`; the port does not matter"));
-        check::<Host>("*.example", Err("list each host, or remove `hosts` to match any"));
     }
 
     #[test]

@@ -5,8 +5,10 @@ use crate::config::units::{
     duration::{Length, Wait},
     http::{Host, Method, Origin, UrlPath},
     leaf::Leaf,
+    matching::{FieldValue, HostPattern, PathTemplate, Pattern},
     net::{Address, Listen, Network, Url},
     number::{Capacity, Factor},
+    response::{Body, Location, RedirectStatus},
     size::Size,
 };
 
@@ -47,6 +49,13 @@ const KINDS: &[LeafKind] = &[
     kind_of::<Network>(),
     kind_of::<UrlPath>(),
     kind_of::<Method>(),
+    kind_of::<HostPattern>(),
+    kind_of::<Pattern>(),
+    kind_of::<PathTemplate>(),
+    kind_of::<FieldValue>(),
+    kind_of::<RedirectStatus>(),
+    kind_of::<Location>(),
+    kind_of::<Body>(),
 ];
 
 /// Returns the kind that the schema calls `format`.

@@ -73,16 +73,20 @@ fn backends(pool: &Pool, path: &Path, review: &mut Review<'_>) {
 
 /// An attempt longer than its request leaves no time for another.
 fn attempts(file: &File, pool: &Pool, name: &str, path: &Path, review: &mut Review<'_>) {
-    let place = path.key("retries").key("per_try_timeout");
+    let of_pool = path.key("retries").key("per_try_timeout");
     let routes = Path::default().key("routes");
-    let attempt = pool.retries.per_try_timeout;
     for (index, route) in file.routes.iter().enumerate() {
         let route_path = routes.item(index);
-        let (target, timeout) = (route_path.key("pool"), route_path.key("timeout"));
-        let is_ours = route.pool.as_ref().is_some_and(|pool| pool.0 == name);
-        if is_ours && route.timeout < attempt && review.is_sound(&[&place, &target, &timeout]) {
+        let timeout = route_path.key("timeout");
+        let pools = route.pools(&route_path);
+        let Some((_, target)) = pools.iter().find(|(pool, _)| pool.0 == name) else { continue };
+        let (attempt, whose, place) = match route.retries.per_try_timeout {
+            Some(attempt) => (attempt, "its", route_path.key("retries").key("per_try_timeout")),
+            None => (pool.retries.per_try_timeout, "the pool's", of_pool.clone()),
+        };
+        if route.timeout < attempt && review.is_sound(&[&place, target, &timeout]) {
             let message = format!(
-                "timeout ({}) is shorter than the pool's per_try_timeout ({}), which leaves no time for a retry",
+                "timeout ({}) is shorter than {whose} per_try_timeout ({}), which leaves no time for a retry",
                 route.timeout.write(),
                 attempt.write()
             );

@@ -2,12 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+mod headers;
+mod matching;
+mod reach;
+mod rewrite;
+mod target;
+
 use crate::config::{
-    file::{File, Match, Rewrite, Route},
+    file::{
+        File,
+        route::{Route, RouteRetries},
+    },
     path::Path,
     problem::Code,
-    suggest::nearest,
-    units::{Name, http::UrlPath},
+    units::Name,
     validate::Review,
 };
 
@@ -15,93 +23,27 @@ pub(crate) fn review(file: &File, review: &mut Review<'_>) {
     let routes = Path::default().key("routes");
     for (index, route) in file.routes.iter().enumerate() {
         let path = routes.item(index);
-        target(file, route, &path, review);
-        one_path(route, &path, review);
-        rewrite(route, &path, review);
+        target::review(file, route, &path, review);
+        matching::review(file, route, &path, review);
+        headers::review(route, &path, review);
+        rewrite::review(route, &path, review);
+        terms(route, &path, review);
         exposed_sidecar(file, route, &path, review);
     }
     names(file, &routes, review);
-    unreachable(file, &routes, review);
+    reach::review(file, &routes, review);
     unused_pools(file, &routes, review);
 }
 
-fn target(file: &File, route: &Route, path: &Path, review: &mut Review<'_>) {
-    let (pool_path, sidecar_path) = (path.key("pool"), path.key("sidecar"));
-    if !review.is_sound(&[&pool_path, &sidecar_path]) {
-        return;
-    }
-    match (&route.pool, route.sidecar) {
-        (Some(_), Some(true)) => {
-            let message = "both `pool` and `sidecar` are given";
-            review.report(Code::NotExactlyOne, path, message, "keep one of the two");
-        }
-        (None, Some(true)) => {}
-        (Some(_), Some(false)) | (None, Some(false)) => {
-            let remedy = "remove it; a route without `sidecar` needs `pool`";
-            review.report(
-                Code::NotExactlyOne,
-                &sidecar_path,
-                "`sidecar: false` says nothing",
-                remedy,
-            );
-        }
-        (None, None) => {
-            let remedy = "add `pool:` with the name of a pool, or `sidecar: true`";
-            review.report(Code::NotExactlyOne, path, "the route leads nowhere", remedy);
-        }
-        (Some(pool), None) => {
-            // A pool whose name or contents are damaged may well be the one that is meant.
-            let pools = Path::default().key("pools");
-            let is_known = file.pools.0.iter().any(|(name, _)| name == pool);
-            if is_known || !review.is_sound(&[&pools, &pools.key(&pool.0)]) {
-                return;
-            }
-            let names: Vec<&str> = file.pools.0.iter().map(|(name, _)| name.0.as_str()).collect();
-            let remedy = match nearest(&pool.0, names.iter().copied()) {
-                Some(meant) => format!("did you mean `{meant}`?"),
-                None => format!("write one of `{}`, or add the pool", names.join("`, `")),
-            };
-            let message = format!("there is no pool `{}`", pool.0);
-            review.report(Code::UnknownPool, &pool_path, message, remedy);
-        }
-    }
-}
-
-fn one_path(route: &Route, path: &Path, review: &mut Review<'_>) {
-    if route.matches.path.is_some() && route.matches.path_prefix.is_some() {
-        let place = path.key("match").key("path_prefix");
-        let message = "both `path` and `path_prefix` are given";
-        review.report(Code::NotExactlyOne, &place, message, "keep one of the two");
-    }
-}
-
-fn rewrite(route: &Route, path: &Path, review: &mut Review<'_>) {
-    let Some(Rewrite { path: whole, strip_prefix }) = &route.rewrite else { return };
-    let place = path.key("rewrite");
-    if !review.is_sound(&[&place.key("path"), &place.key("strip_prefix")]) {
-        return;
-    }
-    match (whole, strip_prefix) {
-        (Some(_), Some(_)) => {
-            let message = "both `path` and `strip_prefix` are given";
-            review.report(Code::NotExactlyOne, &place, message, "keep one of the two");
-        }
-        (None, None) => {
-            let remedy = "give `path` or `strip_prefix`, or remove `rewrite`";
-            review.report(Code::NotExactlyOne, &place, "nothing is given here", remedy);
-        }
-        (Some(_), None) => {}
-        (None, Some(prefix)) => {
-            let matched = route.matches.path.as_ref().or(route.matches.path_prefix.as_ref());
-            let always = matched.is_some_and(|it| is_below(&prefix.0, &it.0));
-            let matches = path.key("match");
-            let sound = [&matches.key("path"), &matches.key("path_prefix")];
-            if !always && review.is_sound(&sound) {
-                let message = format!("not every path of this route begins with `{}`", prefix.0);
-                let remedy = format!("match `path_prefix: {}` in this route", prefix.0);
-                review.report(Code::IdleRewrite, &place.key("strip_prefix"), message, remedy);
-            }
-        }
+/// What only matters where a backend is asked.
+fn terms(route: &Route, path: &Path, review: &mut Review<'_>) {
+    let place = path.key("retries");
+    let RouteRetries { max_attempts, statuses, per_try_timeout } = &route.retries;
+    let is_given = max_attempts.is_some() || statuses.is_some() || per_try_timeout.is_some();
+    let is_asked = route.pool.is_some() || route.split.is_some();
+    if is_given && !is_asked && target::is_sound(path, review) {
+        let remedy = "remove it; only pools are asked again";
+        review.report(Code::NoEffect, &place, "the route leads to no pool", remedy);
     }
 }
 
@@ -147,72 +89,20 @@ fn names(file: &File, routes: &Path, review: &mut Review<'_>) {
     }
 }
 
-fn unreachable(file: &File, routes: &Path, review: &mut Review<'_>) {
-    let intact: Vec<(usize, &Route)> = file
-        .routes
-        .iter()
-        .enumerate()
-        .filter(|(index, _)| is_intact(&routes.item(*index).key("match"), review))
-        .collect();
-    for (position, (index, route)) in intact.iter().enumerate() {
-        let mut earlier = intact.iter().take(position);
-        let covering = earlier.find(|(_, earlier)| covers(&earlier.matches, &route.matches));
-        let Some((other, earlier)) = covering else { continue };
-        let earlier = match &earlier.name {
-            Some(name) => format!("`{}`", name.0),
-            None => format!("in line {}", review.line(&routes.item(*other))),
-        };
-        review.report(
-            Code::UnreachableRoute,
-            &routes.item(*index),
-            format!(
-                "the route never matches: the route {earlier} before it takes all its requests"
-            ),
-            "move it above that one, or remove it",
-        );
-    }
-}
-
-/// Returns whether a route's conditions are those that were meant.
-fn is_intact(matches: &Path, review: &Review<'_>) -> bool {
-    let keys = ["hosts", "path", "path_prefix", "methods"];
-    keys.iter().all(|key| review.is_sound(&[&matches.key(key)]))
-}
-
-/// Returns whether every request that `later` matches is matched by `earlier`.
-fn covers(earlier: &Match, later: &Match) -> bool {
-    let hosts = earlier.hosts.is_empty()
-        || (!later.hosts.is_empty() && later.hosts.iter().all(|it| earlier.hosts.contains(it)));
-    let methods = earlier.methods.is_empty()
-        || (!later.methods.is_empty()
-            && later.methods.iter().all(|it| earlier.methods.contains(it)));
-    hosts && methods && covers_path(earlier, later)
-}
-
-fn covers_path(earlier: &Match, later: &Match) -> bool {
-    match (&earlier.path, &earlier.path_prefix) {
-        (None, None) => true,
-        (Some(_), Some(_)) => false,
-        (Some(path), None) => later.path.as_ref() == Some(path) && later.path_prefix.is_none(),
-        (None, Some(UrlPath(prefix))) => {
-            let later = later.path.as_ref().or(later.path_prefix.as_ref());
-            later.is_some_and(|it| is_below(prefix, &it.0))
-        }
-    }
-}
-
-/// Returns whether `path` is `prefix` or continues below it.
-fn is_below(prefix: &str, path: &str) -> bool {
-    path.strip_prefix(prefix)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || prefix.ends_with('/'))
-}
-
 fn unused_pools(file: &File, routes: &Path, review: &mut Review<'_>) {
-    let is_sound = |index: usize| review.is_sound(&[&routes.item(index).key("pool")]);
-    if !(0..file.routes.len()).all(is_sound) || !review.is_sound(&[routes]) {
+    if !(0..file.routes.len())
+        .map(|index| routes.item(index))
+        .all(|route| target::is_sound(&route, review) && review.is_whole(&route.key("mirror")))
+        || !review.is_sound(&[routes])
+    {
         return;
     }
-    let used: BTreeSet<&Name> = file.routes.iter().filter_map(|it| it.pool.as_ref()).collect();
+    let named = |(index, route): (usize, &Route)| -> Vec<Name> {
+        let pools = route.pools(&routes.item(index)).into_iter().map(|(name, _)| name.clone());
+        pools.chain(route.mirror.as_ref().map(|it| it.pool.clone())).collect()
+    };
+    let used: BTreeSet<Name> = file.routes.iter().enumerate().flat_map(named).collect();
+    let used: BTreeSet<&Name> = used.iter().collect();
     let pools: BTreeSet<&Name> = file.pools.0.iter().map(|(name, _)| name).collect();
     if !used.is_subset(&pools) {
         // The name that does not exist may be meant for the pool that is not used.
@@ -225,6 +115,12 @@ fn unused_pools(file: &File, routes: &Path, review: &mut Review<'_>) {
             review.report(Code::UnusedPool, &path, "no route leads to this pool", remedy);
         }
     }
+}
+
+/// Returns whether `path` is `prefix` or continues below it.
+pub(crate) fn is_below(prefix: &str, path: &str) -> bool {
+    path.strip_prefix(prefix)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || prefix.ends_with('/'))
 }
 
 #[cfg(test)]
@@ -246,45 +142,6 @@ mod tests {
             ("/a/b", "/a", false),
         ] {
             assert_eq!(is_below(prefix, path), expected, "{prefix} {path}");
-        }
-    }
-
-    /// Reads `prefix:/a`, `path:/a`, `host:a`, `method:GET`, separated by spaces.
-    fn matches(text: &str) -> Match {
-        let mut matches = Match::default();
-        for (kind, value) in text.split_whitespace().map(|it| it.split_once(':').unwrap()) {
-            let value = value.to_owned();
-            match kind {
-                "prefix" => matches.path_prefix = Some(UrlPath(value)),
-                "path" => matches.path = Some(UrlPath(value)),
-                "host" => matches.hosts.push(crate::config::units::http::Host(value)),
-                "method" => matches.methods.push(crate::config::units::http::Method(value)),
-                _ => panic!("{kind}"),
-            }
-        }
-        matches
-    }
-
-    #[test]
-    fn a_route_covers_another_when_each_of_its_conditions_is_wider() {
-        for (earlier, later, expected) in [
-            ("", "prefix:/v1 host:a method:GET", true),
-            ("", "", true),
-            ("host:a", "", false),
-            ("host:a", "host:a host:b", false),
-            ("host:a host:b", "host:b prefix:/x", true),
-            ("method:GET", "method:GET path:/x", true),
-            ("method:GET", "method:POST", false),
-            ("prefix:/v1", "prefix:/v1/x", true),
-            ("prefix:/v1/x", "prefix:/v1", false),
-            ("prefix:/v1", "path:/v1/x", true),
-            ("prefix:/v1", "", false),
-            ("path:/v1", "path:/v1", true),
-            ("path:/v1", "prefix:/v1", false),
-            ("prefix:/v1 method:GET", "prefix:/v1", false),
-        ] {
-            let found = covers(&matches(earlier), &matches(later));
-            assert_eq!(found, expected, "`{earlier}` over `{later}`");
         }
     }
 }

@@ -23,6 +23,24 @@ impl RetryOutcome {
         ["success", "failed", "denied_budget", "denied_method"];
 }
 
+/// What became of a copy of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MirrorOutcome {
+    /// It was sent, whatever the answer.
+    Sent,
+    /// It was not: too many are under way.
+    DroppedBusy,
+    /// It was not: the request's body was not at hand as a whole.
+    DroppedBody,
+    /// It was not: no backend could be asked.
+    DroppedUnserved,
+}
+
+impl MirrorOutcome {
+    pub(crate) const NAMES: [&'static str; 4] =
+        ["sent", "dropped_busy", "dropped_body", "dropped_unserved"];
+}
+
 /// Why a request was answered without an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rejection {

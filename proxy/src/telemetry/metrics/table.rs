@@ -83,6 +83,8 @@ table! {
         "Retries by how they ended, and retries denied that would otherwise have been made.";
     HEDGES = Kind::Counter, "bascule_hedges_total", ["pool"],
         "Second attempts begun beside one that had overstayed.";
+    MIRRORED = Kind::Counter, "bascule_mirrored_requests_total", ["pool", "outcome"],
+        "Copies of requests for this pool, by whether they were sent or why they were not.";
     REJECTED = Kind::Counter, "bascule_rejected_total", ["pool", "reason"],
         "Requests answered with an error because no attempt could be made.";
     BACKEND_ELIGIBLE = Kind::Gauge, "bascule_backend_eligible", ["pool", "backend"],

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::{
     event::{Delay, Ejection, Evidence, Fault, FaultMode, FaultScope, LossReason, Percent, Source},
-    model::sample,
+    model::{Mirror, sample},
     snapshot::{BackendSnapshot, Condition, PoolSnapshot, TierSnapshot},
 };
 
@@ -36,6 +36,7 @@ fn series(metrics: &Metrics) -> usize {
 fn what_is_rendered_is_what_the_table_declares() {
     let mut topology = topology();
     topology.listeners[0].tls = Some(sample::tls());
+    topology.routes[0].mirror = Some(Mirror { pool: API, share: 0.1 });
     let metrics = Metrics::new(&topology).unwrap();
     metrics.request_started(0);
     metrics.request_finished(&finished(None, Answer::Proxy(404)));
