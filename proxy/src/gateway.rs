@@ -5,6 +5,7 @@
 //! own path, the sidecar and upgrades, goes through the phases after `request_filter`.
 
 mod account;
+mod forwarded;
 mod headers;
 mod peer;
 mod pingora_path;
@@ -328,7 +329,7 @@ impl Gateway {
             trusted_proxies: &listener.trusted_proxies,
             is_tls: session.digest().is_some_and(|digest| digest.ssl_digest.is_some()),
             host: host_of(session.req_header()),
-            is_http2: session.is_http2(),
+            version: session.req_header().version,
             certificate: ClientConnection::of(session.digest())
                 .and_then(|it| it.certificate.as_deref()),
         };

@@ -2,10 +2,14 @@
 
 use std::net::IpAddr;
 
+use http::{Method, Version};
 use ipnet::IpNet;
 use pingora::{Result, http::RequestHeader};
 
-use crate::access::{RELAY_CLIENT_HEADER, RELAY_KEY_HEADER};
+use crate::{
+    access::{RELAY_CLIENT_HEADER, RELAY_KEY_HEADER},
+    gateway::forwarded,
+};
 
 /// Names the request from end to end.
 pub(crate) const REQUEST_ID: &str = "x-request-id";
@@ -14,6 +18,16 @@ pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// A client of whom nothing is known; the sidecar takes it to be elsewhere.
 const UNKNOWN: &str = "unknown";
+
+/// What is believed of trusted proxies only.
+const CLAIMS: &[&str] = &[
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+    "x-real-ip",
+];
 
 /// Longest request id taken over from a client; more is replaced.
 const REQUEST_ID_MAX: usize = 128;
@@ -29,14 +43,17 @@ pub(crate) fn request_id(request: &RequestHeader, random: &mut fastrand::Rng) ->
         .map_or_else(|| format!("{:032x}", random.u128(..)), str::to_owned)
 }
 
-/// Tells whether a client wants to speak WebSocket (RFC 6455 §4.1). Some clients offer other
-/// upgrades with any request; those get an ordinary answer.
+/// Tells whether a client wants to speak WebSocket: by a `GET` of HTTP/1.1 (RFC 6455 §4.1). Some
+/// clients offer other upgrades with any request; those get an ordinary answer.
 pub(crate) fn is_websocket(request: &RequestHeader) -> bool {
     let has = |name: &str, word: &str| {
         let values = request.headers.get_all(name).iter().filter_map(|it| it.to_str().ok());
         values.flat_map(|it| it.split(',')).any(|it| it.trim().eq_ignore_ascii_case(word))
     };
-    has("upgrade", "websocket") && has("connection", "upgrade")
+    request.method == Method::GET
+        && request.version == Version::HTTP_11
+        && has("upgrade", "websocket")
+        && has("connection", "upgrade")
 }
 
 /// The client's side of a request.
@@ -47,7 +64,8 @@ pub(crate) struct Downstream<'a> {
     pub(crate) is_tls: bool,
     /// `Host`, or `:authority`.
     pub(crate) host: Option<&'a str>,
-    pub(crate) is_http2: bool,
+    /// The version of HTTP that the client speaks.
+    pub(crate) version: Version,
     /// What is told of the client's certificate, if it has shown one.
     pub(crate) certificate: Option<&'a str>,
 }
@@ -55,7 +73,7 @@ pub(crate) struct Downstream<'a> {
 /// Tells backends of the client's certificate.
 const CLIENT_CERTIFICATE: &str = "x-forwarded-client-cert";
 
-/// Sets `X-Forwarded-*` and `Via`, and the request id.
+/// Sets `X-Forwarded-*`, `Forwarded` and `Via`, and the request id.
 ///
 /// What a trusted proxy says of the client is kept and added to. From anybody else it is replaced:
 /// a client must not be able to choose the address that a backend sees.
@@ -68,14 +86,16 @@ pub(crate) fn forward(
     let is_trusted =
         peer.is_some_and(|ip| downstream.trusted_proxies.iter().any(|net| net.contains(&ip)));
     if !is_trusted {
-        for name in ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded"] {
-            request.remove_header(name);
+        for name in CLAIMS {
+            request.remove_header(*name);
         }
         request.remove_header(CLIENT_CERTIFICATE);
     }
     if let Some(certificate) = downstream.certificate {
         request.insert_header(CLIENT_CERTIFICATE, certificate)?;
     }
+    let here = forwarded::element(peer, downstream.host, downstream.is_tls);
+    let forwarded = forwarded::chain(&request.headers, &here);
     if let Some(ip) = peer {
         let chain: Vec<&str> = request
             .headers
@@ -95,7 +115,13 @@ pub(crate) fn forward(
     {
         request.insert_header("X-Forwarded-Host", host)?;
     }
-    request.append_header("Via", if downstream.is_http2 { "2 bascule" } else { "1.1 bascule" })?;
+    request.insert_header("Forwarded", forwarded)?;
+    let via = match downstream.version {
+        Version::HTTP_09 | Version::HTTP_10 => "1.0 bascule",
+        Version::HTTP_2 => "2 bascule",
+        _ => "1.1 bascule",
+    };
+    request.append_header("Via", via)?;
     request.insert_header("X-Request-Id", request_id)
 }
 
@@ -158,7 +184,7 @@ mod tests {
             trusted_proxies: trusted,
             is_tls: false,
             host: Some("api.example.com"),
-            is_http2: false,
+            version: Version::HTTP_11,
             certificate: None,
         }
     }
@@ -172,7 +198,8 @@ mod tests {
         let mut it = request(&[("X-Forwarded-For", "198.51.100.1"), ("Forwarded", "for=evil")]);
         forward(&mut it, downstream(&[]), "id-1").unwrap();
         assert_eq!(header(&it, "x-forwarded-for"), "192.0.2.7");
-        assert_eq!(header(&it, "forwarded"), "");
+        let forwarded = "for=192.0.2.7;host=api.example.com;proto=http";
+        assert_eq!(header(&it, "forwarded"), forwarded);
         assert_eq!(header(&it, "x-forwarded-proto"), "http");
         assert_eq!(header(&it, "x-forwarded-host"), "api.example.com");
         assert_eq!(header(&it, "via"), "1.1 bascule");
@@ -208,6 +235,12 @@ mod tests {
         assert!(is_websocket(&upgrade("WebSocket")));
         assert!(!is_websocket(&upgrade("h2c")));
         assert!(!is_websocket(&request(&[("Upgrade", "websocket")])));
+        let mut post = upgrade("websocket");
+        post.set_method(Method::POST);
+        assert!(!is_websocket(&post));
+        let mut old = upgrade("websocket");
+        old.set_version(Version::HTTP_10);
+        assert!(!is_websocket(&old));
     }
 
     #[test]
