@@ -7,6 +7,7 @@
 mod account;
 mod forwarded;
 mod headers;
+mod max_forwards;
 mod peer;
 mod pingora_path;
 mod reply;
@@ -47,6 +48,7 @@ use crate::{
     retry::Connection,
     routing::{self, RequestFacts},
     snapshot::Kind,
+    wire::connection,
 };
 
 /// Longest silence of a client in the middle of a request, and of one that does not take its
@@ -93,6 +95,10 @@ impl ProxyHttp for Gateway {
         self.begin(session, ctx);
         if let Some(refusal) = self.refusal(session, ctx) {
             refusal.send(session.as_downstream_mut(), &ctx.request_id).await?;
+            return Ok(true);
+        }
+        if max_forwards::ends_here(session.req_header()) {
+            max_forwards::answer(session.as_downstream_mut(), &ctx.request_id).await?;
             return Ok(true);
         }
         let Some(target) = self.route(session, ctx) else {
@@ -295,6 +301,11 @@ impl Gateway {
         ctx.request_id = headers::request_id(request, &mut random);
         let key = request.headers.get(IDEMPOTENCY_KEY).map(|value| value.as_bytes());
         ctx.idempotence = Idempotence::of(request.method.as_str(), key);
+        // Pingora reads the first line of `Connection` alone (RFC 9110 §5.3: several are one list).
+        let options = request.headers.get_all("connection").iter().map(|it| it.as_bytes());
+        if connection::lists(options, "close") {
+            session.set_keepalive(None);
+        }
         session.set_read_timeout(Some(CLIENT_PATIENCE));
         session.set_write_timeout(Some(CLIENT_PATIENCE));
     }
@@ -334,6 +345,7 @@ impl Gateway {
                 .and_then(|it| it.certificate.as_deref()),
         };
         headers::forward(request, downstream, &ctx.request_id)?;
+        max_forwards::count_down(request)?;
         match ctx.target {
             Some(Target::Sidecar) => {
                 let trusted = &listener.trusted_proxies;
