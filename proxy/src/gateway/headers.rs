@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use http::{Method, Version};
+use http::{HeaderValue, Method, Version, header::COOKIE};
 use ipnet::IpNet;
 use pingora::{Result, http::RequestHeader};
 
@@ -94,6 +94,9 @@ pub(crate) fn forward(
     if let Some(certificate) = downstream.certificate {
         request.insert_header(CLIENT_CERTIFICATE, certificate)?;
     }
+    if downstream.version == Version::HTTP_2 {
+        join_cookies(request)?;
+    }
     let here = forwarded::element(peer, downstream.host, downstream.is_tls);
     let forwarded = forwarded::chain(&request.headers, &here);
     if let Some(ip) = peer {
@@ -123,6 +126,18 @@ pub(crate) fn forward(
     };
     request.append_header("Via", via)?;
     request.insert_header("X-Request-Id", request_id)
+}
+
+/// Makes one `Cookie` of the crumbs that HTTP/2 allows: before HTTP/2, there is one line of it
+/// (RFC 9113 §8.2.3).
+fn join_cookies(request: &mut RequestHeader) -> Result<()> {
+    let crumbs: Vec<&[u8]> =
+        request.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if crumbs.len() < 2 {
+        return Ok(());
+    }
+    let joined = crumbs.join(&b"; "[..]);
+    request.insert_header(COOKIE, joined)
 }
 
 /// Makes sure that no client can pretend to be the data plane.
@@ -227,6 +242,14 @@ mod tests {
         assert_eq!(client_of(&relayed, local, &[]), None);
         assert_eq!(client_of(&relayed, local, &trusted), Some("192.0.2.9".parse().unwrap()));
         assert_eq!(client_of(&vague, local, &trusted), None);
+    }
+
+    #[test]
+    fn crumbs_of_cookies_are_joined() {
+        let mut it = request(&[("cookie", "a=1"), ("x", "y"), ("cookie", "b=2")]);
+        let downstream = Downstream { version: Version::HTTP_2, ..downstream(&[]) };
+        forward(&mut it, downstream, "id-1").unwrap();
+        assert_eq!(it.headers.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; b=2"]);
     }
 
     #[test]
