@@ -2,9 +2,11 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "Pingora's list is long and grows")]
 
+use std::io;
+
 use pingora::{Error, ErrorType};
 
-use crate::event::Symptom;
+use crate::{event::Symptom, wire::incoming::Refusal};
 
 /// Name of the error by which a health check says that the status was not the expected one. Its
 /// code is the status.
@@ -34,6 +36,9 @@ pub fn exchange_symptom(error: &Error) -> Symptom {
 /// Returns the status with which to answer a request that failed on the client's side; `None` when
 /// the client is gone.
 pub fn client_fault(error: &Error) -> Option<u16> {
+    if let Some(refusal) = refusal_of(error) {
+        return Some(refusal.status());
+    }
     match error.etype() {
         ErrorType::WriteError
         | ErrorType::ReadError
@@ -43,6 +48,15 @@ pub fn client_fault(error: &Error) -> Option<u16> {
         ErrorType::ReadTimedout => Some(408),
         _ => Some(400),
     }
+}
+
+/// Returns why the body of a request was refused while it was read, if that is what happened.
+fn refusal_of(error: &Error) -> Option<Refusal> {
+    let mut cause = error.cause.as_deref();
+    while let Some(error) = cause.and_then(|it| it.downcast_ref::<Box<Error>>()) {
+        cause = error.cause.as_deref();
+    }
+    cause?.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref().copied()
 }
 
 /// Returns what a failed health check says of the backend.
@@ -69,6 +83,15 @@ mod tests {
 
     fn error(kind: ErrorType) -> Box<Error> {
         Error::new(kind)
+    }
+
+    #[test]
+    fn a_body_that_was_refused_is_answered_as_its_refusal_says() {
+        let cause = io::Error::new(io::ErrorKind::InvalidData, Refusal::Chunk);
+        let error = Error::because(ErrorType::ReadError, "body", cause);
+        assert_eq!(client_fault(&error), Some(400));
+        let gone = io::Error::from(io::ErrorKind::ConnectionReset);
+        assert_eq!(client_fault(&Error::because(ErrorType::ReadError, "body", gone)), None);
     }
 
     #[test]

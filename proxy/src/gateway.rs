@@ -5,7 +5,9 @@
 //! own path, the sidecar and upgrades, goes through the phases after `request_filter`.
 
 mod account;
+mod forwarded;
 mod headers;
+mod max_forwards;
 mod peer;
 mod pingora_path;
 mod reply;
@@ -48,6 +50,7 @@ use crate::{
     },
     model::{Target, Timeouts},
     retry::Connection,
+    wire::connection,
 };
 
 /// Longest silence of a client in the middle of a request, and of one that does not take its
@@ -94,6 +97,10 @@ impl ProxyHttp for Gateway {
         self.begin(session, ctx);
         if let Some(refusal) = self.refusal(session, ctx) {
             refusal.send(session.as_downstream_mut(), &ctx.request_id).await?;
+            return Ok(true);
+        }
+        if max_forwards::ends_here(session.req_header()) {
+            max_forwards::answer(session.as_downstream_mut(), &ctx.request_id).await?;
             return Ok(true);
         }
         let Some(route) = self.find_route(session, ctx) else {
@@ -334,6 +341,11 @@ impl Gateway {
         ctx.request_id = headers::request_id(request, &mut random);
         let key = request.headers.get(IDEMPOTENCY_KEY).map(|value| value.as_bytes());
         ctx.idempotence = Idempotence::of(request.method.as_str(), key);
+        // Pingora reads the first line of `Connection` alone (RFC 9110 §5.3: several are one list).
+        let options = request.headers.get_all("connection").iter().map(|it| it.as_bytes());
+        if connection::lists(options, "close") {
+            session.set_keepalive(None);
+        }
         session.set_read_timeout(Some(CLIENT_PATIENCE));
         session.set_write_timeout(Some(CLIENT_PATIENCE));
     }
@@ -368,11 +380,12 @@ impl Gateway {
             trusted_proxies: &listener.trusted_proxies,
             is_tls: session.digest().is_some_and(|digest| digest.ssl_digest.is_some()),
             host: host_of(session.req_header()),
-            is_http2: session.is_http2(),
+            version: session.req_header().version,
             certificate: ClientConnection::of(session.digest())
                 .and_then(|it| it.certificate.as_deref()),
         };
         headers::forward(request, downstream, &ctx.request_id)?;
+        max_forwards::count_down(request)?;
         match ctx.target {
             Some(Target::Sidecar) => {
                 let trusted = &listener.trusted_proxies;

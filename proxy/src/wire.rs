@@ -20,6 +20,7 @@
 //! | space between chunk size and extension | spaces and tabs | so it is; other control bytes are garbage |
 //! | line feeds in trailers without carriage return | garbage at the end alone | garbage anywhere |
 //! | trailers | dropped | told, without those that would frame or route |
+//! | `Content-Length` told several times alike | passed on as it is | told once |
 //! | `Content-Length` of a 204 or an interim response | passed on | dropped (RFC 9110 §8.6) |
 
 pub mod connection;

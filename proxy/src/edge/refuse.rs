@@ -2,6 +2,7 @@
 
 use bytes::{BufMut, BytesMut};
 use http::StatusCode;
+use pingora::protocols::http::date::get_cached_date;
 use serde_json::json;
 
 use crate::wire::incoming::Refusal;
@@ -25,7 +26,9 @@ pub(crate) fn answer(refusal: Refusal, request_id: &str) -> BytesMut {
     };
     let head = format!(
         "HTTP/1.1 {status} {reason}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\
-         Cache-Control: no-store\r\n{allow}X-Request-Id: {request_id}\r\nConnection: close\r\n\r\n",
+         Cache-Control: no-store\r\nDate: {date}\r\n{allow}X-Request-Id: {request_id}\r\n\
+         Connection: close\r\n\r\n",
+        date = get_cached_date().to_str().unwrap_or_default(),
         reason = reason.unwrap_or_default(),
         length = body.len(),
     );

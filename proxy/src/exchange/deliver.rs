@@ -129,10 +129,7 @@ impl Exchange {
         if !is_understood || head.status.as_u16() == 100 {
             return Ok(());
         }
-        let mut header = ResponseHeader::build(head.status, Some(head.headers.len()))?;
-        for it in head.headers_for_client() {
-            header.append_header(it.name.clone(), it.value.clone())?;
-        }
+        let header = copy_of(head)?;
         session.write_response_header(Box::new(header)).await.map_err(Error::into_down)
     }
 }
@@ -146,13 +143,7 @@ fn header_for_client(
     request_id: &str,
 ) -> Result<ResponseHeader> {
     let head = &answer.head;
-    let mut header = ResponseHeader::build(head.status, Some(head.headers.len() + 4))?;
-    if head.status.canonical_reason() != Some(head.reason()) && !head.reason().is_empty() {
-        header.set_reason_phrase(Some(head.reason()))?;
-    }
-    for it in head.headers_for_client() {
-        header.append_header(it.name.clone(), it.value.clone())?;
-    }
+    let mut header = copy_of(head)?;
     let via = match head.version {
         HttpVersion::Http10 => "1.0 bascule",
         HttpVersion::Http11 => "1.1 bascule",
@@ -160,10 +151,17 @@ fn header_for_client(
     };
     header.append_header("Via", via)?;
     header.insert_header("X-Request-Id", request_id)?;
+    let is_head = outgoing.method == Method::HEAD;
+    let is_empty = answer.length == BodyLength::Known(0) || is_head;
+    let has_no_body = is_head || matches!(head.status.as_u16(), 204 | 304);
+    if is_empty && !has_no_body && head.values("content-length").next().is_none() {
+        // HTTP/2 ends a response without a word about its length; a client of HTTP/1.1 would wait
+        // for what follows.
+        header.insert_header("Content-Length", "0")?;
+    }
     if let Some(edits) = edits {
         edit_response(&mut header, edits)?;
     }
-    let is_empty = answer.length == BodyLength::Known(0) || outgoing.method == Method::HEAD;
     // Pingora gathers a body of known length in a buffer; chunks go out at once.
     let is_counted = matches!(answer.length, BodyLength::Known(_)) && !answer.is_slow;
     match session.req_header().version {
@@ -177,6 +175,19 @@ fn header_for_client(
         Version::HTTP_10 | Version::HTTP_09 => session.set_keepalive(None),
         // HTTP/2 frames for itself.
         _ => {}
+    }
+    Ok(header)
+}
+
+/// Copies what of a head is for the client.
+fn copy_of(head: &ResponseHead) -> Result<ResponseHeader> {
+    // Room for what the proxy adds.
+    let mut header = ResponseHeader::build(head.status, Some(head.headers.len() + 4))?;
+    if head.status.canonical_reason() != Some(head.reason()) && !head.reason().is_empty() {
+        header.set_reason_phrase(Some(head.reason()))?;
+    }
+    for it in head.headers_for_client() {
+        header.append_header(it.name.clone(), it.value.clone())?;
     }
     Ok(header)
 }

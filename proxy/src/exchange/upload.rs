@@ -54,6 +54,9 @@ impl Upload {
         session: &mut ServerSession,
         policy: &RetryPolicy,
     ) -> Result<()> {
+        // What is sent before the final response closes nothing. Whether that comes before the body
+        // is complete, and the connection must not be used again, is looked at when it is sent.
+        session.set_close_on_response_before_downstream_finish(false);
         if !self.is_complete && expects_continue(session) {
             session.write_continue_response().await.map_err(|error| error.into_down())?;
         }

@@ -2,12 +2,14 @@
 
 use std::net::IpAddr;
 
+use http::{HeaderValue, Method, Version, header::COOKIE};
 use ipnet::IpNet;
 use pingora::{Result, http::RequestHeader};
 
 use crate::{
     access::{RELAY_CLIENT_HEADER, RELAY_KEY_HEADER},
     exchange::mirror::MARK,
+    gateway::forwarded,
 };
 
 /// Names the request from end to end.
@@ -17,6 +19,16 @@ pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// A client of whom nothing is known; the sidecar takes it to be elsewhere.
 const UNKNOWN: &str = "unknown";
+
+/// What is believed of trusted proxies only.
+const CLAIMS: &[&str] = &[
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+    "x-real-ip",
+];
 
 /// Longest request id taken over from a client; more is replaced.
 const REQUEST_ID_MAX: usize = 128;
@@ -32,14 +44,17 @@ pub(crate) fn request_id(request: &RequestHeader, random: &mut fastrand::Rng) ->
         .map_or_else(|| format!("{:032x}", random.u128(..)), str::to_owned)
 }
 
-/// Tells whether a client wants to speak WebSocket (RFC 6455 §4.1). Some clients offer other
-/// upgrades with any request; those get an ordinary answer.
+/// Tells whether a client wants to speak WebSocket: by a `GET` of HTTP/1.1 (RFC 6455 §4.1). Some
+/// clients offer other upgrades with any request; those get an ordinary answer.
 pub(crate) fn is_websocket(request: &RequestHeader) -> bool {
     let has = |name: &str, word: &str| {
         let values = request.headers.get_all(name).iter().filter_map(|it| it.to_str().ok());
         values.flat_map(|it| it.split(',')).any(|it| it.trim().eq_ignore_ascii_case(word))
     };
-    has("upgrade", "websocket") && has("connection", "upgrade")
+    request.method == Method::GET
+        && request.version == Version::HTTP_11
+        && has("upgrade", "websocket")
+        && has("connection", "upgrade")
 }
 
 /// The client's side of a request.
@@ -50,7 +65,8 @@ pub(crate) struct Downstream<'a> {
     pub(crate) is_tls: bool,
     /// `Host`, or `:authority`.
     pub(crate) host: Option<&'a str>,
-    pub(crate) is_http2: bool,
+    /// The version of HTTP that the client speaks.
+    pub(crate) version: Version,
     /// What is told of the client's certificate, if it has shown one.
     pub(crate) certificate: Option<&'a str>,
 }
@@ -58,7 +74,7 @@ pub(crate) struct Downstream<'a> {
 /// Tells backends of the client's certificate.
 const CLIENT_CERTIFICATE: &str = "x-forwarded-client-cert";
 
-/// Sets `X-Forwarded-*` and `Via`, and the request id.
+/// Sets `X-Forwarded-*`, `Forwarded` and `Via`, and the request id.
 ///
 /// What a trusted proxy says of the client is kept and added to, and whether the request is a copy
 /// of another. From anybody else it is replaced: a client must not be able to choose the address that
@@ -72,15 +88,20 @@ pub(crate) fn forward(
     let is_trusted =
         peer.is_some_and(|ip| downstream.trusted_proxies.iter().any(|net| net.contains(&ip)));
     if !is_trusted {
-        for name in ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded", MARK]
-        {
-            request.remove_header(name);
+        for name in CLAIMS {
+            request.remove_header(*name);
         }
         request.remove_header(CLIENT_CERTIFICATE);
+        request.remove_header(MARK);
     }
     if let Some(certificate) = downstream.certificate {
         request.insert_header(CLIENT_CERTIFICATE, certificate)?;
     }
+    if downstream.version == Version::HTTP_2 {
+        join_cookies(request)?;
+    }
+    let here = forwarded::element(peer, downstream.host, downstream.is_tls);
+    let forwarded = forwarded::chain(&request.headers, &here);
     if let Some(ip) = peer {
         let chain: Vec<&str> = request
             .headers
@@ -100,8 +121,26 @@ pub(crate) fn forward(
     {
         request.insert_header("X-Forwarded-Host", host)?;
     }
-    request.append_header("Via", if downstream.is_http2 { "2 bascule" } else { "1.1 bascule" })?;
+    request.insert_header("Forwarded", forwarded)?;
+    let via = match downstream.version {
+        Version::HTTP_09 | Version::HTTP_10 => "1.0 bascule",
+        Version::HTTP_2 => "2 bascule",
+        _ => "1.1 bascule",
+    };
+    request.append_header("Via", via)?;
     request.insert_header("X-Request-Id", request_id)
+}
+
+/// Makes one `Cookie` of the crumbs that HTTP/2 allows: before HTTP/2, there is one line of it
+/// (RFC 9113 §8.2.3).
+fn join_cookies(request: &mut RequestHeader) -> Result<()> {
+    let crumbs: Vec<&[u8]> =
+        request.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if crumbs.len() < 2 {
+        return Ok(());
+    }
+    let joined = crumbs.join(&b"; "[..]);
+    request.insert_header(COOKIE, joined)
 }
 
 /// Makes sure that no client can pretend to be the data plane.
@@ -163,7 +202,7 @@ mod tests {
             trusted_proxies: trusted,
             is_tls: false,
             host: Some("api.example.com"),
-            is_http2: false,
+            version: Version::HTTP_11,
             certificate: None,
         }
     }
@@ -181,7 +220,9 @@ mod tests {
         ]);
         forward(&mut it, downstream(&[]), "id-1").unwrap();
         assert_eq!(header(&it, "x-forwarded-for"), "192.0.2.7");
-        assert_eq!((header(&it, "forwarded"), header(&it, MARK)), ("", ""));
+        assert_eq!(header(&it, MARK), "");
+        let forwarded = "for=192.0.2.7;host=api.example.com;proto=http";
+        assert_eq!(header(&it, "forwarded"), forwarded);
         assert_eq!(header(&it, "x-forwarded-proto"), "http");
         assert_eq!(header(&it, "x-forwarded-host"), "api.example.com");
         assert_eq!(header(&it, "via"), "1.1 bascule");
@@ -212,11 +253,25 @@ mod tests {
     }
 
     #[test]
+    fn crumbs_of_cookies_are_joined() {
+        let mut it = request(&[("cookie", "a=1"), ("x", "y"), ("cookie", "b=2")]);
+        let downstream = Downstream { version: Version::HTTP_2, ..downstream(&[]) };
+        forward(&mut it, downstream, "id-1").unwrap();
+        assert_eq!(it.headers.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; b=2"]);
+    }
+
+    #[test]
     fn only_a_websocket_is_an_upgrade() {
         let upgrade = |to| request(&[("Connection", "keep-alive, Upgrade"), ("Upgrade", to)]);
         assert!(is_websocket(&upgrade("WebSocket")));
         assert!(!is_websocket(&upgrade("h2c")));
         assert!(!is_websocket(&request(&[("Upgrade", "websocket")])));
+        let mut post = upgrade("websocket");
+        post.set_method(Method::POST);
+        assert!(!is_websocket(&post));
+        let mut old = upgrade("websocket");
+        old.set_version(Version::HTTP_10);
+        assert!(!is_websocket(&old));
     }
 
     #[test]

@@ -46,11 +46,13 @@ async fn only_a_trusted_proxy_is_believed_about_its_client() {
     assert_eq!(values(&seen, "x-forwarded-for"), ["127.0.0.3"]);
     assert_eq!(values(&seen, "x-forwarded-proto"), ["http"]);
     assert_eq!(values(&seen, "x-forwarded-host"), ["x"]);
-    assert_eq!(values(&seen, "forwarded"), [""; 0]);
+    assert_eq!(values(&seen, "forwarded"), ["for=127.0.0.3;host=x;proto=http"]);
 
     let seen = seen_from("127.0.0.2", &proxy, claims).await;
     assert_eq!(values(&seen, "x-forwarded-for"), ["198.51.100.1, 127.0.0.2"]);
     assert_eq!(values(&seen, "x-forwarded-proto"), ["https"]);
+    let chain = "for=198.51.100.1, for=127.0.0.2;host=x;proto=http";
+    assert_eq!(values(&seen, "forwarded"), [chain]);
 }
 
 #[tokio::test]

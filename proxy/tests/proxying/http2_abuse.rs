@@ -59,7 +59,7 @@ impl Abuser {
 
     /// Sends frames until there are no more or the proxy takes no more, and reads meanwhile. Returns
     /// whether the proxy ended the connection.
-    async fn is_ended_by(self, frames: impl Iterator<Item = Vec<u8>> + Send + 'static) -> bool {
+    async fn play(self, frames: impl Iterator<Item = Vec<u8>> + Send + 'static) -> bool {
         let (mut from, mut to) = self.0.into_split();
         let sending = tokio::spawn(async move {
             for frame in frames {
@@ -108,7 +108,7 @@ async fn check(frames: impl Iterator<Item = Vec<u8>> + Send + 'static) {
             assert_eq!(proxy.get("/api/data").await.status, 200);
         }
     };
-    let (is_ended, ()) = tokio::join!(abuser.is_ended_by(frames), others);
+    let (is_ended, ()) = tokio::join!(abuser.play(frames), others);
     assert!(is_ended);
     proxy.metric_until(r#"bascule_connections_open{listener="public"}"#, 0.0).await;
     proxy.metric_until(r#"bascule_requests_in_flight{listener="public"}"#, 0.0).await;

@@ -76,10 +76,11 @@ impl ResponseHead {
     }
 
     /// Returns the headers that are for the client, in order: all but those that concern the
-    /// backend's connection, by nature or because `Connection` names them.
+    /// backend's connection, by nature or because `Connection` names them, and those with which a
+    /// proxy is asked who it is (RFC 9110 §11.7.1).
     pub fn headers_for_client(&self) -> impl Iterator<Item = &Header> {
         let nominated = Nominated::by_backend(self.bytes("connection"));
-        self.headers.iter().filter(move |it| nominated.passes(&it.name))
+        self.headers.iter().filter(move |it| nominated.passes(&it.name) && !is_for_proxies(it))
     }
 
     /// Returns how long the backend keeps the idle connection, if it says so: `timeout` of
@@ -99,7 +100,8 @@ impl ResponseHead {
     /// would break backends that work elsewhere. Whoever is on the other side may have meant the
     /// latter, so what follows on the connection is not believed: it is not used again.
     pub(crate) fn settle_framing(&mut self, is_head_request: bool) -> Result<Framing, Garbage> {
-        let length = content_length(self.bytes("content-length"))?;
+        let told = content_length(self.bytes("content-length"))?;
+        let length = told.map(|it| it.length);
         let is_coded = self.values("transfer-encoding").next().is_some();
         let status = self.status.as_u16();
         let body = if is_head_request || status < 200 || matches!(status, 204 | 304) {
@@ -113,6 +115,8 @@ impl ResponseHead {
         let is_told_twice = is_coded && length.is_some();
         if length.is_some() && (is_coded || status < 200 || status == 204) {
             self.headers.retain(|it| !it.is("content-length"));
+        } else if let Some(Told { length, is_repeated: true }) = told {
+            self.tell_once(length);
         }
         let is_coding_unknown = is_coded && self.version == HttpVersion::Http10;
         let is_persistent = self.is_persistent()
@@ -120,6 +124,19 @@ impl ResponseHead {
             && !is_coding_unknown
             && body != BodyLength::UntilClose;
         Ok(Framing { body, is_persistent })
+    }
+
+    /// Makes one `Content-Length` of several that agree: whoever reads the message next might take
+    /// them for garbage (RFC 9110 §8.6).
+    fn tell_once(&mut self, length: u64) {
+        let mut is_told = false;
+        self.headers.retain_mut(|it| {
+            if it.is("content-length") {
+                it.value = length.into();
+                return !std::mem::replace(&mut is_told, true);
+            }
+            true
+        });
     }
 
     fn check_coding(&self) -> Result<(), Garbage> {
@@ -149,18 +166,29 @@ impl ResponseHead {
     }
 }
 
+/// The length that a head tells.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    length: u64,
+    is_repeated: bool,
+}
+
 /// Returns the one length that all values agree on, in however many lines or lists; `None` without
 /// any (RFC 9110 §8.6).
-fn content_length<'a>(values: impl Iterator<Item = &'a [u8]>) -> Result<Option<u64>, Garbage> {
-    let mut agreed = None;
+fn content_length<'a>(values: impl Iterator<Item = &'a [u8]>) -> Result<Option<Told>, Garbage> {
+    let mut agreed: Option<Told> = None;
     for value in values.flat_map(|value| value.split(|byte| *byte == b',')) {
         let length = decimal(value.trim_ascii()).ok_or(Garbage::ContentLength)?;
-        if agreed.is_some_and(|it| it != length) {
+        if agreed.is_some_and(|it| it.length != length) {
             return Err(Garbage::ContentLength);
         }
-        agreed = Some(length);
+        agreed = Some(Told { length, is_repeated: agreed.is_some() });
     }
     Ok(agreed)
+}
+
+fn is_for_proxies(header: &Header) -> bool {
+    header.is("proxy-authenticate") || header.is("proxy-authentication-info")
 }
 
 fn decimal(digits: &[u8]) -> Option<u64> {

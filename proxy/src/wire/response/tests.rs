@@ -294,10 +294,23 @@ fn an_end_that_comes_too_early_is_told_apart() {
 
 #[test]
 fn clients_get_the_headers_that_are_meant_for_them() {
-    let head = get(b"HTTP/1.1 200 OK\r\nConnection: close, X-Internal\r\nKeep-Alive: max=5, timeout=7\r\nProxy-Connection: a\r\nTE: a\r\nTrailer: a\r\nUpgrade: h2c\r\nX-Internal: a\r\nSet-Cookie: a\r\nset-cookie: b\r\nContent-Length: 0\r\n\r\n").head.unwrap();
+    let head = get(b"HTTP/1.1 200 OK\r\nConnection: close, X-Internal\r\nKeep-Alive: max=5, timeout=7\r\nProxy-Connection: a\r\nProxy-Authenticate: a\r\nTE: a\r\nTrailer: a\r\nUpgrade: h2c\r\nX-Internal: a\r\nSet-Cookie: a\r\nset-cookie: b\r\nContent-Length: 0\r\n\r\n").head.unwrap();
     let names: Vec<&[u8]> = head.headers_for_client().map(|it| it.name.as_ref()).collect();
     assert_eq!(names, [&b"Set-Cookie"[..], b"set-cookie", b"Content-Length"]);
     assert_eq!(head.idle_timeout(), Some(std::time::Duration::from_secs(7)));
+}
+
+#[test]
+fn a_length_told_several_times_alike_is_told_once() {
+    for lengths in
+        ["Content-Length: 2\r\ncontent-length: 2", "Content-Length: 2, 2", "Content-Length: 02,2"]
+    {
+        let reading = get(format!("HTTP/1.1 200 OK\r\n{lengths}\r\nA: b\r\n\r\nok").as_bytes());
+        let head = reading.head.unwrap();
+        let values: Vec<_> = head.values("content-length").collect();
+        assert_eq!(values, ["2"], "{lengths}");
+        assert_eq!((head.headers.len(), reading.body.as_slice()), (2, &b"ok"[..]), "{lengths}");
+    }
 }
 
 /// Responses, most of them with something wrong.
