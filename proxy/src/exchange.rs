@@ -57,14 +57,14 @@ use crate::{
         outgoing::Outgoing,
         plan::Plan,
         race::Waited,
-        request::{Attempt, RequestContext},
+        request::{Attempt, Failure, RequestContext},
         send::Sent,
         shared::Shared,
         upload::Upload,
     },
     fleet::Input,
     model::{PoolId, SharedTopology},
-    retry::{self, Connection, Delivery, Response},
+    retry::{self, Body, Connection, Delivery, Reason, Response},
     snapshot::{Live, SnapshotCell},
     telemetry::metrics::Metrics,
 };
@@ -193,6 +193,13 @@ impl Exchange {
         session: &mut ServerSession,
         ctx: &mut RequestContext,
     ) -> Result<Waited> {
+        if upload.body() == Body::Gone {
+            // `retry` allows no such attempt. If one were made all the same, its request would lack
+            // what is gone, and the backend would take the next one for it.
+            self.report(&mut attempt, AttemptOutcome::Abandoned);
+            ctx.failure = Some(Failure::GivenUp(Reason::BodyNotReplayable));
+            return Err(unserved());
+        }
         let pool = self.topology.pool(attempt.backend.pool);
         let strike = self.strike(attempt.backend);
         attempt.strike = strike;
