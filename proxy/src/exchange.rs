@@ -18,6 +18,7 @@
 
 mod advance;
 pub(crate) mod attempts;
+mod client;
 mod connection;
 mod connections;
 mod deliver;
@@ -30,6 +31,7 @@ mod leg;
 mod memory;
 pub(crate) mod mirror;
 mod outgoing;
+mod pace;
 mod plan;
 mod race;
 pub(crate) mod request;
@@ -144,7 +146,8 @@ impl Exchange {
             Error::because(ErrorType::InvalidHTTPHeader, "request", error).into_down()
         })?;
         let kept = self.kept.nothing();
-        let mut upload = Upload::begin(outgoing.has_body(), self.max_body(ctx), kept);
+        let (limit, pace) = (self.max_body(ctx), self.pace(ctx));
+        let mut upload = Upload::begin(outgoing.has_body(), limit, pace, kept);
         self.receive_short(&mut upload, outgoing.framing, policy, session, ctx).await?;
         self.mirror(&outgoing, &upload, ctx);
         // The latest answer that was not good enough, for when nothing better comes.

@@ -136,7 +136,7 @@ impl Exchange {
                 biased;
                 step = run(first.as_mut()) => match step {
                     Step::Interim(leg, head) => {
-                        self.pass_interim(session, &head).await?;
+                        self.pass_interim(session, &head, ctx).await?;
                         let stage = Stage::Waiting(leg);
                         first.set(Some(self.advance(plan, id, &progress[0], stage)));
                         Next::Wait

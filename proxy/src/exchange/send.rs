@@ -109,7 +109,7 @@ impl Exchange {
                     return Ok(Sent::All(Stage::Headed(leg, head)));
                 }
                 News::Leg(Ok(Happened::Said(Event::Interim(head)))) => {
-                    self.pass_interim(session, &head).await?;
+                    self.pass_interim(session, &head, ctx).await?;
                     continue;
                 }
                 News::Piece(Some(piece)) => {

@@ -4,7 +4,11 @@ use bytes::{Bytes, BytesMut};
 use pingora::{Error, ErrorType, Result, protocols::http::ServerSession};
 
 use crate::{
-    exchange::memory::Reservation, model::RetryPolicy, retry::Body, wire::request::BodyFraming,
+    clock,
+    exchange::{client, memory::Reservation, pace::Pace},
+    model::RetryPolicy,
+    retry::Body,
+    wire::request::BodyFraming,
 };
 
 /// Bodies up to this length are read whole before the first attempt, if they may be kept. They
@@ -27,12 +31,20 @@ pub(crate) struct Upload {
     is_complete: bool,
     /// Whether what was read was too much to be kept.
     is_gone: bool,
+    /// How slow the client may be; `None` once the response has begun. Then each side may wait for
+    /// the other, as in a conversation, and what bounds it is the backend.
+    pace: Option<Pace>,
     reserved: Reservation,
 }
 
 impl Upload {
     /// Makes ready to read the body, if there is one, of at most `limit` bytes.
-    pub(crate) fn begin(has_body: bool, limit: Option<u64>, reserved: Reservation) -> Self {
+    pub(crate) fn begin(
+        has_body: bool,
+        limit: Option<u64>,
+        pace: Pace,
+        reserved: Reservation,
+    ) -> Self {
         Self {
             kept: Vec::new(),
             given: 0,
@@ -40,6 +52,7 @@ impl Upload {
             limit: limit.unwrap_or(u64::MAX),
             is_complete: !has_body,
             is_gone: false,
+            pace: Some(pace),
             reserved,
         }
     }
@@ -54,8 +67,10 @@ impl Upload {
         session: &mut ServerSession,
         policy: &RetryPolicy,
     ) -> Result<()> {
-        if !self.is_complete && expects_continue(session) {
-            session.write_continue_response().await.map_err(|error| error.into_down())?;
+        if let (false, Some(pace), true) =
+            (self.is_complete, &mut self.pace, expects_continue(session))
+        {
+            client::ask(session, pace).await?;
         }
         match framing {
             BodyFraming::Length(length) if !self.is_complete && self.reserve(length, policy) => {
@@ -97,6 +112,9 @@ impl Upload {
     /// Begins again with what has been kept, for another attempt.
     pub(crate) fn rewind(&mut self) {
         self.given = 0;
+        if let Some(pace) = self.pace.as_mut().filter(|it| it.is_waiting()) {
+            pace.stop(clock::now());
+        }
     }
 
     /// Returns the next piece that was kept and that the attempt under way has not been given.
@@ -112,6 +130,7 @@ impl Upload {
         let given = self.given.min(self.kept.len());
         self.kept.drain(..given);
         self.given = 0;
+        self.pace = None;
         self.reserved.clear();
     }
 
@@ -131,7 +150,10 @@ impl Upload {
     }
 
     async fn receive(&mut self, session: &mut ServerSession) -> Result<Option<Bytes>> {
-        let read = session.read_request_body().await.map_err(|error| error.into_down())?;
+        let read = match &mut self.pace {
+            Some(pace) => client::read(session, pace).await?,
+            None => session.read_request_body().await.map_err(|error| error.into_down())?,
+        };
         self.is_complete |= read.is_none() || session.is_body_done();
         self.bytes += read.as_ref().map_or(0, Bytes::len);
         if self.limit < self.bytes as u64 {
