@@ -211,7 +211,7 @@ impl Exchange {
         }
         let mut stage = Stage::Start(strike);
         if !upload.is_complete() {
-            let sent = self.send(attempt.backend, strike, outgoing, upload, session, ctx).await;
+            let sent = self.send(&attempt, outgoing, upload, session, ctx).await;
             match sent.inspect_err(|_| self.report(&mut attempt, AttemptOutcome::Abandoned))? {
                 Sent::All(next) => {
                     stage = next;
