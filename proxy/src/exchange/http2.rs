@@ -38,6 +38,7 @@ use http::{Request, uri::Scheme};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub(crate) use leg::{Head, Leg, LegDown, LegUp, Rest};
+pub(crate) use request::check_head;
 
 use crate::wire::request::{BodyFraming, Unsendable};
 

@@ -157,6 +157,20 @@ async fn a_message_told_to_be_long_in_two_ways_has_one_length_behind_the_proxy()
     assert!(primary.total() <= 1);
 }
 
+/// What is left when only the chunks are taken off would be taken for the content.
+#[tokio::test]
+async fn a_body_in_another_transfer_coding_is_not_passed_on() {
+    let stub = mirror().await;
+    let proxy = before(&stub).await;
+    for coding in ["gzip, chunked", "gzip\r\ntransfer-encoding: chunked", "identity"] {
+        let head = format!("POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: {coding}\r\n\r\n");
+        let mut raw = proxy.connect().await;
+        raw.send(head + "5\r\nhello\r\n0\r\n\r\n").await;
+        let head = raw.head().await;
+        assert!(!head.contains(" 200 ") && head.contains("connection: close"), "{coding}: {head}");
+    }
+}
+
 #[tokio::test]
 async fn a_host_is_named_once() {
     let stub = mirror().await;

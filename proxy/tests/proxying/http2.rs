@@ -135,6 +135,31 @@ async fn many_requests_share_a_connection() {
 }
 
 #[tokio::test]
+async fn a_request_that_cannot_be_sent_is_its_clients_fault() {
+    let backend = Http2Backend::new("only").await;
+    let proxy = setup(&[("only", backend.addr)]).start().await;
+    for request in [
+        "GET / HTTP/1.0\r\n\r\n",
+        "GET / HTTP/1.1\r\nhost: [\r\n\r\n",
+        "GET / HTTP/1.1\r\nhost: u@x\r\n\r\n",
+        "GET / HTTP/1.1\r\nhost: x\r\nconnection: host\r\n\r\n",
+    ] {
+        for _ in 0..10 {
+            let mut raw = proxy.connect().await;
+            raw.send(request).await;
+            let head = raw.head().await;
+            assert!(head.contains(" 400 "), "{request:?}: {head}");
+        }
+    }
+    let pool = proxy.pool().await;
+    assert_eq!(
+        (&pool["backends"][0]["failures"], &pool["backends"][0]["state"]),
+        (&0.into(), &"up".into())
+    );
+    assert_eq!(proxy.get("/echo").await.status, 200);
+}
+
+#[tokio::test]
 async fn a_long_body_passes_both_ways() {
     let backend = Http2Backend::new("only").await;
     let proxy = setup(&[("only", backend.addr)]).start().await;
