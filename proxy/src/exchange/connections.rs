@@ -84,7 +84,7 @@ impl Connections {
             MaxIdle::Fresh(limit) => limit.min(shelf.safe_age()),
         };
         loop {
-            let kept = {
+            let mut kept = {
                 let mut all = lock(&shelf.kept);
                 // The youngest is last: if it is too old, all are.
                 if all.last().is_some_and(|it| limit < now.since(it.since)) {
