@@ -61,7 +61,6 @@ use crate::{
         race::Waited,
         request::{Attempt, Failure, RequestContext},
         send::Sent,
-        shared::Shared,
         upload::Upload,
     },
     fleet::Input,
@@ -86,10 +85,8 @@ pub struct Exchange {
     pub inbox: mpsc::Sender<Input>,
     /// Who wakes requests that wait at a backend whose condition has changed.
     pub alarms: Arc<Alarms>,
-    /// Idle connections to backends.
+    /// Connections to backends that others can use.
     pub connections: Arc<Connections>,
-    /// HTTP/2 connections to backends.
-    shared: Shared,
     /// Response bodies held back.
     held: Memory,
     /// Request bodies kept.
@@ -110,20 +107,8 @@ impl Exchange {
         connections: Arc<Connections>,
     ) -> Self {
         let (held, kept) = (Memory::default(), Memory::default());
-        let (shared, mirrors) = (Shared::new(&topology), Mirrors::default());
-        Self {
-            topology,
-            snapshot,
-            live,
-            metrics,
-            inbox,
-            alarms,
-            connections,
-            shared,
-            held,
-            kept,
-            mirrors,
-        }
+        let mirrors = Mirrors::default();
+        Self { topology, snapshot, live, metrics, inbox, alarms, connections, held, kept, mirrors }
     }
 
     /// Forwards a request to a backend of `pool` and its response to the client. `header` is the

@@ -20,7 +20,7 @@ const NO_END: u8 = 4;
 const OK: &[u8] = &[0x88];
 
 async fn connect(io: DuplexStream) -> (Handle, JoinHandle<()>) {
-    let (handle, driver) = handshake(io, Scheme::HTTP, None).await.unwrap();
+    let (handle, driver) = handshake(io, Scheme::HTTP, None, LEGS_ASSUMED).await.unwrap();
     (handle, tokio::spawn(driver))
 }
 
@@ -322,7 +322,8 @@ async fn a_full_connection_refuses_more() {
 async fn a_backend_that_answers_no_ping_is_given_up() {
     let (client, backend) = tokio::io::duplex(1 << 16);
     let pings = Pings { interval: Duration::from_millis(5), timeout: Duration::from_millis(50) };
-    let (handle, driver) = handshake(client, Scheme::HTTP, Some(pings)).await.unwrap();
+    let (handle, driver) =
+        handshake(client, Scheme::HTTP, Some(pings), LEGS_ASSUMED).await.unwrap();
     let driver = tokio::spawn(driver);
     let mut leg = handle.start(head("GET"), BodyFraming::None).unwrap();
     let _raw = Raw::accept(backend).await;
