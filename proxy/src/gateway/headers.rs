@@ -15,6 +15,18 @@ pub(crate) const REQUEST_ID: &str = "x-request-id";
 /// Makes a request repeatable, whatever its method.
 pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
+/// What a proxy in front says of the client; backends believe it, and so it is believed only of a
+/// trusted one.
+const CLAIMS: [&str; 7] = [
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+    "x-real-ip",
+    MARK,
+];
+
 /// A client of whom nothing is known; the sidecar takes it to be elsewhere.
 const UNKNOWN: &str = "unknown";
 
@@ -72,8 +84,7 @@ pub(crate) fn forward(
     let is_trusted =
         peer.is_some_and(|ip| downstream.trusted_proxies.iter().any(|net| net.contains(&ip)));
     if !is_trusted {
-        for name in ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded", MARK]
-        {
+        for name in CLAIMS {
             request.remove_header(name);
         }
         request.remove_header(CLIENT_CERTIFICATE);
@@ -178,8 +189,11 @@ mod tests {
             ("X-Forwarded-For", "198.51.100.1"),
             ("Forwarded", "for=evil"),
             ("X-Bascule-Mirror", "1"),
+            ("X-Real-IP", "198.51.100.1"),
+            ("X-Forwarded-Port", "1"),
         ]);
         forward(&mut it, downstream(&[]), "id-1").unwrap();
+        assert_eq!((header(&it, "x-real-ip"), header(&it, "x-forwarded-port")), ("", ""));
         assert_eq!(header(&it, "x-forwarded-for"), "192.0.2.7");
         assert_eq!((header(&it, "forwarded"), header(&it, MARK)), ("", ""));
         assert_eq!(header(&it, "x-forwarded-proto"), "http");
@@ -191,9 +205,15 @@ mod tests {
     #[test]
     fn a_trusted_proxy_is_believed_and_added_to() {
         let trusted = ["192.0.2.0/24".parse().unwrap()];
-        let mut it =
-            request(&[("X-Forwarded-For", "198.51.100.1"), ("X-Forwarded-Proto", "https")]);
+        let mut it = request(&[
+            ("X-Forwarded-For", "198.51.100.1"),
+            ("X-Forwarded-Proto", "https"),
+            ("X-Real-IP", "198.51.100.1"),
+            ("X-Forwarded-Port", "8443"),
+        ]);
         forward(&mut it, downstream(&trusted), "id-1").unwrap();
+        assert_eq!(header(&it, "x-real-ip"), "198.51.100.1");
+        assert_eq!(header(&it, "x-forwarded-port"), "8443");
         assert_eq!(header(&it, "x-forwarded-for"), "198.51.100.1, 192.0.2.7");
         assert_eq!(header(&it, "x-forwarded-proto"), "https");
     }

@@ -171,6 +171,17 @@ async fn a_body_in_another_transfer_coding_is_not_passed_on() {
     }
 }
 
+/// A backend must see what makes the request repeatable.
+#[tokio::test]
+async fn a_client_cannot_keep_its_idempotency_key_from_backends() {
+    let stub = mirror().await;
+    let proxy = before(&stub).await;
+    let key = "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\nidempotency-key: 1\r\n";
+    let seen_of = async |bytes: String| seen(&proxy, &bytes).await;
+    assert!(seen_of(format!("{key}\r\n")).await.contains("idempotency-key: 1"));
+    assert_eq!(seen_of(format!("{key}connection: idempotency-key\r\n\r\n")).await, "");
+}
+
 #[tokio::test]
 async fn a_host_is_named_once() {
     let stub = mirror().await;
