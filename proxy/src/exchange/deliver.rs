@@ -1,7 +1,7 @@
 //! A response on its way to the client.
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Version};
+use http::{HeaderMap, Method, Version, header::CONTENT_LENGTH};
 use pingora::{Error, ErrorType, Result, http::ResponseHeader, protocols::http::ServerSession};
 use tokio::time::timeout;
 
@@ -165,13 +165,20 @@ fn header_for_client(
     if let Some(edits) = edits {
         edit_response(&mut header, edits)?;
     }
-    let is_empty = answer.length == BodyLength::Known(0) || outgoing.method == Method::HEAD;
+    let is_head = outgoing.method == Method::HEAD;
+    let has_no_body = is_head || matches!(head.status.as_u16(), 204 | 304);
+    let is_empty = answer.length == BodyLength::Known(0) || is_head;
+    if is_empty && !has_no_body && !header.headers.contains_key(CONTENT_LENGTH) {
+        // HTTP/2 need not say it: there the head itself is the end. To HTTP/1.1 a body without a
+        // length ends with the connection.
+        header.insert_header(CONTENT_LENGTH, "0")?;
+    }
     // Pingora gathers a body of known length in a buffer; chunks go out at once.
     let is_counted = matches!(answer.length, BodyLength::Known(_)) && !answer.is_slow;
     match session.req_header().version {
         _ if is_empty || is_counted => {}
         Version::HTTP_11 => {
-            header.remove_header("content-length");
+            header.remove_header(&CONTENT_LENGTH);
             header.insert_header("Transfer-Encoding", "chunked")?;
         }
         // A client of HTTP/1.0 knows no chunks (RFC 9112 §6.1): there, the connection's end is the

@@ -171,6 +171,24 @@ async fn a_body_in_another_transfer_coding_is_not_passed_on() {
     }
 }
 
+#[tokio::test]
+async fn the_length_of_an_answer_is_told_once() {
+    for told in ["content-length: 2, 2", "content-length: 2\r\nContent-Length: 2"] {
+        let words = format!("HTTP/1.1 200 OK\r\n{told}\r\n\r\nok").leak();
+        let stub = saying(words, false).await;
+        let proxy = before(&stub).await;
+        let mut raw = proxy.connect().await;
+        for _ in 0..2 {
+            raw.get("/", "").await;
+            let head = raw.head().await;
+            let lengths: Vec<_> =
+                head.lines().filter(|it| it.starts_with("content-length")).collect();
+            assert_eq!(lengths, ["content-length: 2"], "{told}");
+            assert_eq!(raw.exactly(2).await, b"ok");
+        }
+    }
+}
+
 /// A backend must see what makes the request repeatable.
 #[tokio::test]
 async fn a_client_cannot_keep_its_idempotency_key_from_backends() {

@@ -111,6 +111,10 @@ async fn answer(
         .header("x-executed", &path)
         .body(())
         .unwrap();
+    if path == "/empty" {
+        respond.send_response(head, true).unwrap();
+        return;
+    }
     if path == "/slow" {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -205,6 +209,20 @@ async fn a_request_that_cannot_be_sent_is_its_clients_fault() {
         (&0.into(), &"up".into())
     );
     assert_eq!(proxy.get("/echo").await.status, 200);
+}
+
+#[tokio::test]
+async fn an_empty_answer_says_that_it_is_empty() {
+    let backend = Http2Backend::new("only").await;
+    let proxy = setup(&[("only", backend.addr)]).start().await;
+    let mut raw = proxy.connect().await;
+    for _ in 0..3 {
+        raw.get("/empty", "").await;
+        let (head, body) = raw.answer().await;
+        assert!(head.contains("connection: keep-alive") && body.is_empty(), "{head}");
+        raw.send("HEAD /empty HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        assert!(!raw.head().await.contains("content-length"));
+    }
 }
 
 #[tokio::test]

@@ -99,7 +99,8 @@ impl ResponseHead {
     /// would break backends that work elsewhere. Whoever is on the other side may have meant the
     /// latter, so what follows on the connection is not believed: it is not used again.
     pub(crate) fn settle_framing(&mut self, is_head_request: bool) -> Result<Framing, Garbage> {
-        let length = content_length(self.bytes("content-length"))?;
+        let told = content_length(self.bytes("content-length"))?;
+        let length = told.map(|it| it.0);
         let is_coded = self.values("transfer-encoding").next().is_some();
         let status = self.status.as_u16();
         let body = if is_head_request || status < 200 || matches!(status, 204 | 304) {
@@ -113,6 +114,8 @@ impl ResponseHead {
         let is_told_twice = is_coded && length.is_some();
         if length.is_some() && (is_coded || status < 200 || status == 204) {
             self.headers.retain(|it| !it.is("content-length"));
+        } else if let Some((length, true)) = told {
+            self.tell_once(length);
         }
         let is_coding_unknown = is_coded && self.version == HttpVersion::Http10;
         let is_persistent = self.is_persistent()
@@ -120,6 +123,19 @@ impl ResponseHead {
             && !is_coding_unknown
             && body != BodyLength::UntilClose;
         Ok(Framing { body, is_persistent })
+    }
+
+    /// Says the body's length in one line with one number, whoever counts lines or splits lists
+    /// behind us.
+    fn tell_once(&mut self, length: u64) {
+        let mut is_told = false;
+        self.headers.retain_mut(|it| {
+            let is_length = it.is("content-length");
+            if is_length {
+                it.value = length.into();
+            }
+            !is_length || !std::mem::replace(&mut is_told, true)
+        });
     }
 
     fn check_coding(&self) -> Result<(), Garbage> {
@@ -149,16 +165,18 @@ impl ResponseHead {
     }
 }
 
-/// Returns the one length that all values agree on, in however many lines or lists; `None` without
-/// any (RFC 9110 §8.6).
-fn content_length<'a>(values: impl Iterator<Item = &'a [u8]>) -> Result<Option<u64>, Garbage> {
-    let mut agreed = None;
+/// Returns the one length that all values agree on, in however many lines or lists, and whether it
+/// is told more than once; `None` without any (RFC 9110 §8.6).
+fn content_length<'a>(
+    values: impl Iterator<Item = &'a [u8]>,
+) -> Result<Option<(u64, bool)>, Garbage> {
+    let mut agreed: Option<(u64, bool)> = None;
     for value in values.flat_map(|value| value.split(|byte| *byte == b',')) {
         let length = decimal(value.trim_ascii()).ok_or(Garbage::ContentLength)?;
-        if agreed.is_some_and(|it| it != length) {
+        if agreed.is_some_and(|it| it.0 != length) {
             return Err(Garbage::ContentLength);
         }
-        agreed = Some(length);
+        agreed = Some((length, agreed.is_some()));
     }
     Ok(agreed)
 }
