@@ -11,15 +11,15 @@ use crate::{
     clock,
     exchange::{
         Exchange,
-        pace::{GRACE, MIN_RATE, Pace},
+        pace::{GRACE, Pace},
         request::RequestContext,
     },
 };
 
 impl Exchange {
     /// Returns how slow the client of a request may be, in one direction.
-    pub(crate) fn pace(&self, _ctx: &RequestContext) -> Pace {
-        Pace::new(GRACE, MIN_RATE)
+    pub(crate) fn pace(&self, ctx: &RequestContext) -> Pace {
+        Pace::new(GRACE, self.topology.listeners[ctx.listener].limits.min_rate)
     }
 }
 
@@ -105,6 +105,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::exchange::pace::MIN_RATE;
 
     #[tokio::test(start_paused = true)]
     async fn a_client_is_waited_for_as_long_as_it_may_take() {
