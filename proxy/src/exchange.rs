@@ -18,6 +18,7 @@
 
 mod advance;
 pub(crate) mod attempts;
+mod client;
 mod connection;
 mod connections;
 mod deliver;
@@ -30,6 +31,7 @@ mod leg;
 mod memory;
 pub(crate) mod mirror;
 mod outgoing;
+mod pace;
 mod plan;
 mod race;
 pub(crate) mod request;
@@ -57,14 +59,13 @@ use crate::{
         outgoing::Outgoing,
         plan::Plan,
         race::Waited,
-        request::{Attempt, RequestContext},
+        request::{Attempt, Failure, RequestContext},
         send::Sent,
-        shared::Shared,
         upload::Upload,
     },
     fleet::Input,
     model::{PoolId, SharedTopology},
-    retry::{self, Connection, Delivery, Response},
+    retry::{self, Body, Connection, Delivery, Reason, Response},
     snapshot::{Live, SnapshotCell},
     telemetry::metrics::Metrics,
 };
@@ -84,10 +85,8 @@ pub struct Exchange {
     pub inbox: mpsc::Sender<Input>,
     /// Who wakes requests that wait at a backend whose condition has changed.
     pub alarms: Arc<Alarms>,
-    /// Idle connections to backends.
+    /// Connections to backends that others can use.
     pub connections: Arc<Connections>,
-    /// HTTP/2 connections to backends.
-    shared: Shared,
     /// Response bodies held back.
     held: Memory,
     /// Request bodies kept.
@@ -108,20 +107,8 @@ impl Exchange {
         connections: Arc<Connections>,
     ) -> Self {
         let (held, kept) = (Memory::default(), Memory::default());
-        let (shared, mirrors) = (Shared::new(&topology), Mirrors::default());
-        Self {
-            topology,
-            snapshot,
-            live,
-            metrics,
-            inbox,
-            alarms,
-            connections,
-            shared,
-            held,
-            kept,
-            mirrors,
-        }
+        let mirrors = Mirrors::default();
+        Self { topology, snapshot, live, metrics, inbox, alarms, connections, held, kept, mirrors }
     }
 
     /// Forwards a request to a backend of `pool` and its response to the client. `header` is the
@@ -144,7 +131,8 @@ impl Exchange {
             Error::because(ErrorType::InvalidHTTPHeader, "request", error).into_down()
         })?;
         let kept = self.kept.nothing();
-        let mut upload = Upload::begin(outgoing.has_body(), self.max_body(ctx), kept);
+        let (limit, pace) = (self.max_body(ctx), self.pace(ctx));
+        let mut upload = Upload::begin(outgoing.has_body(), limit, pace, kept);
         self.receive_short(&mut upload, outgoing.framing, policy, session, ctx).await?;
         self.mirror(&outgoing, &upload, ctx);
         // The latest answer that was not good enough, for when nothing better comes.
@@ -193,6 +181,13 @@ impl Exchange {
         session: &mut ServerSession,
         ctx: &mut RequestContext,
     ) -> Result<Waited> {
+        if upload.body() == Body::Gone {
+            // `retry` allows no such attempt. If one were made all the same, its request would lack
+            // what is gone, and the backend would take the next one for it.
+            self.report(&mut attempt, AttemptOutcome::Abandoned);
+            ctx.failure = Some(Failure::GivenUp(Reason::BodyNotReplayable));
+            return Err(unserved());
+        }
         let pool = self.topology.pool(attempt.backend.pool);
         let strike = self.strike(attempt.backend);
         attempt.strike = strike;
@@ -201,7 +196,7 @@ impl Exchange {
         }
         let mut stage = Stage::Start(strike);
         if !upload.is_complete() {
-            let sent = self.send(attempt.backend, strike, outgoing, upload, session, ctx).await;
+            let sent = self.send(&attempt, outgoing, upload, session, ctx).await;
             match sent.inspect_err(|_| self.report(&mut attempt, AttemptOutcome::Abandoned))? {
                 Sent::All(next) => {
                     stage = next;

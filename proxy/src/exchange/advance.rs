@@ -3,7 +3,7 @@
 use std::future::pending;
 
 use http::{Method, uri::Scheme};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::{
     clock,
@@ -15,14 +15,20 @@ use crate::{
         connections::MaxIdle,
         hold::Answer,
         http1::{Happened, Http1Leg},
+        http2::Handle,
         http2_leg::Http2Leg,
         leg::Leg,
         plan::{Plan, Progress},
+        shared::Flight,
     },
     model::{BackendId, Pool, Protocol},
     retry::{Connection, Delivery},
     wire::response::{Event, ResponseHead},
 };
+
+/// How often a request looks for a place on an HTTP/2 connection before it goes elsewhere. Each time
+/// somebody else got the place that it had seen.
+const TURNS: u32 = 16;
 
 /// Where an attempt begins, or goes on.
 #[derive(Debug)]
@@ -171,25 +177,70 @@ impl Exchange {
     /// With HTTP/2 a request needs no connection of its own, and no caution about idle ones: the
     /// backend says which requests it has not processed.
     async fn open_http2(&self, plan: &Plan<'_>, id: BackendId) -> Result<Leg, Remains> {
-        let epoch = self.snapshot.load().backend(id).epoch;
-        let (handle, connection) = match self.shared.take(id, epoch) {
-            Some(handle) => (handle, Connection::Reused),
-            None => {
-                let made = self.connect(plan, id, epoch).await?;
-                let scheme = if self.topology.backend(id).address.tls {
-                    Scheme::HTTPS
-                } else {
-                    Scheme::HTTP
-                };
-                let begun = self.shared.begin(made, scheme).await;
-                (begun.map_err(|symptom| plan.unsent(symptom))?, Connection::Fresh)
+        for _ in 0..TURNS {
+            let (handle, connection) = self.find_http2(plan, id).await?;
+            match handle.start(plan.outgoing.request(), plan.outgoing.framing) {
+                Ok(leg) => {
+                    let is_head = plan.outgoing.method == Method::HEAD;
+                    return Ok(Leg::Http2(Box::new(Http2Leg::new(leg, connection, is_head))));
+                }
+                // Others were faster to take the last places, or the backend has begun to close
+                // what it had kept. Neither is a failure of the backend.
+                Err(_) if connection == Connection::Reused || handle.is_usable() => {}
+                Err(_) => return Err(plan.unsent(Symptom::ConnectionClosed)),
             }
-        };
-        let leg = handle
-            .start(plan.outgoing.request(), plan.outgoing.framing)
-            .map_err(|_| plan.unsent(Symptom::ConnectionClosed))?;
-        let is_head = plan.outgoing.method == Method::HEAD;
-        Ok(Leg::Http2(Box::new(Http2Leg::new(leg, connection, is_head))))
+        }
+        // As of an idle connection that is found closed: it says nothing of the backend.
+        Err(plan.remains(Symptom::ConnectionClosed, Connection::Reused, Delivery::Disproved))
+    }
+
+    /// Finds a connection with room for another request, or makes one. While one is being made,
+    /// others wait for it, because it will have room for them.
+    async fn find_http2(
+        &self,
+        plan: &Plan<'_>,
+        id: BackendId,
+    ) -> Result<(Handle, Connection), Remains> {
+        let shared = &self.connections.shared;
+        loop {
+            let epoch = self.snapshot.load().backend(id).epoch;
+            if let Some(handle) = shared.take(id, epoch) {
+                return Ok((handle, Connection::Reused));
+            }
+            match shared.flight(id) {
+                Flight::Own(flight) => {
+                    let begun = self.begin_http2(plan, id, epoch).await;
+                    if let Err(remains) = &begun {
+                        flight.fail(remains.symptom);
+                    }
+                    return begun.map(|handle| (handle, Connection::Fresh));
+                }
+                Flight::Others(mut landing) => {
+                    match timeout(plan.pool.timeouts.connect, landing.failure()).await {
+                        Ok(None) => {}
+                        Ok(Some(symptom)) => return Err(plan.unsent(symptom)),
+                        // Whoever makes it is held up by its own client.
+                        Err(_) => {
+                            let begun = self.begin_http2(plan, id, epoch).await;
+                            return begun.map(|handle| (handle, Connection::Fresh));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    async fn begin_http2(
+        &self,
+        plan: &Plan<'_>,
+        id: BackendId,
+        epoch: u64,
+    ) -> Result<Handle, Remains> {
+        let made = self.connect(plan, id, epoch).await?;
+        let scheme =
+            if self.topology.backend(id).address.tls { Scheme::HTTPS } else { Scheme::HTTP };
+        let begun = self.connections.shared.begin(made, scheme).await;
+        begun.map_err(|symptom| plan.unsent(symptom))
     }
 
     async fn connect(&self, plan: &Plan<'_>, id: BackendId, epoch: u64) -> Result<Open, Remains> {

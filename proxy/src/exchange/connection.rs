@@ -5,7 +5,7 @@ use std::{
     mem::MaybeUninit,
     pin::Pin,
     sync::{Arc, OnceLock},
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -85,13 +85,24 @@ impl Connection {
     }
 
     /// Tells whether an idle connection still stands: open, and nothing received that nobody asked
-    /// for. Asks the kernel, which knows of a close before the event loop does.
-    pub(crate) fn is_open(&self) -> bool {
+    /// for. Asks the kernel, which knows of a close before the event loop does; and TLS, which may
+    /// have taken from the kernel, and decrypted, more than the last response.
+    pub(crate) fn is_open(&mut self) -> bool {
+        if self.is_tls() && self.has_something_to_say() {
+            return false;
+        }
         let mut byte = [MaybeUninit::uninit()];
         matches!(
             SockRef::from(self.tcp()).peek(&mut byte),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock
         )
+    }
+
+    /// Tells whether something can be read at once, if only the end. What is read is lost.
+    fn has_something_to_say(&mut self) -> bool {
+        let mut byte = [0];
+        let mut context = Context::from_waker(Waker::noop());
+        Pin::new(self).poll_read(&mut context, &mut ReadBuf::new(&mut byte)).is_ready()
     }
 
     /// Returns how many bytes the other side's kernel has confirmed so far; `None` where that
@@ -188,5 +199,69 @@ impl AsyncWrite for Connection {
             Stream::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
             Stream::Tls(tls) => Pin::new(tls.as_mut()).poll_shutdown(cx),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::Ipv4Addr, sync::Arc};
+
+    use pingora_rustls::{
+        CertificateDer, ClientConfig, PrivateKeyDer, RootCertStore, ServerConfig, ServerName,
+        TlsAcceptor, TlsConnector, install_default_crypto_provider,
+    };
+    use tokio::{
+        io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+        net::{TcpListener, TcpStream},
+    };
+
+    use crate::{
+        exchange::connection::{Connection, Stream},
+        model::{BackendId, PoolId},
+    };
+
+    /// Two ends of a connection under TLS: the backend's and ours.
+    async fn connected() -> (impl AsyncWrite + AsyncRead + Unpin, Connection) {
+        install_default_crypto_provider();
+        let rcgen::CertifiedKey { cert, signing_key } =
+            rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let certificate: CertificateDer<'static> = cert.der().clone();
+        let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
+        let server = ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.clone()], key)
+            .unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate).unwrap();
+        let client = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let accepted = async {
+            let (tcp, _) = listener.accept().await.unwrap();
+            TlsAcceptor::from(Arc::new(server)).accept(tcp).await.unwrap()
+        };
+        let connector = TlsConnector::from(Arc::new(client));
+        let (backend, tls) = tokio::join!(accepted, connector.connect(name, tcp));
+        let stream = Stream::Tls(Box::new(tls.unwrap()));
+        let backend_id = BackendId { pool: PoolId(0), index: 0 };
+        let ours =
+            Connection { backend: backend_id, epoch: 0, is_used: false, kept_for: None, stream };
+        (backend, ours)
+    }
+
+    #[tokio::test]
+    async fn what_tls_has_decrypted_and_nobody_has_read_makes_a_connection_unfit() {
+        let (mut backend, mut ours) = connected().await;
+        backend.write_all(b"answer").await.unwrap();
+        backend.flush().await.unwrap();
+        let mut answer = [0; 6];
+        ours.read_exact(&mut answer).await.unwrap();
+        assert!(ours.is_open());
+        // The kernel gives all of it at once, and has nothing left to tell of.
+        backend.write_all(b"answer, and more").await.unwrap();
+        backend.flush().await.unwrap();
+        ours.read_exact(&mut answer).await.unwrap();
+        assert!(!ours.is_open());
     }
 }

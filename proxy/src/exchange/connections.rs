@@ -15,7 +15,7 @@ use std::{
 
 use crate::{
     clock::Timestamp,
-    exchange::connection::Connection,
+    exchange::{connection::Connection, shared::Shared},
     model::{BackendId, Pool, Topology},
 };
 
@@ -32,6 +32,8 @@ const FORGETTING: f64 = 1.05;
 pub struct Connections {
     /// Indexed by pool, then as in the topology.
     pools: Vec<Vec<Shelf>>,
+    /// Those that many requests share.
+    pub(crate) shared: Shared,
 }
 
 /// The idle connections to one backend, youngest last.
@@ -66,7 +68,8 @@ impl Connections {
     /// Makes room for the connections to the backends of `topology`; there are none yet.
     pub fn new(topology: &Topology) -> Self {
         let shelves = |pool: &Pool| pool.backends.iter().map(|_| Shelf::default()).collect();
-        Self { pools: topology.pools.iter().map(shelves).collect() }
+        let pools = topology.pools.iter().map(shelves).collect();
+        Self { pools, shared: Shared::new(topology) }
     }
 
     /// Takes the connection that was used last, if one is fit for use.
@@ -84,7 +87,7 @@ impl Connections {
             MaxIdle::Fresh(limit) => limit.min(shelf.safe_age()),
         };
         loop {
-            let kept = {
+            let mut kept = {
                 let mut all = lock(&shelf.kept);
                 // The youngest is last: if it is too old, all are.
                 if all.last().is_some_and(|it| limit < now.since(it.since)) {
@@ -123,6 +126,7 @@ impl Connections {
             let shelf = &self.pools[id.pool.0][id.index];
             let idle = topology.pool(id.pool).timeouts.idle;
             let epoch = epoch_of(id);
+            self.shared.reap(id, epoch, &topology.pool(id.pool).timeouts, now);
             let mut dropped = Vec::new();
             // Looked at outside the lock: requests do not wait for it, they find an empty shelf.
             let mut all = std::mem::take(&mut *lock(&shelf.kept));

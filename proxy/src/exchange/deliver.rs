@@ -1,25 +1,24 @@
 //! A response on its way to the client.
 
-use std::time::Duration;
-
 use bytes::Bytes;
-use http::{HeaderMap, Method, Version};
+use http::{HeaderMap, Method, Version, header::CONTENT_LENGTH};
 use pingora::{Error, ErrorType, Result, http::ResponseHeader, protocols::http::ServerSession};
 use tokio::time::timeout;
 
 use crate::{
     event::{AttemptOutcome, FaultMode, Symptom},
     exchange::{
-        Exchange,
+        Exchange, client,
         edits::edit_response,
         hold::Answer,
         http1::Happened,
         leg::Leg,
         outgoing::Outgoing,
+        pace::Pace,
         request::{Attempt, RequestContext},
         upload::Upload,
     },
-    model::{HeaderEdits, Pool, RetryPolicy},
+    model::{HeaderEdits, RetryPolicy},
     wire::{
         Header,
         response::{BodyLength, Event, HttpVersion, ResponseHead},
@@ -43,18 +42,19 @@ impl Exchange {
     ) -> Result<()> {
         let edits = ctx.route.map(|route| &self.topology.routes[route].response_headers);
         let header = header_for_client(&answer, outgoing, session, edits, &ctx.request_id)?;
-        let Answer { held, trailers, rest, is_cut, reserved, .. } = answer;
+        let Answer { held, trailers, rest, is_cut, mut reserved, .. } = answer;
         upload.let_go();
         if !upload.is_complete() {
             // What the client is still sending cannot be told from its next request.
             session.set_keepalive(None);
         }
-        session.write_response_header(Box::new(header)).await.map_err(Error::into_down)?;
+        let mut pace = self.pace(ctx);
+        client::write_head(session, &mut pace, header).await?;
         for data in held {
-            write(session, data).await?;
+            // A client that takes it slowly keeps no others' responses from being held.
+            reserved.shrink(data.len() + size_of::<Bytes>());
+            client::write(session, &mut pace, data).await?;
         }
-        // The rest may take long, and nothing of it is held.
-        drop(reserved);
         if is_cut {
             let cut = Symptom::Injected(FaultMode::Truncate);
             self.report(attempt, AttemptOutcome::Failed(cut));
@@ -63,7 +63,7 @@ impl Exchange {
         let trailers = match rest {
             None => trailers,
             Some(leg) => {
-                let relayed = self.relay(leg, attempt, outgoing, upload, session).await;
+                let relayed = self.relay(leg, attempt, outgoing, upload, session, &mut pace).await;
                 relayed.inspect_err(|error| {
                     let is_cut = *error.esource() == pingora::ErrorSource::Upstream;
                     let cut = AttemptOutcome::Failed(Symptom::ResponseCut);
@@ -71,10 +71,7 @@ impl Exchange {
                 })?
             }
         };
-        if !trailers.is_empty() {
-            session.write_response_trailers(map_of(&trailers)).await.map_err(Error::into_down)?;
-        }
-        session.finish_body().await.map_err(Error::into_down)
+        client::finish(session, &mut pace, map_of(&trailers)).await
     }
 
     /// Passes on the rest of a response as it comes, and the rest of the request the other way.
@@ -85,9 +82,13 @@ impl Exchange {
         outgoing: &Outgoing,
         upload: &mut Upload,
         session: &mut ServerSession,
+        pace: &mut Pace,
     ) -> Result<Vec<Header>> {
         let pool = self.topology.pool(attempt.backend.pool);
-        let gap = gap_of(pool);
+        // It begins anew when something moves in either direction: a backend that is being sent a
+        // long body need not speak meanwhile. Where one takes nothing, nothing is read from the
+        // client either, and it ends.
+        let gap = pool.timeouts.between_reads;
         let mut trailers = Vec::new();
         loop {
             leg.send_on(upload, outgoing.framing);
@@ -107,7 +108,7 @@ impl Exchange {
             };
             match happened {
                 Happened::Sent => {}
-                Happened::Said(Event::Data(data)) => write(session, data).await?,
+                Happened::Said(Event::Data(data)) => client::write(session, pace, data).await?,
                 Happened::Said(Event::Trailers(all)) => trailers = all,
                 Happened::Said(Event::End) => {
                     self.keep(leg, pool);
@@ -124,13 +125,13 @@ impl Exchange {
         &self,
         session: &mut ServerSession,
         head: &ResponseHead,
+        ctx: &RequestContext,
     ) -> Result<()> {
         let is_understood = Version::HTTP_11 <= session.req_header().version;
         if !is_understood || head.status.as_u16() == 100 {
             return Ok(());
         }
-        let header = copy_of(head)?;
-        session.write_response_header(Box::new(header)).await.map_err(Error::into_down)
+        client::write_head(session, &mut self.pace(ctx), copy_of(head)?).await
     }
 }
 
@@ -167,7 +168,7 @@ fn header_for_client(
     match session.req_header().version {
         _ if is_empty || is_counted => {}
         Version::HTTP_11 => {
-            header.remove_header("content-length");
+            header.remove_header(&CONTENT_LENGTH);
             header.insert_header("Transfer-Encoding", "chunked")?;
         }
         // A client of HTTP/1.0 knows no chunks (RFC 9112 §6.1): there, the connection's end is the
@@ -192,10 +193,6 @@ fn copy_of(head: &ResponseHead) -> Result<ResponseHeader> {
     Ok(header)
 }
 
-async fn write(session: &mut ServerSession, data: Bytes) -> Result<()> {
-    session.write_response_body(data, false).await.map_err(Error::into_down)
-}
-
 /// Reads on from a client that is still sending, if it may; else ends when the client goes away.
 async fn from_client(
     session: &mut ServerSession,
@@ -210,11 +207,6 @@ async fn from_client(
         session.read_body_or_idle(true).await.map_err(Error::into_down)?;
     }
     std::future::pending().await
-}
-
-/// The longest that a response's pieces may be apart when it is passed on as it comes.
-fn gap_of(pool: &Pool) -> Duration {
-    pool.timeouts.between_reads
 }
 
 fn broke_off() -> Box<Error> {

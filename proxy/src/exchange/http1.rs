@@ -46,7 +46,7 @@ use crate::{
 
 /// Interim responses that a backend may send before the final one. Nobody sends more than two; a
 /// flood of them would keep a request from noticing that time passes.
-const INTERIMS: u32 = 32;
+pub(crate) const INTERIMS: u32 = 32;
 /// Room made for reads.
 const READ: usize = 16 * 1024;
 /// With less room than this, more is made. What has been read shares its memory with the room behind

@@ -38,6 +38,7 @@ use http::{Request, uri::Scheme};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub(crate) use leg::{Head, Leg, LegDown, LegUp, Rest};
+pub(crate) use request::check_head;
 
 use crate::wire::request::{BodyFraming, Unsendable};
 
@@ -90,15 +91,20 @@ pub(crate) struct Handle {
     open: Arc<AtomicUsize>,
 }
 
+/// How many legs a backend is taken to admit at once until it has said so (RFC 9113 §6.5.2).
+pub(crate) const LEGS_ASSUMED: usize = 100;
+
 /// Begins HTTP/2 on a connected stream, by prior knowledge or after ALPN.
 ///
 /// Nothing happens on the connection unless the returned future is polled; it ends with the
 /// connection. Dropping it closes the connection under all its legs. The backend's first words are
-/// not waited for, so that a first request loses no round trip to them.
+/// not waited for, so that a first request loses no round trip to them; until they come, it is taken
+/// to admit `legs` at once.
 pub(crate) async fn handshake<T>(
     io: T,
     scheme: Scheme,
     pings: Option<Pings>,
+    legs: usize,
 ) -> Result<(Handle, impl Future<Output = ()> + Send + 'static), LegError>
 where
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -108,6 +114,7 @@ where
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buffer_size(SEND_BUFFER)
         .max_header_list_size(HEADER_LIST_MAX)
+        .initial_max_send_streams(legs)
         .enable_push(false)
         .handshake(io)
         .await
@@ -128,7 +135,8 @@ impl Handle {
         self.open.load(Relaxed)
     }
 
-    /// Returns how many legs the backend admits at once. Before its settings have come, 100.
+    /// Returns how many legs the backend admits at once. Before its settings have come, what it was
+    /// taken to admit.
     pub(crate) fn max_legs(&self) -> usize {
         self.send.current_max_send_streams()
     }

@@ -6,7 +6,7 @@ use http::{HeaderMap, Response};
 use crate::{
     event::Symptom,
     exchange::{
-        http1::{Happened, LegError},
+        http1::{Happened, INTERIMS, LegError},
         http2::{self, Head, LegDown, Rest},
     },
     retry::{Connection, Delivery},
@@ -28,6 +28,8 @@ pub(crate) struct Http2Leg {
     is_whole: bool,
     /// Pieces of the body that wait behind the one being sent.
     waiting: Vec<(Bytes, Rest)>,
+    /// Interim responses so far.
+    interims: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +52,7 @@ impl Http2Leg {
             stage: Stage::Head,
             is_whole: false,
             waiting: Vec::new(),
+            interims: 0,
         }
     }
 
@@ -149,7 +152,13 @@ impl Http2Leg {
 
     fn headed(&mut self, head: Result<Head, http2::LegError>) -> Result<Event, LegError> {
         match head.map_err(|error| unanswered(&error))? {
-            Head::Interim(response) => Ok(Event::Interim(head_of(&response))),
+            Head::Interim(_) if self.interims == INTERIMS => {
+                Err(LegError { symptom: Symptom::Garbage, delivery: Delivery::Possible })
+            }
+            Head::Interim(response) => {
+                self.interims += 1;
+                Ok(Event::Interim(head_of(&response)))
+            }
             Head::Final(response) => {
                 self.body = self.length_of(&response);
                 self.stage = Stage::Data;

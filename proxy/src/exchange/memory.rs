@@ -34,9 +34,18 @@ impl Reservation {
         is_had
     }
 
+    /// Gives back so many bytes, or what there is.
+    pub(crate) fn shrink(&mut self, by: usize) {
+        let by = by.min(self.bytes);
+        if by != 0 {
+            self.bytes -= by;
+            self.memory.0.fetch_sub(by, Relaxed);
+        }
+    }
+
     /// Gives everything back.
     pub(crate) fn clear(&mut self) {
-        self.memory.0.fetch_sub(std::mem::take(&mut self.bytes), Relaxed);
+        self.shrink(self.bytes);
     }
 }
 
@@ -59,7 +68,9 @@ mod tests {
         assert!(second.grow(40, 100));
         drop(first);
         assert!(second.grow(60, 100));
-        second.clear();
+        second.shrink(30);
+        assert!(second.grow(30, 100) && !second.grow(1, 100));
+        second.shrink(1000);
         assert_eq!(memory.0.load(Relaxed), 0);
     }
 }

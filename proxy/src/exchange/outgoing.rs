@@ -1,10 +1,11 @@
 //! A request as backends get it: written once, sent with every attempt.
 
 use bytes::{Bytes, BytesMut};
-use http::{Method, Request, Version};
+use http::{HeaderValue, Method, Request, Version, header::TRANSFER_ENCODING};
 use pingora::http::RequestHeader;
 
 use crate::{
+    exchange::http2,
     model::Protocol,
     wire::request::{self, BodyFraming, RequestLine, Unsendable},
 };
@@ -32,6 +33,14 @@ impl Outgoing {
         // HTTP/2 has no place for a path that is not text.
         if protocol == Protocol::Http2 && !header.raw_path_is_utf8() {
             return Err(Unsendable::Target);
+        }
+        // What cannot be sent is the client's fault, so it must not be found out in an attempt.
+        if protocol == Protocol::Http2 {
+            http2::check_head(&header.method, &header.uri, &header.headers)?;
+        }
+        let is_chunked = |it: &HeaderValue| it.as_bytes().eq_ignore_ascii_case(b"chunked");
+        if !header.headers.get_all(TRANSFER_ENCODING).iter().all(is_chunked) {
+            return Err(Unsendable::TransferEncoding);
         }
         let framing = framing_of(&header, has_body);
         let authority = match header.version {

@@ -136,7 +136,7 @@ impl Exchange {
                 biased;
                 step = run(first.as_mut()) => match step {
                     Step::Interim(leg, head) => {
-                        self.pass_interim(session, &head).await?;
+                        self.pass_interim(session, &head, ctx).await?;
                         let stage = Stage::Waiting(leg);
                         first.set(Some(self.advance(plan, id, &progress[0], stage)));
                         Next::Wait
@@ -376,12 +376,12 @@ impl Exchange {
 
     /// Tells whether an attempt's backend has been lost since the attempt began. (Where nothing is
     /// eligible and the pool fails open, attempts begin at backends that were lost before.)
-    fn is_lost(&self, attempt: &Attempt) -> bool {
+    pub(crate) fn is_lost(&self, attempt: &Attempt) -> bool {
         attempt.epoch < self.snapshot.load().backend(attempt.backend).epoch
     }
 
     /// Tells whether a request could be sent to a backend that it has not tried.
-    fn is_another_left(
+    pub(crate) fn is_another_left(
         &self,
         plan: &Plan<'_>,
         attempt: &Attempt,

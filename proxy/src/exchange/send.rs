@@ -17,12 +17,12 @@ use crate::{
         leg::Leg,
         outgoing::Outgoing,
         plan::Plan,
-        request::{Failure, RequestContext},
+        request::{Attempt, Failure, RequestContext},
         unserved,
         upload::Upload,
     },
     model::{BackendId, Pool, RetryPolicy},
-    retry::{Body, Connection, Delivery},
+    retry::{Connection, Delivery},
     strike::{Patience, play},
     wire::{request::BodyFraming, response::Event},
 };
@@ -73,13 +73,13 @@ impl Exchange {
     /// when all is sent, or when the response begins, which it may before.
     pub(crate) async fn send(
         &self,
-        id: BackendId,
-        strike: Option<Strike>,
+        attempt: &Attempt,
         outgoing: &Outgoing,
         upload: &mut Upload,
         session: &mut ServerSession,
         ctx: &mut RequestContext,
     ) -> Result<Sent> {
+        let (id, strike) = (attempt.backend, attempt.strike);
         let pool = self.topology.pool(id.pool);
         let retries = self.topology.retries(ctx.route, id.pool);
         let mut alarm = pin!(self.alarms.raised(id));
@@ -109,14 +109,14 @@ impl Exchange {
                     return Ok(Sent::All(Stage::Headed(leg, head)));
                 }
                 News::Leg(Ok(Happened::Said(Event::Interim(head)))) => {
-                    self.pass_interim(session, &head).await?;
+                    self.pass_interim(session, &head, ctx).await?;
                     continue;
                 }
                 News::Piece(Some(piece)) => {
                     leg.send_piece(piece, outgoing.framing);
                     continue;
                 }
-                News::Alarm if self.is_to_be_called_back(id, upload, ctx) => {
+                News::Alarm if self.is_to_be_called_back(attempt, outgoing, upload, ctx) => {
                     plain(Symptom::BackendLost)
                 }
                 News::Alarm => {
@@ -154,15 +154,26 @@ impl Exchange {
                 return Err(plan.remains(symptom, Connection::Fresh, Delivery::Possible));
             }
         }
-        self.open(&plan, id).await
+        let deadline = Instant::from_std(clock::instant_of(ctx.deadline));
+        let opened = timeout_at(deadline, self.open(&plan, id)).await;
+        opened.unwrap_or_else(|_| Err(plan.unsent(Symptom::ConnectTimedOut)))
     }
 
-    /// Tells whether a request is to be sent elsewhere: its backend is lost, and it may be.
-    fn is_to_be_called_back(&self, id: BackendId, upload: &Upload, ctx: &RequestContext) -> bool {
-        let is_repeatable = ctx.idempotence == Idempotence::Idempotent;
-        is_repeatable
-            && upload.body() != Body::Gone
-            && !self.snapshot.load().backend(id).condition.is_eligible()
+    /// Tells whether a request is to be sent elsewhere: its backend is lost, it may be repeated, and
+    /// somebody else is there to take it.
+    fn is_to_be_called_back(
+        &self,
+        attempt: &Attempt,
+        outgoing: &Outgoing,
+        upload: &Upload,
+        ctx: &RequestContext,
+    ) -> bool {
+        let id = attempt.backend;
+        let retries = self.topology.retries(ctx.route, id.pool);
+        let plan = plan(self.topology.pool(id.pool), retries, outgoing, upload, ctx);
+        ctx.idempotence == Idempotence::Idempotent
+            && self.is_lost(attempt)
+            && self.is_another_left(&plan, attempt, true, ctx)
     }
 
     /// Ends a request whose client has not sent all of it in time.

@@ -1,15 +1,19 @@
 //! A request's body on its way from the client, kept for as long as it may be sent again.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use pingora::{Error, ErrorType, Result, protocols::http::ServerSession};
 
 use crate::{
-    exchange::memory::Reservation, model::RetryPolicy, retry::Body, wire::request::BodyFraming,
+    clock,
+    exchange::{client, memory::Reservation, pace::Pace},
+    model::RetryPolicy,
+    retry::Body,
+    wire::request::BodyFraming,
 };
 
-/// Bodies up to this length are read whole before the first attempt. They nearly always come with
-/// the head, and an attempt whose request is all there can be sent in one write, sent again, and
-/// sent to two backends at once.
+/// Bodies up to this length are read whole before the first attempt, if they may be kept. They
+/// nearly always come with the head, and an attempt whose request is all there can be sent in one
+/// write, sent again, and sent to two backends at once.
 const READ_FIRST: u64 = 64 * 1024;
 
 /// A request's body.
@@ -27,12 +31,20 @@ pub(crate) struct Upload {
     is_complete: bool,
     /// Whether what was read was too much to be kept.
     is_gone: bool,
+    /// How slow the client may be; `None` once the response has begun. Then each side may wait for
+    /// the other, as in a conversation, and what bounds it is the backend.
+    pace: Option<Pace>,
     reserved: Reservation,
 }
 
 impl Upload {
     /// Makes ready to read the body, if there is one, of at most `limit` bytes.
-    pub(crate) fn begin(has_body: bool, limit: Option<u64>, reserved: Reservation) -> Self {
+    pub(crate) fn begin(
+        has_body: bool,
+        limit: Option<u64>,
+        pace: Pace,
+        reserved: Reservation,
+    ) -> Self {
         Self {
             kept: Vec::new(),
             given: 0,
@@ -40,6 +52,7 @@ impl Upload {
             limit: limit.unwrap_or(u64::MAX),
             is_complete: !has_body,
             is_gone: false,
+            pace: Some(pace),
             reserved,
         }
     }
@@ -57,12 +70,44 @@ impl Upload {
         // What is sent before the final response closes nothing. Whether that comes before the body
         // is complete, and the connection must not be used again, is looked at when it is sent.
         session.set_close_on_response_before_downstream_finish(false);
-        if !self.is_complete && expects_continue(session) {
-            session.write_continue_response().await.map_err(|error| error.into_down())?;
+        if let (false, Some(pace), true) =
+            (self.is_complete, &mut self.pace, expects_continue(session))
+        {
+            client::ask(session, pace).await?;
         }
-        let is_short = matches!(framing, BodyFraming::Length(length) if length <= READ_FIRST);
-        while is_short && !self.is_complete {
-            self.read(session, policy).await?;
+        match framing {
+            BodyFraming::Length(length) if !self.is_complete && self.reserve(length, policy) => {
+                self.read_whole(length, session).await
+            }
+            BodyFraming::Length(_) | BodyFraming::Chunked | BodyFraming::None => Ok(()),
+        }
+    }
+
+    /// Makes room for a body of this length. Returns whether all of it will be kept: what is read
+    /// before it can be sent must not get lost.
+    fn reserve(&mut self, length: u64, policy: &RetryPolicy) -> bool {
+        let Ok(bytes) = usize::try_from(length) else { return false };
+        length <= READ_FIRST
+            && bytes <= policy.replay_size
+            && self.reserved.grow(bytes + size_of::<Bytes>(), policy.replay_memory)
+    }
+
+    /// Reads all of a body for which room has been made, into one piece.
+    async fn read_whole(&mut self, length: u64, session: &mut ServerSession) -> Result<()> {
+        let mut gathered = BytesMut::new();
+        while !self.is_complete {
+            let Some(piece) = self.receive(session).await? else { continue };
+            if gathered.is_empty() && piece.len() as u64 == length {
+                self.kept.push(piece);
+                continue;
+            }
+            if gathered.is_empty() {
+                gathered.reserve(usize::try_from(length).unwrap_or(0));
+            }
+            gathered.extend_from_slice(&piece);
+        }
+        if !gathered.is_empty() {
+            self.kept.push(gathered.freeze());
         }
         Ok(())
     }
@@ -70,6 +115,9 @@ impl Upload {
     /// Begins again with what has been kept, for another attempt.
     pub(crate) fn rewind(&mut self) {
         self.given = 0;
+        if let Some(pace) = self.pace.as_mut().filter(|it| it.is_waiting()) {
+            pace.stop(clock::now());
+        }
     }
 
     /// Returns the next piece that was kept and that the attempt under way has not been given.
@@ -85,6 +133,7 @@ impl Upload {
         let given = self.given.min(self.kept.len());
         self.kept.drain(..given);
         self.given = 0;
+        self.pace = None;
         self.reserved.clear();
     }
 
@@ -95,27 +144,29 @@ impl Upload {
         session: &mut ServerSession,
         policy: &RetryPolicy,
     ) -> Result<Option<Bytes>> {
-        let read = session.read_request_body().await.map_err(|error| error.into_down())?;
-        match &read {
-            // Pingora returns an empty piece where only the end of a chunk has come.
-            Some(chunk) if chunk.is_empty() => {}
-            Some(chunk) => {
-                self.keep(chunk, policy);
-                if self.limit < self.bytes as u64 {
-                    return Err(too_long());
-                }
-            }
-            None => self.is_complete = true,
+        let read = self.receive(session).await?;
+        // Pingora returns an empty piece where only the end of a chunk has come.
+        if let Some(chunk) = read.as_ref().filter(|it| !it.is_empty()) {
+            self.keep(chunk, policy);
         }
-        if session.is_body_done() {
-            self.is_complete = true;
+        Ok(read)
+    }
+
+    async fn receive(&mut self, session: &mut ServerSession) -> Result<Option<Bytes>> {
+        let read = match &mut self.pace {
+            Some(pace) => client::read(session, pace).await?,
+            None => session.read_request_body().await.map_err(|error| error.into_down())?,
+        };
+        self.is_complete |= read.is_none() || session.is_body_done();
+        self.bytes += read.as_ref().map_or(0, Bytes::len);
+        if self.limit < self.bytes as u64 {
+            return Err(too_long());
         }
         Ok(read)
     }
 
     fn keep(&mut self, chunk: &Bytes, policy: &RetryPolicy) {
         let taken = chunk.len() + size_of::<Bytes>();
-        self.bytes += chunk.len();
         let fits = self.bytes <= policy.replay_size;
         if self.is_gone || !fits || !self.reserved.grow(taken, policy.replay_memory) {
             self.is_gone = true;

@@ -17,18 +17,20 @@ pub(crate) const REQUEST_ID: &str = "x-request-id";
 /// Makes a request repeatable, whatever its method.
 pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
-/// A client of whom nothing is known; the sidecar takes it to be elsewhere.
-const UNKNOWN: &str = "unknown";
-
-/// What is believed of trusted proxies only.
-const CLAIMS: &[&str] = &[
+/// What a proxy in front says of the client; backends believe it, and so it is believed only of a
+/// trusted one.
+const CLAIMS: [&str; 7] = [
     "forwarded",
     "x-forwarded-for",
     "x-forwarded-host",
     "x-forwarded-port",
     "x-forwarded-proto",
     "x-real-ip",
+    MARK,
 ];
+
+/// A client of whom nothing is known; the sidecar takes it to be elsewhere.
+const UNKNOWN: &str = "unknown";
 
 /// Longest request id taken over from a client; more is replaced.
 const REQUEST_ID_MAX: usize = 128;
@@ -89,10 +91,9 @@ pub(crate) fn forward(
         peer.is_some_and(|ip| downstream.trusted_proxies.iter().any(|net| net.contains(&ip)));
     if !is_trusted {
         for name in CLAIMS {
-            request.remove_header(*name);
+            request.remove_header(name);
         }
         request.remove_header(CLIENT_CERTIFICATE);
-        request.remove_header(MARK);
     }
     if let Some(certificate) = downstream.certificate {
         request.insert_header(CLIENT_CERTIFICATE, certificate)?;
@@ -217,8 +218,11 @@ mod tests {
             ("X-Forwarded-For", "198.51.100.1"),
             ("Forwarded", "for=evil"),
             ("X-Bascule-Mirror", "1"),
+            ("X-Real-IP", "198.51.100.1"),
+            ("X-Forwarded-Port", "1"),
         ]);
         forward(&mut it, downstream(&[]), "id-1").unwrap();
+        assert_eq!((header(&it, "x-real-ip"), header(&it, "x-forwarded-port")), ("", ""));
         assert_eq!(header(&it, "x-forwarded-for"), "192.0.2.7");
         assert_eq!(header(&it, MARK), "");
         let forwarded = "for=192.0.2.7;host=api.example.com;proto=http";
@@ -232,9 +236,15 @@ mod tests {
     #[test]
     fn a_trusted_proxy_is_believed_and_added_to() {
         let trusted = ["192.0.2.0/24".parse().unwrap()];
-        let mut it =
-            request(&[("X-Forwarded-For", "198.51.100.1"), ("X-Forwarded-Proto", "https")]);
+        let mut it = request(&[
+            ("X-Forwarded-For", "198.51.100.1"),
+            ("X-Forwarded-Proto", "https"),
+            ("X-Real-IP", "198.51.100.1"),
+            ("X-Forwarded-Port", "8443"),
+        ]);
         forward(&mut it, downstream(&trusted), "id-1").unwrap();
+        assert_eq!(header(&it, "x-real-ip"), "198.51.100.1");
+        assert_eq!(header(&it, "x-forwarded-port"), "8443");
         assert_eq!(header(&it, "x-forwarded-for"), "198.51.100.1, 192.0.2.7");
         assert_eq!(header(&it, "x-forwarded-proto"), "https");
     }

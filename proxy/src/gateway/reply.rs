@@ -5,13 +5,14 @@ mod accept;
 
 use bytes::Bytes;
 use http::StatusCode;
-use pingora::{Result, http::ResponseHeader, protocols::http::ServerSession};
+use pingora::{Error, ErrorType, Result, http::ResponseHeader, protocols::http::ServerSession};
 use serde_json::json;
+use tokio::time::timeout;
 
 use crate::{
     event::{FaultMode, Symptom},
     exchange::request::Failure,
-    gateway::reply::accept::Form,
+    gateway::{CLIENT_PATIENCE, reply::accept::Form},
     retry::Reason,
 };
 
@@ -167,7 +168,10 @@ impl Reply {
         if self.status == 503 {
             header.insert_header("Retry-After", RETRY_AFTER_SECONDS)?;
         }
-        session.write_error_response(header, body).await
+        let written = timeout(CLIENT_PATIENCE, session.write_error_response(header, body)).await;
+        written.unwrap_or_else(|_| {
+            Err(Error::explain(ErrorType::WriteTimedout, "own answer").into_down())
+        })
     }
 }
 

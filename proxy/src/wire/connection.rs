@@ -9,11 +9,13 @@ use crate::wire::is_token;
 const OPTIONS_MAX: usize = 9;
 
 /// Headers that a client may not have removed by naming them in `Connection`: what backends believe
-/// of the proxy, what frames the message, and `Host`. Those of the framing are written anew anyway.
+/// of the proxy, what frames the message, `Host`, and what makes a request repeatable, which it is
+/// only where backends get to see it. Those of the framing are written anew anyway.
 const PROTECTED: &[&str] = &[
     "content-length",
     "forwarded",
     "host",
+    "idempotency-key",
     "via",
     "x-forwarded-for",
     "x-forwarded-host",
@@ -162,6 +164,7 @@ mod tests {
             "X-Forwarded-Proto",
             "via",
             "Content-Length",
+            "Idempotency-Key",
             "X-Bascule-Relay-Key",
         ] {
             assert_eq!(by_client(name), Err(BadNomination::Protected), "{name}");

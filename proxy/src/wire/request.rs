@@ -50,6 +50,10 @@ pub enum Unsendable {
     /// A value with control bytes.
     #[error("a header's value holds control bytes")]
     HeaderValue,
+    /// A body in any transfer coding but `chunked`, which was taken off: what is left would be taken
+    /// for the content.
+    #[error("the body's transfer coding is not `chunked`")]
+    TransferEncoding,
     /// What `Connection` lists.
     #[error(transparent)]
     Nomination(#[from] BadNomination),

@@ -157,6 +157,49 @@ async fn a_message_told_to_be_long_in_two_ways_has_one_length_behind_the_proxy()
     assert!(primary.total() <= 1);
 }
 
+/// What is left when only the chunks are taken off would be taken for the content.
+#[tokio::test]
+async fn a_body_in_another_transfer_coding_is_not_passed_on() {
+    let stub = mirror().await;
+    let proxy = before(&stub).await;
+    for coding in ["gzip, chunked", "gzip\r\ntransfer-encoding: chunked", "identity"] {
+        let head = format!("POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: {coding}\r\n\r\n");
+        let mut raw = proxy.connect().await;
+        raw.send(head + "5\r\nhello\r\n0\r\n\r\n").await;
+        let head = raw.head().await;
+        assert!(!head.contains(" 200 ") && head.contains("connection: close"), "{coding}: {head}");
+    }
+}
+
+#[tokio::test]
+async fn the_length_of_an_answer_is_told_once() {
+    for told in ["content-length: 2, 2", "content-length: 2\r\nContent-Length: 2"] {
+        let words = format!("HTTP/1.1 200 OK\r\n{told}\r\n\r\nok").leak();
+        let stub = saying(words, false).await;
+        let proxy = before(&stub).await;
+        let mut raw = proxy.connect().await;
+        for _ in 0..2 {
+            raw.get("/", "").await;
+            let head = raw.head().await;
+            let lengths: Vec<_> =
+                head.lines().filter(|it| it.starts_with("content-length")).collect();
+            assert_eq!(lengths, ["content-length: 2"], "{told}");
+            assert_eq!(raw.exactly(2).await, b"ok");
+        }
+    }
+}
+
+/// A backend must see what makes the request repeatable.
+#[tokio::test]
+async fn a_client_cannot_keep_its_idempotency_key_from_backends() {
+    let stub = mirror().await;
+    let proxy = before(&stub).await;
+    let key = "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\nidempotency-key: 1\r\n";
+    let seen_of = async |bytes: String| seen(&proxy, &bytes).await;
+    assert!(seen_of(format!("{key}\r\n")).await.contains("idempotency-key: 1"));
+    assert_eq!(seen_of(format!("{key}connection: idempotency-key\r\n\r\n")).await, "");
+}
+
 #[tokio::test]
 async fn a_host_is_named_once() {
     let stub = mirror().await;

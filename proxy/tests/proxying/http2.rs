@@ -14,12 +14,14 @@ use h2::{Reason, RecvStream, server::SendResponse};
 use http::{Request, Response};
 use tokio::{net::TcpListener, task::JoinSet};
 
-use crate::setup::Setup;
+use crate::{client::until, setup::Setup};
 
 /// A backend that speaks HTTP/2 with prior knowledge, and does with a request what its path says.
-struct Http2Backend {
-    addr: SocketAddr,
+pub(crate) struct Http2Backend {
+    pub(crate) addr: SocketAddr,
     connections: Arc<AtomicUsize>,
+    /// Of these, those that are open.
+    open: Arc<AtomicUsize>,
     /// `method path` of what was executed, in order; checks left out.
     executed: Arc<Mutex<Vec<String>>>,
     refusals: Arc<AtomicUsize>,
@@ -27,36 +29,48 @@ struct Http2Backend {
 }
 
 impl Http2Backend {
-    async fn new(name: &'static str) -> Self {
+    pub(crate) async fn new(name: &'static str) -> Self {
+        Self::admitting(name, 100).await
+    }
+
+    /// One that admits so many requests at a time on a connection.
+    async fn admitting(name: &'static str, streams: u32) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let connections = Arc::new(AtomicUsize::new(0));
         let executed: Arc<Mutex<Vec<String>>> = Arc::default();
         let refusals = Arc::new(AtomicUsize::new(0));
+        let open = Arc::new(AtomicUsize::new(0));
         let mut task = JoinSet::new();
         let (seen, done, left) =
             (Arc::clone(&connections), Arc::clone(&executed), Arc::clone(&refusals));
+        let counted = Arc::clone(&open);
         task.spawn(async move {
             let mut all = JoinSet::new();
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 let (seen, done, left) = (Arc::clone(&seen), Arc::clone(&done), Arc::clone(&left));
+                let counted = Arc::clone(&counted);
                 all.spawn(async move {
-                    let Ok(mut connection) = h2::server::handshake(stream).await else { return };
+                    let mut builder = h2::server::Builder::new();
+                    let accepted = builder.max_concurrent_streams(streams).handshake(stream);
+                    let Ok(mut connection) = accepted.await else { return };
                     let mut legs = JoinSet::new();
                     let mut is_counted = false;
                     while let Some(Ok((request, respond))) = connection.accept().await {
                         if request.uri().path() != "/health" && !is_counted {
                             is_counted = true;
                             seen.fetch_add(1, Relaxed);
+                            counted.fetch_add(1, Relaxed);
                         }
                         let (done, left) = (Arc::clone(&done), Arc::clone(&left));
                         legs.spawn(answer(name, request, respond, done, left));
                     }
+                    counted.fetch_sub(usize::from(is_counted), Relaxed);
                 });
             }
         });
-        Self { addr, connections, executed, refusals, _task: task }
+        Self { addr, connections, open, executed, refusals, _task: task }
     }
 
     fn executed(&self) -> Vec<String> {
@@ -97,6 +111,13 @@ async fn answer(
         .header("x-executed", &path)
         .body(())
         .unwrap();
+    if path == "/empty" {
+        respond.send_response(head, true).unwrap();
+        return;
+    }
+    if path == "/slow" {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     let mut send = respond.send_response(head, false).unwrap();
     if path == "/cut" {
         send.send_data("half".into(), false).unwrap();
@@ -108,7 +129,7 @@ async fn answer(
     _ = send.send_data(bytes.into(), true);
 }
 
-fn setup(backends: &[(&str, SocketAddr)]) -> Setup {
+pub(crate) fn setup(backends: &[(&str, SocketAddr)]) -> Setup {
     let mut setup = Setup::addresses(backends).with("pools.api.protocol", "http2");
     let check = setup.0["pools"]["api"]["health_check"].as_object_mut().unwrap();
     check.remove("tcp");
@@ -125,13 +146,83 @@ async fn many_requests_share_a_connection() {
         assert_eq!(answer.headers["x-authority"], "shop.example");
         assert_eq!(answer.headers["via"], "2 bascule");
     }
-    // As many as were begun before the first was there, at most.
-    assert!(backend.connections.load(Relaxed) <= 50);
-    let before = backend.connections.load(Relaxed);
     for _ in 0..20 {
         assert_eq!(proxy.get("/echo").await.status, 200);
     }
-    assert_eq!(backend.connections.load(Relaxed), before);
+    // Those that come while it is being made wait for it.
+    assert_eq!(backend.connections.load(Relaxed), 1);
+}
+
+#[tokio::test]
+async fn connections_that_nobody_needs_any_more_are_closed() {
+    let backend = Http2Backend::admitting("only", 2).await;
+    let proxy =
+        setup(&[("only", backend.addr)]).with("pools.api.timeouts.idle", "500ms").start().await;
+    let all = (0..20).map(|_| proxy.get("/slow"));
+    for answer in futures_util::future::join_all(all).await {
+        assert_eq!(answer.status, 200);
+    }
+    assert!(1 < backend.connections.load(Relaxed));
+    until(async || match backend.open.load(Relaxed) {
+        0 => Ok(()),
+        open => Err(format!("{open} open")),
+    })
+    .await;
+    assert_eq!(proxy.get("/echo").await.status, 200);
+}
+
+/// Many at once for few places: who finds a place taken finds another.
+#[tokio::test]
+async fn a_place_that_somebody_else_got_is_no_failure_of_the_backend() {
+    let backend = Http2Backend::admitting("only", 1).await;
+    let proxy = setup(&[("only", backend.addr)]).start().await;
+    for _ in 0..5 {
+        let all = (0..60).map(|_| proxy.ask("POST", "/slow", &[], "body"));
+        for answer in futures_util::future::join_all(all).await {
+            assert_eq!((answer.status, &answer.body[..]), (200, &b"body"[..]));
+        }
+    }
+    assert_eq!(proxy.pool().await["backends"][0]["failures"], 0);
+    assert_eq!(backend.executed().len(), 300);
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_sent_is_its_clients_fault() {
+    let backend = Http2Backend::new("only").await;
+    let proxy = setup(&[("only", backend.addr)]).start().await;
+    for request in [
+        "GET / HTTP/1.0\r\n\r\n",
+        "GET / HTTP/1.1\r\nhost: [\r\n\r\n",
+        "GET / HTTP/1.1\r\nhost: u@x\r\n\r\n",
+        "GET / HTTP/1.1\r\nhost: x\r\nconnection: host\r\n\r\n",
+    ] {
+        for _ in 0..10 {
+            let mut raw = proxy.connect().await;
+            raw.send(request).await;
+            let head = raw.head().await;
+            assert!(head.contains(" 400 "), "{request:?}: {head}");
+        }
+    }
+    let pool = proxy.pool().await;
+    assert_eq!(
+        (&pool["backends"][0]["failures"], &pool["backends"][0]["state"]),
+        (&0.into(), &"up".into())
+    );
+    assert_eq!(proxy.get("/echo").await.status, 200);
+}
+
+#[tokio::test]
+async fn an_empty_answer_says_that_it_is_empty() {
+    let backend = Http2Backend::new("only").await;
+    let proxy = setup(&[("only", backend.addr)]).start().await;
+    let mut raw = proxy.connect().await;
+    for _ in 0..3 {
+        raw.get("/empty", "").await;
+        let (head, body) = raw.answer().await;
+        assert!(head.contains("connection: keep-alive") && body.is_empty(), "{head}");
+        raw.send("HEAD /empty HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        assert!(!raw.head().await.contains("content-length"));
+    }
 }
 
 #[tokio::test]

@@ -41,5 +41,6 @@ mod suspicion;
 mod terms;
 mod tiers;
 mod tls;
+mod unkept;
 mod uploads;
 mod websocket;

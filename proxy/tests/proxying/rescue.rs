@@ -88,3 +88,26 @@ async fn a_post_with_a_body_in_chunks_is_not_moved_when_its_backend_is_lost() {
     assert_eq!(raw.status().await, "504");
     assert_eq!(secondary.executed("order").received, 0);
 }
+
+/// Whoever calls an upload back that nobody else can take ends it for nothing.
+#[tokio::test]
+async fn an_upload_that_nobody_else_can_take_goes_on_where_it_is() {
+    let only = backend("only");
+    let proxy = setup(&[&only]).start().await;
+    let mut raw = proxy.connect().await;
+    let head = "PUT /echo HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
+    raw.send(format!("{head}5\r\nhello\r\n")).await;
+    soon(only.received_at_least(1)).await;
+    break_it(
+        &only,
+        FaultKind::Error { status: http::StatusCode::SERVICE_UNAVAILABLE },
+        Scope::Health,
+    )
+    .await;
+    proxy.pool_until(|pool| pool["backends"][0]["state"] != "up").await;
+    raw.send("7\r\n, world\r\n0\r\n\r\n").await;
+    let (head, body) = raw.answer().await;
+    assert!(head.starts_with("http/1.1 200 "), "{head}");
+    let seen: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(seen["body"], "hello, world");
+}

@@ -11,6 +11,23 @@ use crate::wire::{
     request::{BodyFraming, Unsendable, is_host, is_value, stays_here},
 };
 
+/// Tells whether [`prepare`] will find anything wrong with a request.
+pub(crate) fn check_head(
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+) -> Result<(), Unsendable> {
+    if method == Method::CONNECT {
+        return Err(Unsendable::Method);
+    }
+    if headers.values().any(|value| !is_value(value.as_bytes())) {
+        return Err(Unsendable::HeaderValue);
+    }
+    target(method, uri, headers, &Scheme::HTTP)?;
+    Nominated::by_client(headers.get_all(CONNECTION).iter().map(HeaderValue::as_bytes))?;
+    Ok(())
+}
+
 /// Makes a request's head fit for a stream: pseudo-headers from method, target and host; nothing that
 /// concerns a connection, but `TE: trailers` where it is exactly that, because gRPC asks for it; and
 /// a `Content-Length` that agrees with the body, or none.
@@ -109,7 +126,10 @@ mod tests {
         for (name, value) in headers {
             head.headers_mut().append(*name, HeaderValue::from_static(value));
         }
-        let head = prepare(head, framing, &Scheme::HTTP)?;
+        let checked = check_head(head.method(), head.uri(), head.headers());
+        let prepared = prepare(head, framing, &Scheme::HTTP);
+        assert_eq!(checked.err(), prepared.as_ref().err().copied());
+        let head = prepared?;
         let headers = head.headers().iter();
         let headers = headers.map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()));
         let mut headers: Vec<String> = headers.collect();

@@ -6,6 +6,15 @@ use tokio::{
 };
 
 use super::*;
+use crate::{
+    event::Symptom,
+    exchange::{
+        http1::{Happened, INTERIMS},
+        http2_leg::Http2Leg,
+    },
+    retry,
+    wire::response::Event,
+};
 
 /// Longer than anything here takes; a test that waits for it has failed.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -20,7 +29,7 @@ const NO_END: u8 = 4;
 const OK: &[u8] = &[0x88];
 
 async fn connect(io: DuplexStream) -> (Handle, JoinHandle<()>) {
-    let (handle, driver) = handshake(io, Scheme::HTTP, None).await.unwrap();
+    let (handle, driver) = handshake(io, Scheme::HTTP, None, LEGS_ASSUMED).await.unwrap();
     (handle, tokio::spawn(driver))
 }
 
@@ -322,7 +331,8 @@ async fn a_full_connection_refuses_more() {
 async fn a_backend_that_answers_no_ping_is_given_up() {
     let (client, backend) = tokio::io::duplex(1 << 16);
     let pings = Pings { interval: Duration::from_millis(5), timeout: Duration::from_millis(50) };
-    let (handle, driver) = handshake(client, Scheme::HTTP, Some(pings)).await.unwrap();
+    let (handle, driver) =
+        handshake(client, Scheme::HTTP, Some(pings), LEGS_ASSUMED).await.unwrap();
     let driver = tokio::spawn(driver);
     let mut leg = handle.start(head("GET"), BodyFraming::None).unwrap();
     let _raw = Raw::accept(backend).await;
@@ -339,4 +349,22 @@ async fn a_connection_ends_when_nobody_holds_it() {
     final_head(&mut leg).await;
     drop(leg);
     within(driver).await.unwrap();
+}
+
+/// A flood of them would keep a request from noticing that time passes.
+#[tokio::test]
+async fn interim_responses_are_bounded() {
+    // `:status: 103` in HPACK.
+    const HINTS: &[u8] = &[0x08, 3, b'1', b'0', b'3'];
+    let (mut raw, _handle, mut legs) = raw_with_legs(1).await;
+    let leg = legs.pop().unwrap();
+    let mut leg = Http2Leg::new(leg, retry::Connection::Fresh, false);
+    for _ in 0..=INTERIMS {
+        raw.send(HEADERS, NO_END, 1, HINTS).await;
+    }
+    for _ in 0..INTERIMS {
+        let happened = within(leg.next()).await;
+        assert!(matches!(happened, Ok(Happened::Said(Event::Interim(_)))), "{happened:?}");
+    }
+    assert_eq!(within(leg.next()).await.unwrap_err().symptom, Symptom::Garbage);
 }

@@ -1,0 +1,182 @@
+//! What is read from clients and written to them, for as long as they may take.
+
+use std::{pin::pin, task::Poll};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use pingora::{Error, ErrorType, Result, http::ResponseHeader, protocols::http::ServerSession};
+use tokio::time::timeout;
+
+use crate::{
+    clock,
+    exchange::{
+        Exchange,
+        pace::{GRACE, Pace},
+        request::RequestContext,
+    },
+};
+
+impl Exchange {
+    /// Returns how slow the client of a request may be, in one direction.
+    pub(crate) fn pace(&self, ctx: &RequestContext) -> Pace {
+        Pace::new(GRACE, self.topology.listeners[ctx.listener].limits.min_rate)
+    }
+}
+
+/// Reads what comes next of a request's body; `None` at its end. May be dropped and called again.
+pub(crate) async fn read(session: &mut ServerSession, pace: &mut Pace) -> Result<Option<Bytes>> {
+    let read = paced(pace, ErrorType::ReadTimedout, session.read_request_body()).await?;
+    pace.record(read.as_ref().map_or(0, Bytes::len));
+    Ok(read)
+}
+
+/// Asks the client for its body.
+pub(crate) async fn ask(session: &mut ServerSession, pace: &mut Pace) -> Result<()> {
+    paced(pace, ErrorType::WriteTimedout, session.write_continue_response()).await
+}
+
+/// Writes the head of a response.
+pub(crate) async fn write_head(
+    session: &mut ServerSession,
+    pace: &mut Pace,
+    header: ResponseHeader,
+) -> Result<()> {
+    let header = Box::new(header);
+    paced(pace, ErrorType::WriteTimedout, session.write_response_header(header)).await
+}
+
+/// Writes a piece of a response's body.
+pub(crate) async fn write(session: &mut ServerSession, pace: &mut Pace, data: Bytes) -> Result<()> {
+    let bytes = data.len();
+    paced(pace, ErrorType::WriteTimedout, session.write_response_body(data, false)).await?;
+    pace.record(bytes);
+    Ok(())
+}
+
+/// Ends a response, with trailers if there are any.
+pub(crate) async fn finish(
+    session: &mut ServerSession,
+    pace: &mut Pace,
+    trailers: HeaderMap,
+) -> Result<()> {
+    let finished = async {
+        if !trailers.is_empty() {
+            session.write_response_trailers(trailers).await?;
+        }
+        session.finish_body().await
+    };
+    paced(pace, ErrorType::WriteTimedout, finished).await
+}
+
+/// Waits for a client, for as long as it may take; the client is to blame for any error. What is
+/// done at once, as nearly everything is, takes no look at the clock.
+async fn paced<T>(
+    pace: &mut Pace,
+    late: ErrorType,
+    done: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let mut done = pin!(done);
+    let first = std::future::poll_fn(|cx| Poll::Ready(done.as_mut().poll(cx))).await;
+    let result = match first {
+        Poll::Ready(result) => result,
+        Poll::Pending => {
+            let limit = pace.wait(clock::now());
+            let too_slow = |_| Error::explain(late, "the client is too slow");
+            timeout(limit, done).await.map_err(too_slow).and_then(|it| it)
+        }
+    };
+    if pace.is_waiting() {
+        pace.stop(clock::now());
+    }
+    result.map_err(Error::into_down)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        task::{Context, Waker},
+        time::Duration,
+    };
+
+    use pingora::protocols::l4::stream::Stream;
+    use tokio::{
+        io::AsyncWriteExt,
+        net::{TcpListener, TcpStream},
+    };
+
+    use super::*;
+    use crate::exchange::pace::MIN_RATE;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_is_waited_for_as_long_as_it_may_take() {
+        let mut pace = Pace::new(GRACE, MIN_RATE);
+        let began = tokio::time::Instant::now();
+        let never = std::future::pending::<Result<()>>();
+        let error = paced(&mut pace, ErrorType::WriteTimedout, never).await.unwrap_err();
+        assert_eq!(began.elapsed().as_secs(), GRACE.as_secs());
+        assert_eq!(*error.esource(), pingora::ErrorSource::Downstream);
+        assert_eq!(*error.etype(), ErrorType::WriteTimedout);
+    }
+
+    /// A client with its request read, and the proxy's side of it.
+    async fn connected(request: &str) -> (TcpStream, ServerSession) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        client.write_all(request.as_bytes()).await.unwrap();
+        let stream = Stream::from(listener.accept().await.unwrap().0);
+        let mut session = ServerSession::new_http1(Box::new(stream));
+        assert!(session.read_request().await.unwrap());
+        (client, session)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_stops_in_its_body_is_given_up() {
+        let request = "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nhello";
+        let (_client, mut session) = connected(request).await;
+        let mut pace = Pace::new(GRACE, MIN_RATE);
+        assert_eq!(read(&mut session, &mut pace).await.unwrap().unwrap(), "hello");
+        let error = read(&mut session, &mut pace).await.unwrap_err();
+        assert_eq!(*error.etype(), ErrorType::ReadTimedout);
+    }
+
+    /// What a client does that sends requests and reads no answers.
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_nothing_is_given_up_at_the_end_of_a_response_too() {
+        let (_client, mut session) = connected("GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        let mut pace = Pace::new(GRACE, MIN_RATE);
+        let mut header = ResponseHeader::build(200, None).unwrap();
+        header.insert_header("transfer-encoding", "chunked").unwrap();
+        write_head(&mut session, &mut pace, header).await.unwrap();
+        // As much as the kernel takes.
+        let full = timeout(Duration::from_secs(1), async {
+            loop {
+                write(&mut session, &mut pace, Bytes::from_static(&[0; 1000])).await.unwrap();
+            }
+        });
+        assert!(full.await.is_err());
+        let mut pace = Pace::new(GRACE, MIN_RATE);
+        let error = finish(&mut session, &mut pace, HeaderMap::new()).await.unwrap_err();
+        assert_eq!(*error.etype(), ErrorType::WriteTimedout);
+    }
+
+    #[tokio::test]
+    async fn what_is_done_at_once_is_no_wait() {
+        let mut pace = Pace::new(GRACE, MIN_RATE);
+        paced(&mut pace, ErrorType::WriteTimedout, async { Ok(()) }).await.unwrap();
+        assert!(!pace.is_waiting());
+    }
+
+    #[test]
+    fn a_wait_that_is_given_up_goes_on_with_the_next() {
+        let mut pace = Pace::new(GRACE, MIN_RATE);
+        let mut context = Context::from_waker(Waker::noop());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let _entered = runtime.enter();
+        {
+            let never = std::future::pending::<Result<()>>();
+            let wait = pin!(paced(&mut pace, ErrorType::ReadTimedout, never));
+            assert!(wait.poll(&mut context).is_pending());
+        }
+        assert!(pace.is_waiting());
+    }
+}
