@@ -18,9 +18,10 @@
 
 mod advance;
 pub(crate) mod attempts;
-mod connection;
+pub(crate) mod connection;
 mod connections;
 mod deliver;
+pub(crate) mod dial;
 pub(crate) mod edits;
 mod hold;
 mod http1;
@@ -31,10 +32,12 @@ mod memory;
 pub(crate) mod mirror;
 mod outgoing;
 mod plan;
+pub(crate) mod question;
 mod race;
 pub(crate) mod request;
 mod send;
 mod shared;
+mod tls;
 pub(crate) mod upload;
 
 use std::{sync::Arc, time::Duration};
@@ -43,6 +46,7 @@ use pingora::{Error, ErrorType, Result, http::RequestHeader, protocols::http::Se
 use tokio::{sync::mpsc, time::sleep};
 
 pub use connections::Connections;
+pub use tls::TlsError;
 
 use crate::{
     alarms::Alarms,

@@ -10,7 +10,6 @@ mod peer;
 mod pingora_path;
 mod reply;
 mod route;
-mod upgrade;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -25,7 +24,7 @@ use pingora::{
     Error, ErrorSource, ErrorType, Result,
     http::{RequestHeader, ResponseHeader},
     modules::http::HttpModules,
-    protocols::Digest,
+    protocols::{Digest, l4::socket::SocketAddr as PeerAddress},
     upstreams::peer::HttpPeer,
 };
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
@@ -46,8 +45,9 @@ use crate::{
         peer::{Expectation, peer_of},
         reply::Reply,
     },
-    model::{Target, Timeouts},
+    model::{Place, Target, Timeouts},
     retry::Connection,
+    wire::preamble::Speaker,
 };
 
 /// Longest silence of a client in the middle of a request, and of one that does not take its
@@ -152,7 +152,7 @@ impl ProxyHttp for Gateway {
         match ctx.target {
             Some(Target::Pool(pool)) => self.next_attempt(pool, session, ctx).await,
             Some(Target::Sidecar | Target::Proxy) | None => {
-                Ok(Box::new(self.sidecar_peer(session)))
+                Ok(Box::new(self.sidecar_peer(session)?))
             }
         }
     }
@@ -334,6 +334,7 @@ impl Gateway {
         ctx.request_id = headers::request_id(request, &mut random);
         let key = request.headers.get(IDEMPOTENCY_KEY).map(|value| value.as_bytes());
         ctx.idempotence = Idempotence::of(request.method.as_str(), key);
+        ctx.speaker = speaker_of(session);
         session.set_read_timeout(Some(CLIENT_PATIENCE));
         session.set_write_timeout(Some(CLIENT_PATIENCE));
     }
@@ -406,18 +407,14 @@ impl Gateway {
         }
     }
 
-    fn sidecar_peer(&self, session: &Session) -> HttpPeer {
+    fn sidecar_peer(&self, session: &Session) -> Result<HttpPeer> {
         let expectation = if headers::is_websocket(session.req_header()) {
             Expectation::Upgrade
         } else {
             Expectation::ResponseWithin(SIDECAR_PATIENCE)
         };
-        let address = crate::model::BackendAddress {
-            tls: false,
-            host: self.sidecar.ip().to_string(),
-            port: self.sidecar.port(),
-        };
-        peer_of(&address, self.sidecar, 0, &SIDECAR_TIMEOUTS, expectation, SIDECAR_PATIENCE)
+        let place = Place::Ip(self.sidecar);
+        peer_of(&place, None, &SIDECAR_TIMEOUTS, expectation, SIDECAR_PATIENCE)
     }
 
     /// Returns the answer that the proxy gives itself; `None` when the client is gone.
@@ -462,6 +459,17 @@ fn is_unfinished(session: &mut Session, error: &Error) -> bool {
 fn announced(request: &RequestHeader) -> u64 {
     let length = request.headers.get(http::header::CONTENT_LENGTH);
     length.and_then(|it| it.to_str().ok()).and_then(|it| it.trim().parse().ok()).unwrap_or(0)
+}
+
+/// Returns who is at the other end of a client's connection.
+fn speaker_of(session: &Session) -> Speaker {
+    match (session.client_addr(), session.server_addr()) {
+        (Some(PeerAddress::Inet(source)), Some(PeerAddress::Inet(destination))) => {
+            Speaker::client(*source, *destination)
+        }
+        (Some(PeerAddress::Unix(_)), _) => Speaker::LocalClient,
+        (Some(PeerAddress::Inet(_)) | None, _) => Speaker::Unknown,
+    }
 }
 
 fn client_ip(session: &Session) -> Option<IpAddr> {

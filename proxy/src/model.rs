@@ -9,9 +9,9 @@ mod pattern;
 mod route;
 #[cfg(test)]
 pub(crate) mod sample;
+mod transport;
 
 use std::{
-    fmt,
     net::SocketAddr,
     num::{NonZeroU32, NonZeroUsize},
     ops::RangeInclusive,
@@ -26,6 +26,7 @@ pub use listener::{
     CertificateFiles, ClientAuth, ListenAddress, Listener, ListenerLimits, ListenerTimeouts,
     ListenerTls, ProxyProtocol, TlsVersion,
 };
+pub use transport::{BackendAddress, BackendTls, ClientIdentity, Place, ProxyVersion};
 
 pub use pattern::Pattern;
 pub use route::{
@@ -119,6 +120,10 @@ pub struct Pool {
     pub hold_back: HoldBack,
     /// What is spoken with the backends.
     pub protocol: Protocol,
+    /// What is asked of those that speak TLS, and shown to them.
+    pub tls: BackendTls,
+    /// How they are told who connects, if they are.
+    pub proxy_protocol: Option<ProxyVersion>,
     /// How long a backend that may be picked again takes to get its full share; zero is at once.
     pub slow_start: Duration,
     /// What happens to requests while no backend may be picked.
@@ -156,35 +161,6 @@ pub struct Backend {
     pub tier: usize,
     /// Share within its tier, in relation to the others' weights.
     pub weight: NonZeroU32,
-}
-
-/// Scheme, host and port of a backend.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BackendAddress {
-    /// Whether TLS is spoken; the host is then also the name that the certificate must bear.
-    pub tls: bool,
-    /// A host name or an IP address (IPv6 without brackets).
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-}
-
-impl BackendAddress {
-    /// Returns `host:port`, with brackets around an IPv6 address.
-    pub fn authority(&self) -> String {
-        if self.host.contains(':') {
-            format!("[{}]:{}", self.host, self.port)
-        } else {
-            format!("{}:{}", self.host, self.port)
-        }
-    }
-}
-
-impl fmt::Display for BackendAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.tls { "https" } else { "http" };
-        write!(f, "{scheme}://{}", self.authority())
-    }
 }
 
 /// When a tier hands over to the next, and when it gets its traffic back.

@@ -24,6 +24,7 @@
 
 pub mod connection;
 pub mod incoming;
+pub mod preamble;
 pub mod proxy_header;
 pub mod request;
 pub mod response;

@@ -11,6 +11,7 @@ use crate::{
     model::{BackendId, Target},
     retry::Reason,
     snapshot::{Kind, Live},
+    wire::preamble::Speaker,
 };
 
 /// One request, from its header to its end.
@@ -26,6 +27,8 @@ pub struct RequestContext {
     pub(crate) target: Option<Target>,
     /// The moment by which a response must have begun.
     pub(crate) deadline: Timestamp,
+    /// Who sent it, where backends are told.
+    pub(crate) speaker: Speaker,
     /// Whether it may be executed twice.
     pub(crate) idempotence: Idempotence,
     /// Names the request in headers and logs.
@@ -152,6 +155,7 @@ impl RequestContext {
             route: None,
             target: None,
             deadline: now,
+            speaker: Speaker::Unknown,
             idempotence: Idempotence::NotIdempotent,
             request_id: String::new(),
             rewritten: None,

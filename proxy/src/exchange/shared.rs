@@ -49,18 +49,21 @@ impl Shared {
         handles.iter().map(|(_, handle)| handle).find(|it| has_room(it)).cloned()
     }
 
-    /// Begins HTTP/2 on a new connection, and keeps it for others.
+    /// Begins HTTP/2 on a new connection, and keeps it for others if it may be shared.
     pub(crate) async fn begin(
         &self,
         connection: Connection,
         scheme: Scheme,
+        is_shared: bool,
     ) -> Result<Handle, Symptom> {
         let (id, epoch) = (connection.backend, connection.epoch);
         let begun = http2::handshake(connection, scheme, Some(PINGS)).await;
         let (handle, driver) = begun.map_err(|_| Symptom::ConnectFailed)?;
         // It ends with the connection, which ends when the last handle and leg are gone.
         drop(tokio::spawn(driver));
-        lock(&self.pools[id.pool.0][id.index].handles).push((epoch, handle.clone()));
+        if is_shared {
+            lock(&self.pools[id.pool.0][id.index].handles).push((epoch, handle.clone()));
+        }
         Ok(handle)
     }
 }

@@ -8,10 +8,10 @@ use std::{
 };
 
 use crate::model::{
-    Admin, Backend, BackendAddress, Balance, Capacity, CertificateFiles, CheckKind, Destination,
-    FailbackMode, HeaderEdits, HealthCheck, HoldBack, Level, Listener, ListenerTls, LogFormat,
-    LogStreamLimits, Logging, Match, OutlierPolicy, Pool, PoolId, Protocol, RetryPolicy, Route,
-    SharedTopology, SuspicionPolicy, TierPolicy, Timeouts, TlsVersion, Topology, WhenDown,
+    Admin, Backend, BackendAddress, BackendTls, Balance, Capacity, CertificateFiles, CheckKind,
+    Destination, FailbackMode, HeaderEdits, HealthCheck, HoldBack, Level, Listener, ListenerTls,
+    LogFormat, LogStreamLimits, Logging, Match, OutlierPolicy, Pool, PoolId, Protocol, RetryPolicy,
+    Route, SharedTopology, SuspicionPolicy, TierPolicy, Timeouts, TlsVersion, Topology, WhenDown,
     sample_listener,
 };
 
@@ -64,6 +64,8 @@ pub(crate) fn pool(name: &str, backends: &[(usize, u32)]) -> Pool {
             patience: Duration::from_millis(100),
         },
         protocol: Protocol::Http1,
+        tls: BackendTls::default(),
+        proxy_protocol: None,
         slow_start: Duration::ZERO,
         when_down: WhenDown::Reject,
         timeouts: Timeouts {
@@ -101,7 +103,7 @@ fn backend((index, &(tier, weight)): (usize, &(usize, u32))) -> Backend {
     Backend {
         name: format!("b{index}"),
         url: format!("http://127.0.0.1:{port}"),
-        address: BackendAddress { tls: false, host: "127.0.0.1".to_owned(), port },
+        address: BackendAddress::Tcp { tls: false, host: "127.0.0.1".to_owned(), port },
         tier,
         weight: NonZeroU32::new(weight).unwrap(),
     }

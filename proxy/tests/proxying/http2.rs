@@ -17,8 +17,8 @@ use tokio::{net::TcpListener, task::JoinSet};
 use crate::setup::Setup;
 
 /// A backend that speaks HTTP/2 with prior knowledge, and does with a request what its path says.
-struct Http2Backend {
-    addr: SocketAddr,
+pub(crate) struct Http2Backend {
+    pub(crate) addr: SocketAddr,
     connections: Arc<AtomicUsize>,
     /// `method path` of what was executed, in order; checks left out.
     executed: Arc<Mutex<Vec<String>>>,
@@ -27,7 +27,7 @@ struct Http2Backend {
 }
 
 impl Http2Backend {
-    async fn new(name: &'static str) -> Self {
+    pub(crate) async fn new(name: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let connections = Arc::new(AtomicUsize::new(0));
