@@ -210,6 +210,7 @@ impl Exchange {
                 Sent::All(next) => {
                     stage = next;
                     attempt.asked = clock::now();
+                    ctx.sent(attempt.asked);
                 }
                 Sent::Failed(remains) => return Ok(Waited::Failed(attempt, remains)),
             }
@@ -230,15 +231,16 @@ impl Exchange {
         ctx: &mut RequestContext,
     ) -> bool {
         let id = attempt.backend;
-        let status = answer.head.status.as_u16();
-        if !self.topology.retries(ctx.route, id.pool).statuses.contains(&status) {
+        let policy = self.topology.retries(ctx.route, id.pool);
+        let Some(status) = answer.error_status(policy) else {
+            let status = answer.head.status.as_u16();
             self.learn(attempt, ctx);
             self.report(attempt, AttemptOutcome::Answered { status });
             if 1 < attempt.number {
                 ctx.rescue.get_or_insert(Rescue::Retry);
             }
             return true;
-        }
+        };
         if self.may_retry(attempt, error_status(status, upload), ctx) {
             return false;
         }

@@ -5,6 +5,7 @@
 //! own path, the sidecar and upgrades, goes through the phases after `request_filter`.
 
 mod account;
+mod grpc;
 mod headers;
 mod peer;
 mod pingora_path;
@@ -57,6 +58,7 @@ const CLIENT_PATIENCE: Duration = Duration::from_secs(60);
 const SIDECAR_TIMEOUTS: Timeouts = Timeouts {
     connect: Duration::from_secs(1),
     between_reads: Duration::from_secs(30),
+    stream_idle: Duration::from_secs(30),
     idle: Duration::from_secs(30),
     idle_connections: 16,
 };
@@ -93,11 +95,11 @@ impl ProxyHttp for Gateway {
     ) -> Result<bool> {
         self.begin(session, ctx);
         if let Some(refusal) = self.refusal(session, ctx) {
-            refusal.send(session.as_downstream_mut(), &ctx.request_id).await?;
+            grpc::answer(&refusal, session.as_downstream_mut(), ctx).await?;
             return Ok(true);
         }
         let Some(route) = self.find_route(session, ctx) else {
-            Reply::no_route().send(session.as_downstream_mut(), &ctx.request_id).await?;
+            grpc::answer(&Reply::no_route(), session.as_downstream_mut(), ctx).await?;
             return Ok(true);
         };
         if route.max_body.is_some_and(|limit| limit < announced(session.req_header())) {
@@ -290,7 +292,7 @@ impl ProxyHttp for Gateway {
         let Some(reply) = reply else {
             return FailToProxy { error_code: 0, can_reuse_downstream: false };
         };
-        if let Err(unsent) = reply.send(session.as_downstream_mut(), &ctx.request_id).await {
+        if let Err(unsent) = grpc::answer(&reply, session.as_downstream_mut(), ctx).await {
             tracing::debug!(target: "bascule::gateway", error = %unsent, "client left before the reply");
         }
         FailToProxy { error_code: reply.status, can_reuse_downstream: false }

@@ -309,6 +309,8 @@ pub struct RetryPolicy {
     pub max_attempts: NonZeroU32,
     /// Answers of a backend that count as a failed attempt.
     pub statuses: Vec<u16>,
+    /// The same, of calls of gRPC.
+    pub grpc_statuses: Vec<u16>,
     /// How long one attempt may take to begin its answer.
     pub per_try_timeout: Duration,
     /// Share of recent requests that may be retried, 0 and up.
@@ -336,6 +338,8 @@ pub struct Timeouts {
     pub connect: Duration,
     /// Between two reads of a response's body, and between two writes of a request's.
     pub between_reads: Duration,
+    /// How long a call of gRPC may be silent in both directions.
+    pub stream_idle: Duration,
     /// How long an unused connection to a backend is kept.
     pub idle: Duration,
     /// Unused connections kept to each backend.

@@ -23,6 +23,7 @@
 //! | `Content-Length` of a 204 or an interim response | passed on | dropped (RFC 9110 §8.6) |
 
 pub mod connection;
+pub mod grpc;
 pub mod incoming;
 pub mod preamble;
 pub mod proxy_header;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Version};
+use http::{HeaderMap, HeaderValue, Method, Version};
 use pingora::{Error, ErrorType, Result, http::ResponseHeader, protocols::http::ServerSession};
 use tokio::time::timeout;
 
@@ -12,7 +12,7 @@ use crate::{
     exchange::{
         Exchange,
         edits::edit_response,
-        hold::Answer,
+        hold::{Answer, status_in},
         http1::Happened,
         leg::Leg,
         outgoing::Outgoing,
@@ -21,7 +21,7 @@ use crate::{
     },
     model::{HeaderEdits, Pool, RetryPolicy},
     wire::{
-        Header,
+        Header, grpc,
         response::{BodyLength, Event, HttpVersion, ResponseHead},
     },
 };
@@ -39,17 +39,21 @@ impl Exchange {
         outgoing: &Outgoing,
         upload: &mut Upload,
         session: &mut ServerSession,
-        ctx: &RequestContext,
+        ctx: &mut RequestContext,
     ) -> Result<()> {
         let edits = ctx.route.map(|route| &self.topology.routes[route].response_headers);
         let header = header_for_client(&answer, outgoing, session, edits, &ctx.request_id)?;
+        if let (Some(call), Some(code)) = (&mut ctx.call, answer.grpc_status()) {
+            call.meant = Some(grpc::http_of_status(code));
+        }
+        let is_head_all = answer.is_head_all();
         let Answer { held, trailers, rest, is_cut, reserved, .. } = answer;
         upload.let_go();
         if !upload.is_complete() {
             // What the client is still sending cannot be told from its next request.
             session.set_keepalive(None);
         }
-        session.write_response_header(Box::new(header)).await.map_err(Error::into_down)?;
+        write_head(session, header, is_head_all).await?;
         for data in held {
             write(session, data).await?;
         }
@@ -63,7 +67,12 @@ impl Exchange {
         let trailers = match rest {
             None => trailers,
             Some(leg) => {
-                let relayed = self.relay(leg, attempt, outgoing, upload, session).await;
+                let gap = gap_of(self.topology.pool(attempt.backend.pool), ctx);
+                let relayed = self.relay(leg, attempt, outgoing, upload, session, gap).await;
+                if relayed.is_err() && ctx.call.is_some() {
+                    // A call is over when its trailers say so; otherwise its client must guess.
+                    _ = session.write_response_trailers(broken_call()).await;
+                }
                 relayed.inspect_err(|error| {
                     let is_cut = *error.esource() == pingora::ErrorSource::Upstream;
                     let cut = AttemptOutcome::Failed(Symptom::ResponseCut);
@@ -71,6 +80,9 @@ impl Exchange {
                 })?
             }
         };
+        if let (Some(call), Some(code)) = (&mut ctx.call, status_in(&trailers)) {
+            call.meant = Some(grpc::http_of_status(code));
+        }
         if !trailers.is_empty() {
             session.write_response_trailers(map_of(&trailers)).await.map_err(Error::into_down)?;
         }
@@ -85,9 +97,9 @@ impl Exchange {
         outgoing: &Outgoing,
         upload: &mut Upload,
         session: &mut ServerSession,
+        gap: Duration,
     ) -> Result<Vec<Header>> {
         let pool = self.topology.pool(attempt.backend.pool);
-        let gap = gap_of(pool);
         let mut trailers = Vec::new();
         loop {
             leg.send_on(upload, outgoing.framing);
@@ -181,6 +193,20 @@ fn header_for_client(
     Ok(header)
 }
 
+/// Sends the head. One that is all there is ends the stream, where there are streams: gRPC takes the
+/// headers of such a response for its trailers.
+async fn write_head(
+    session: &mut ServerSession,
+    header: ResponseHeader,
+    is_all: bool,
+) -> Result<()> {
+    let header = Box::new(header);
+    if let (true, ServerSession::H2(stream)) = (is_all, &mut *session) {
+        return stream.write_response_header(header, true).map_err(Error::into_down);
+    }
+    session.write_response_header(header).await.map_err(Error::into_down)
+}
+
 async fn write(session: &mut ServerSession, data: Bytes) -> Result<()> {
     session.write_response_body(data, false).await.map_err(Error::into_down)
 }
@@ -202,8 +228,16 @@ async fn from_client(
 }
 
 /// The longest that a response's pieces may be apart when it is passed on as it comes.
-fn gap_of(pool: &Pool) -> Duration {
-    pool.timeouts.between_reads
+fn gap_of(pool: &Pool, ctx: &RequestContext) -> Duration {
+    if ctx.call.is_some() { pool.timeouts.stream_idle } else { pool.timeouts.between_reads }
+}
+
+/// What ends a call whose answer broke off.
+fn broken_call() -> HeaderMap {
+    let mut trailers = HeaderMap::with_capacity(2);
+    trailers.insert(grpc::STATUS, grpc::UNAVAILABLE.into());
+    trailers.insert(grpc::MESSAGE, HeaderValue::from_static("the response broke off"));
+    trailers
 }
 
 fn broke_off() -> Box<Error> {

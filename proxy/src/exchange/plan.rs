@@ -33,6 +33,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) deadline: Timestamp,
     /// Whether the client waits for events that trickle in.
     pub(crate) is_stream: bool,
+    /// Whether it is a call of gRPC, whose messages are passed on as they come.
+    pub(crate) is_call: bool,
 }
 
 impl<'a> Plan<'a> {
@@ -59,6 +61,7 @@ impl<'a> Plan<'a> {
             speaker: ctx.speaker,
             deadline: ctx.deadline,
             is_stream,
+            is_call: ctx.call.is_some(),
         }
     }
 

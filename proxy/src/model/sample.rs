@@ -43,6 +43,7 @@ pub(crate) fn pool(name: &str, backends: &[(usize, u32)]) -> Pool {
         retries: RetryPolicy {
             max_attempts: NonZeroU32::new(3).unwrap(),
             statuses: vec![502, 503, 504],
+            grpc_statuses: vec![14],
             per_try_timeout: Duration::from_secs(2),
             budget_ratio: 0.2,
             budget_min_per_second: 3,
@@ -71,6 +72,7 @@ pub(crate) fn pool(name: &str, backends: &[(usize, u32)]) -> Pool {
         timeouts: Timeouts {
             connect: Duration::from_millis(250),
             between_reads: Duration::from_secs(30),
+            stream_idle: Duration::from_secs(300),
             idle: Duration::from_secs(55),
             idle_connections: 1024,
         },

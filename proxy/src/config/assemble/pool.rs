@@ -55,6 +55,7 @@ pub(crate) fn pool(Name(name): Name, pool: pool::Pool, base: &Path) -> model::Po
         timeouts: model::Timeouts {
             connect: pool.timeouts.connect.0,
             between_reads: pool.timeouts.between_reads.0,
+            stream_idle: pool.timeouts.stream_idle.0,
             idle: pool.timeouts.idle.0,
             idle_connections: pool.timeouts.idle_connections,
         },
@@ -140,6 +141,7 @@ fn retries(retries: pool::Retries) -> model::RetryPolicy {
     model::RetryPolicy {
         max_attempts: retries.max_attempts,
         statuses: retries.statuses,
+        grpc_statuses: retries.grpc_statuses,
         per_try_timeout: retries.per_try_timeout.0,
         budget_ratio: retries.budget.ratio.0,
         budget_min_per_second: retries.budget.min_per_second,
