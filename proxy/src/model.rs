@@ -4,6 +4,7 @@
 //! rest of the crate therefore needs no checks: every route names a pool that exists, every pool
 //! has a backend, every threshold is at least one.
 
+mod check;
 mod listener;
 mod pattern;
 mod route;
@@ -14,12 +15,12 @@ mod transport;
 use std::{
     net::SocketAddr,
     num::{NonZeroU32, NonZeroUsize},
-    ops::RangeInclusive,
     path::PathBuf,
     sync::Arc,
     time::Duration,
 };
 
+pub use check::{CheckKind, HttpCheck};
 #[cfg(test)]
 pub(crate) use listener::sample as sample_listener;
 pub use listener::{
@@ -265,20 +266,6 @@ pub struct HealthCheck {
     pub rise: NonZeroU32,
     /// Failures in a row that make a healthy backend unhealthy.
     pub fall: NonZeroU32,
-}
-
-/// What a health check asks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CheckKind {
-    /// `GET path`; the status must lie in the range.
-    Http {
-        /// Begins with `/`.
-        path: String,
-        /// The statuses that pass.
-        expect: RangeInclusive<u16>,
-    },
-    /// The connection is accepted.
-    Tcp,
 }
 
 /// How real traffic condemns a backend.

@@ -24,6 +24,7 @@
 
 pub mod connection;
 pub mod grpc;
+pub mod grpc_health;
 pub mod incoming;
 pub mod preamble;
 pub mod proxy_header;

@@ -118,8 +118,8 @@ impl Checker {
     fn is_met(&self, strike: Strike) -> bool {
         match (&self.topology.pool(self.id.pool).health_check.kind, strike) {
             (CheckKind::Tcp, _) => strike.mode().is_before_connection(),
-            (CheckKind::Http { expect, .. }, Strike::Error(status)) => !expect.contains(&status),
-            (CheckKind::Http { .. }, _) => true,
+            (CheckKind::Http(http), Strike::Error(status)) => !http.expect.contains(&status),
+            (CheckKind::Http(_) | CheckKind::Grpc { .. }, _) => true,
         }
     }
 

@@ -13,6 +13,7 @@ use crate::{
         connection::Connection,
         connections::Connections,
         dial::Wanted,
+        hold::status_in,
         http1::{Happened, Http1Leg},
         http2,
         http2_leg::Http2Leg,
@@ -60,6 +61,13 @@ pub(crate) struct Told {
     pub(crate) body: Vec<u8>,
     /// What followed the body, if all of it was read.
     pub(crate) trailers: Vec<Header>,
+}
+
+impl Told {
+    /// Returns how a call of gRPC ended.
+    pub(crate) fn grpc_status(&self) -> Option<u16> {
+        status_in(&self.trailers).or_else(|| status_in(&self.head.headers))
+    }
 }
 
 impl Question {

@@ -9,10 +9,10 @@ use std::{
 
 use crate::model::{
     Admin, Backend, BackendAddress, BackendTls, Balance, Capacity, CertificateFiles, CheckKind,
-    Destination, FailbackMode, HeaderEdits, HealthCheck, HoldBack, Level, Listener, ListenerTls,
-    LogFormat, LogStreamLimits, Logging, Match, OutlierPolicy, Pool, PoolId, Protocol, RetryPolicy,
-    Route, SharedTopology, SuspicionPolicy, TierPolicy, Timeouts, TlsVersion, Topology, WhenDown,
-    sample_listener,
+    Destination, FailbackMode, HeaderEdits, HealthCheck, HoldBack, HttpCheck, Level, Listener,
+    ListenerTls, LogFormat, LogStreamLimits, Logging, Match, OutlierPolicy, Pool, PoolId, Protocol,
+    RetryPolicy, Route, SharedTopology, SuspicionPolicy, TierPolicy, Timeouts, TlsVersion,
+    Topology, WhenDown, sample_listener,
 };
 
 /// Makes a pool of backends `b0`, `b1`, … from their tiers and weights.
@@ -23,7 +23,7 @@ pub(crate) fn pool(name: &str, backends: &[(usize, u32)]) -> Pool {
         tiers: tier_policy(),
         backends: backends.iter().enumerate().map(backend).collect(),
         health_check: HealthCheck {
-            kind: CheckKind::Http { path: "/health".to_owned(), expect: 200..=299 },
+            kind: CheckKind::Http(HttpCheck::of("/health")),
             interval: Duration::from_secs(1),
             interval_fast: Duration::from_millis(100),
             jitter: 0.2,

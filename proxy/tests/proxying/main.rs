@@ -11,6 +11,7 @@ mod bodies;
 mod broken;
 mod budgets;
 mod certificates;
+mod checks;
 mod client;
 mod commands;
 mod connections;

@@ -8,7 +8,7 @@ use crate::{
             listener::TlsVersion,
             pool::{self, Protocol, WhenDown},
         },
-        units::{FilePath, Name, http::Host, number},
+        units::{FilePath, Name, check::Text, http::Host, number},
     },
     model,
 };
@@ -119,11 +119,18 @@ fn backend(backend: pool::Backend) -> model::Backend {
 }
 
 fn health_check(check: pool::HealthCheck) -> model::HealthCheck {
-    let kind = match (check.http, check.tcp) {
-        (None, Some(pool::TcpCheck {})) => model::CheckKind::Tcp,
-        (http, _) => {
+    let kind = match (check.http, check.grpc, check.tcp) {
+        (None, Some(grpc), _) => model::CheckKind::Grpc { service: grpc.service.0 },
+        (None, None, Some(pool::TcpCheck {})) => model::CheckKind::Tcp,
+        (http, _, _) => {
             let http = http.unwrap_or_default();
-            model::CheckKind::Http { path: http.path.0, expect: http.expect.0 }
+            model::CheckKind::Http(model::HttpCheck {
+                path: http.path.0,
+                expect: http.expect.0,
+                host: http.host.map(|Host(host)| host),
+                headers: http.headers.into_iter().map(|it| (it.name, it.value)).collect(),
+                body_contains: http.body_contains.map(|Text(text)| text),
+            })
         }
     };
     model::HealthCheck {
