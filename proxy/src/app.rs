@@ -20,7 +20,7 @@ use std::{
 use anyhow::{Context, Result};
 use tokio::{
     runtime::{Builder, Runtime},
-    sync::mpsc,
+    sync::{mpsc, watch},
 };
 use tracing::{error, info, warn};
 
@@ -114,8 +114,9 @@ pub fn run(
     let sidecar = reachable(topology.admin.address);
     let (served, counted) = (Arc::clone(&topology), Arc::clone(&live));
     let exchange = Exchange::new(served, snapshot, counted, metrics, inbox, alarms, connections);
-    let gateway = Gateway { exchange: Arc::new(exchange), relay_key, sidecar };
-    let stopped = start_data_plane(gateway, &topology, doors, is_draining)?;
+    let (end, ending) = watch::channel(false);
+    let gateway = Gateway { exchange: Arc::new(exchange), relay_key, sidecar, ending };
+    let stopped = start_data_plane(gateway, &topology, doors, shutdown::News { is_draining, end })?;
     is_up();
     shutdown::finish(&stopped, &live);
     Ok(())
@@ -173,12 +174,12 @@ fn start_data_plane(
     gateway: Gateway,
     topology: &Arc<Topology>,
     doors: Vec<Arc<Door>>,
-    is_draining: Arc<AtomicBool>,
+    news: shutdown::News,
 ) -> Result<Receiver<()>> {
     let (stop, stopped) = sync_channel(2);
     let served = Arc::clone(topology);
     thread::Builder::new().name("data-plane".to_owned()).spawn(move || {
-        data_plane::run(gateway, &served, doors, shutdown::Watch::new(stop, is_draining));
+        data_plane::run(gateway, &served, doors, shutdown::Watch::new(stop, news));
     })?;
     for listener in &topology.listeners {
         let (name, address) = (&listener.name, &listener.address);

@@ -11,6 +11,7 @@ mod peer;
 mod pingora_path;
 mod reply;
 mod route;
+mod tunnel;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -29,6 +30,7 @@ use pingora::{
     upstreams::peer::HttpPeer,
 };
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+use tokio::sync::watch;
 
 use crate::{
     classify::{client_fault, connect_symptom, exchange_symptom},
@@ -59,6 +61,7 @@ const SIDECAR_TIMEOUTS: Timeouts = Timeouts {
     connect: Duration::from_secs(1),
     between_reads: Duration::from_secs(30),
     stream_idle: Duration::from_secs(30),
+    websocket_idle: Duration::from_secs(3600),
     idle: Duration::from_secs(30),
     idle_connections: 16,
 };
@@ -74,6 +77,8 @@ pub struct Gateway {
     pub relay_key: String,
     /// Where the sidecar listens.
     pub sidecar: SocketAddr,
+    /// Becomes true when the process is about to end.
+    pub ending: watch::Receiver<bool>,
 }
 
 #[async_trait]
@@ -411,7 +416,7 @@ impl Gateway {
 
     fn sidecar_peer(&self, session: &Session) -> Result<HttpPeer> {
         let expectation = if headers::is_websocket(session.req_header()) {
-            Expectation::Upgrade
+            Expectation::Upgrade(SIDECAR_TIMEOUTS.websocket_idle)
         } else {
             Expectation::ResponseWithin(SIDECAR_PATIENCE)
         };

@@ -327,6 +327,8 @@ pub struct Timeouts {
     pub between_reads: Duration,
     /// How long a call of gRPC may be silent in both directions.
     pub stream_idle: Duration,
+    /// How long a WebSocket may be silent.
+    pub websocket_idle: Duration,
     /// How long an unused connection to a backend is kept.
     pub idle: Duration,
     /// Unused connections kept to each backend.

@@ -30,6 +30,7 @@ pub mod preamble;
 pub mod proxy_header;
 pub mod request;
 pub mod response;
+pub mod websocket;
 
 use http::HeaderValue;
 

@@ -1,52 +1,38 @@
 //! Our backend as Pingora's peer.
 
-use std::{
-    io,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use pingora::{
     Error, ErrorType, Result,
     connectors::L4Connect,
-    protocols::l4::{
-        socket::SocketAddr as PeerAddress,
-        stream::Stream,
-        virt::{VirtualSockOpt, VirtualSocket, VirtualSocketStream},
-    },
+    protocols::l4::{socket::SocketAddr as PeerAddress, stream::Stream, virt::VirtualSocketStream},
     upstreams::peer::HttpPeer,
 };
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::watch;
 
 use crate::{
     event::Symptom,
-    exchange::{Connections, connection::Connection, dial::Wanted},
+    exchange::{Connections, dial::Wanted},
+    gateway::tunnel::Tunnel,
     model::{BackendId, Place, Protocol, Timeouts},
     wire::preamble::Speaker,
 };
-
-/// How long an upgraded connection (WebSocket) may be silent in one direction. Long, because
-/// silence is normal there and the proxy cannot tell a quiet conversation from a dead one.
-const UPGRADED_IDLE: Duration = Duration::from_secs(3600);
 
 /// What an exchange is expected to be like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Expectation {
     /// A response that should begin within this time.
     ResponseWithin(Duration),
-    /// A connection that both sides use as they like.
-    Upgrade,
+    /// A connection that both sides use as they like, and that may be silent for this long.
+    Upgrade(Duration),
 }
 
 impl Expectation {
     /// Returns how long to wait for the response to begin.
     pub(crate) fn limit(self) -> Duration {
         match self {
-            Self::ResponseWithin(limit) => limit,
-            Self::Upgrade => UPGRADED_IDLE,
+            Self::ResponseWithin(limit) | Self::Upgrade(limit) => limit,
         }
     }
 }
@@ -74,7 +60,7 @@ pub(crate) fn peer_of(
     options.write_timeout = Some(timeouts.between_reads);
     options.read_timeout = Some(match expectation {
         Expectation::ResponseWithin(limit) => limit.min(time_left),
-        Expectation::Upgrade => UPGRADED_IDLE,
+        Expectation::Upgrade(idle) => idle,
     });
     if let Some(dial) = dial {
         peer.group_key = dial.epoch;
@@ -92,6 +78,8 @@ pub(crate) struct BackendDial {
     pub(crate) epoch: u64,
     /// For whom, where backends are told.
     pub(crate) speaker: Speaker,
+    /// When both sides are told that the process ends.
+    pub(crate) ending: watch::Receiver<bool>,
     /// For all of it, TLS included.
     pub(crate) limit: Duration,
 }
@@ -105,66 +93,11 @@ impl L4Connect for BackendDial {
         let opened = dial.connect(self.backend, self.epoch, wanted, self.limit).await;
         match opened {
             Ok(connection) => {
-                Ok(VirtualSocketStream::new(Box::new(Socket { connection, has_looked: false }))
+                Ok(VirtualSocketStream::new(Box::new(Tunnel::new(connection, self.ending.clone())))
                     .into())
             }
             Err(symptom) => Error::e_explain(error_of(symptom), symptom.to_string()),
         }
-    }
-}
-
-/// A connection as Pingora takes it.
-///
-/// Pingora's two halves tell each other that the request has no body, and that the response has
-/// begun. If the half that faces the backend hears of the response first, it takes the end of the
-/// request's body for the client's end of the conversation, and closes what has just been opened
-/// (`proxy_handle_upstream` of pingora-proxy 0.9.1; which comes first is drawn at random). A backend
-/// that answers within microseconds loses one conversation in a few that way. So the first look for
-/// an answer finds none: by the second, the end of the body has been dealt with.
-#[derive(Debug)]
-struct Socket {
-    connection: Connection,
-    has_looked: bool,
-}
-
-impl VirtualSocket for Socket {
-    /// Does nothing: the connection has been made as it shall be.
-    fn set_socket_option(&self, _: VirtualSockOpt) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl AsyncRead for Socket {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        into: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        if !this.has_looked {
-            this.has_looked = true;
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        Pin::new(&mut this.connection).poll_read(cx, into)
-    }
-}
-
-impl AsyncWrite for Socket {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().connection).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().connection).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().connection).poll_shutdown(cx)
     }
 }
 

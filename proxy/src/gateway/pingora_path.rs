@@ -44,7 +44,8 @@ impl Gateway {
             let Some(strike) = strike else { return self.peer(id, session, ctx) };
             let pool = self.exchange.topology.pool(pool);
             let retries = self.exchange.topology.retries(ctx.route, id.pool);
-            let limit = expected(retries, session, ctx).limit();
+            let idle = pool.timeouts.websocket_idle;
+            let limit = expected(retries, idle, session, ctx).limit();
             let response = limit.min(ctx.time_left(clock::now()));
             let symptom = play(strike, Patience { connect: pool.timeouts.connect, response }).await;
             let Some(symptom) = symptom else { return self.peer(id, session, ctx) };
@@ -99,9 +100,11 @@ impl Gateway {
             backend: id,
             epoch: self.exchange.snapshot.load().backend(id).epoch,
             speaker: ctx.speaker,
+            ending: self.ending.clone(),
             limit: pool.timeouts.connect,
         };
-        let expectation = expected(topology.retries(ctx.route, id.pool), session, ctx);
+        let idle = pool.timeouts.websocket_idle;
+        let expectation = expected(topology.retries(ctx.route, id.pool), idle, session, ctx);
         let time_left = ctx.time_left(clock::now()).max(Duration::from_millis(1));
         let mut peer = peer_of(&place, Some(dial), &pool.timeouts, expectation, time_left)?;
         if pool.proxy_protocol.is_some() {
@@ -138,9 +141,14 @@ impl Gateway {
 ///
 /// Only a request that may be repeated is cut short: the first answer of a non-idempotent one is
 /// the only one it gets, so it is waited for until the route's timeout.
-fn expected(retries: &RetryPolicy, session: &Session, ctx: &RequestContext) -> Expectation {
+fn expected(
+    retries: &RetryPolicy,
+    idle: Duration,
+    session: &Session,
+    ctx: &RequestContext,
+) -> Expectation {
     if headers::is_websocket(session.req_header()) {
-        Expectation::Upgrade
+        Expectation::Upgrade(idle)
     } else if ctx.idempotence == Idempotence::Idempotent {
         Expectation::ResponseWithin(retries.per_try_timeout)
     } else {

@@ -69,13 +69,18 @@ pub(crate) fn pool(name: &str, backends: &[(usize, u32)]) -> Pool {
         proxy_protocol: None,
         slow_start: Duration::ZERO,
         when_down: WhenDown::Reject,
-        timeouts: Timeouts {
-            connect: Duration::from_millis(250),
-            between_reads: Duration::from_secs(30),
-            stream_idle: Duration::from_secs(300),
-            idle: Duration::from_secs(55),
-            idle_connections: 1024,
-        },
+        timeouts: timeouts(),
+    }
+}
+
+fn timeouts() -> Timeouts {
+    Timeouts {
+        connect: Duration::from_millis(250),
+        between_reads: Duration::from_secs(30),
+        stream_idle: Duration::from_secs(300),
+        websocket_idle: Duration::from_secs(3600),
+        idle: Duration::from_secs(55),
+        idle_connections: 1024,
     }
 }
 

@@ -59,12 +59,13 @@ impl Plane {
         tasks.spawn(control.run(inbox.clone(), facts));
         let (seen, counted) = (Arc::clone(&snapshot), Arc::clone(&live));
         let exchange = Exchange::new(topology, seen, counted, metrics, inbox, alarms, connections);
+        let (stop, stopped) = watch::channel(false);
         let gateway = Gateway {
+            ending: stopped.clone(),
             exchange: Arc::new(exchange),
             relay_key: "key".to_owned(),
             sidecar: "127.0.0.1:9".parse().unwrap(),
         };
-        let (stop, stopped) = watch::channel(false);
         tasks.spawn(accept(listener, gateway, stopped));
         until(async || snapshot.load().is_checked().then_some(()).ok_or("unchecked".into())).await;
         Self { public, live, _tasks: tasks, _stop: stop }

@@ -56,6 +56,7 @@ pub(crate) fn pool(Name(name): Name, pool: pool::Pool, base: &Path) -> model::Po
             connect: pool.timeouts.connect.0,
             between_reads: pool.timeouts.between_reads.0,
             stream_idle: pool.timeouts.stream_idle.0,
+            websocket_idle: pool.timeouts.websocket_idle.0,
             idle: pool.timeouts.idle.0,
             idle_connections: pool.timeouts.idle_connections,
         },

@@ -127,6 +127,9 @@ pub(crate) struct Timeouts {
     pub(crate) between_reads: Length,
     /// How long a call of gRPC may be silent in both directions, in place of `between_reads`.
     pub(crate) stream_idle: Length,
+    /// How long a WebSocket's backend may be silent. Long, because silence is normal there; below the
+    /// interval of its pings, conversations are cut off.
+    pub(crate) websocket_idle: Length,
     /// How long an unused connection to a backend is kept. Shorter than the minute after which
     /// most servers close, so that the proxy closes first.
     pub(crate) idle: Length,
@@ -142,6 +145,7 @@ impl Default for Timeouts {
             connect: Length::millis(500),
             between_reads: Length::seconds(30),
             stream_idle: Length::seconds(5 * 60),
+            websocket_idle: Length::seconds(60 * 60),
             idle: Length::seconds(55),
             idle_connections: 1024,
         }
