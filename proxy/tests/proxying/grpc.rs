@@ -21,7 +21,6 @@ use tokio::{
 
 use crate::{
     client::{soon, until},
-    plane::Plane,
     setup::Setup,
 };
 
@@ -203,8 +202,8 @@ async fn finish(head: HeaderMap, mut body: RecvStream) -> Ended {
 #[tokio::test]
 async fn a_call_comes_back_with_its_trailers() {
     let server = Server::new().await;
-    let plane = Plane::start(server.setup()).await;
-    let mut client = Client::connect(plane.public).await;
+    let proxy = server.setup().start().await;
+    let mut client = Client::connect(proxy.public).await;
     let ended = client.unary("/echo", &[("grpc-timeout", "5S"), ("x-mine", "1")]).await;
     assert_eq!((ended.status(), &ended.body[..]), (("0", false), &b"message"[..]));
     assert_eq!(ended.head["content-type"], "application/grpc");
@@ -229,8 +228,8 @@ async fn messages_are_passed_on_as_they_come_in_both_directions() {
         .with("pools.api.hold_back.patience", "60s")
         .with("pools.api.timeouts.between_reads", "200ms")
         .with("pools.api.retries.per_try_timeout", "200ms");
-    let plane = Plane::start(setup).await;
-    let mut client = Client::connect(plane.public).await;
+    let proxy = setup.start().await;
+    let mut client = Client::connect(proxy.public).await;
     for _ in 0..2 {
         let mut call = client.call("/echo", &[]).await;
         call.say("one", false);
@@ -248,10 +247,7 @@ async fn messages_are_passed_on_as_they_come_in_both_directions() {
         assert!(soon(body.data()).await.is_none());
         assert_eq!(soon(body.trailers()).await.unwrap().unwrap()["grpc-status"], "0");
     }
-    assert_eq!(
-        plane.live.pools[0].backends[0].failures.load(std::sync::atomic::Ordering::Relaxed),
-        0
-    );
+    assert_eq!(proxy.pool().await["backends"][0]["failures"], 0);
 }
 
 #[tokio::test]
@@ -261,8 +257,8 @@ async fn a_client_may_send_messages_for_longer_than_a_response_may_take() {
         .setup()
         .with("pools.api.retries.per_try_timeout", "100ms")
         .with("routes", json!([{ "pool": "api", "timeout": "300ms" }]));
-    let plane = Plane::start(setup).await;
-    let mut client = Client::connect(plane.public).await;
+    let proxy = setup.start().await;
+    let mut client = Client::connect(proxy.public).await;
     let mut call = client.call("/late-head", &[]).await;
     for _ in 0..4 {
         call.say("x", false);
@@ -288,8 +284,8 @@ async fn the_proxys_own_errors_are_in_the_place_of_trailers() {
         "backends": [{ "name": "gone", "url": "http://127.0.0.1:9" }],
         "health_check": { "tcp": {} },
     });
-    let plane = Plane::start(setup).await;
-    let mut client = Client::connect(plane.public).await;
+    let proxy = setup.start().await;
+    let mut client = Client::connect(proxy.public).await;
     let no_route = client.unary("/elsewhere", &[]).await;
     assert_eq!(no_route.status(), ("12", true));
     let message = no_route.head["grpc-message"].to_str().unwrap();
@@ -305,8 +301,8 @@ async fn the_proxys_own_errors_are_in_the_place_of_trailers() {
 #[tokio::test]
 async fn a_call_takes_no_longer_than_its_client_waits() {
     let server = Server::new().await;
-    let plane = Plane::start(server.setup()).await;
-    let mut client = Client::connect(plane.public).await;
+    let proxy = server.setup().start().await;
+    let mut client = Client::connect(proxy.public).await;
     let began = Instant::now();
     let ended = client.unary("/silence", &[("grpc-timeout", "250m")]).await;
     assert_eq!(ended.status(), ("4", true));
@@ -323,8 +319,8 @@ async fn unavailable_is_a_failed_attempt_that_only_a_repeatable_call_outlives() 
             .with("pools.api.protocol", "http2")
             .without_ejection()
     };
-    let plane = Plane::start(setup()).await;
-    let mut client = Client::connect(plane.public).await;
+    let proxy = setup().start().await;
+    let mut client = Client::connect(proxy.public).await;
     // One that may not be repeated gets the answer as it is.
     let ended = client.unary("/unavailable", &[]).await;
     assert_eq!(ended.status(), ("14", true));
@@ -334,8 +330,8 @@ async fn unavailable_is_a_failed_attempt_that_only_a_repeatable_call_outlives() 
     assert_eq!(ended.status(), ("14", true));
     assert!(!second.calls().is_empty(), "{:?}", second.calls());
 
-    let plane = Plane::start(setup().with("pools.api.retries.grpc_statuses", json!([]))).await;
-    let mut client = Client::connect(plane.public).await;
+    let proxy = setup().with("pools.api.retries.grpc_statuses", json!([])).start().await;
+    let mut client = Client::connect(proxy.public).await;
     let before = second.calls().len();
     client.unary("/unavailable", &[("idempotency-key", "1")]).await;
     assert_eq!(second.calls().len(), before);
@@ -344,8 +340,8 @@ async fn unavailable_is_a_failed_attempt_that_only_a_repeatable_call_outlives() 
 #[tokio::test]
 async fn an_answer_that_breaks_off_says_so_in_its_trailers() {
     let server = Server::new().await;
-    let plane = Plane::start(server.setup()).await;
-    let mut client = Client::connect(plane.public).await;
+    let proxy = server.setup().start().await;
+    let mut client = Client::connect(proxy.public).await;
     let ended = client.unary("/break", &[]).await;
     assert_eq!((ended.status(), &ended.body[..]), (("14", false), &b"first"[..]));
 }

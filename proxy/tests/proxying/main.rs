@@ -31,7 +31,6 @@ mod load;
 mod once;
 mod outage;
 mod overstays;
-mod plane;
 mod ports;
 mod proxy;
 mod rescue;
