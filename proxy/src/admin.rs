@@ -41,6 +41,7 @@ use tokio::{
 
 use crate::{
     clock::Timestamp,
+    exchange::Connections,
     fleet,
     incident::Incident,
     model::Topology,
@@ -67,6 +68,8 @@ pub struct AdminState {
     pub snapshot: SnapshotCell,
     /// The numbers that requests change; injected faults are put here.
     pub live: Arc<Live>,
+    /// How backends are told to fail.
+    pub connections: Arc<Connections>,
     /// Oldest first.
     pub incidents: IncidentList,
     /// Where the fleet hears that an operator asked for a failure.

@@ -20,7 +20,7 @@ use std::{
 use anyhow::{Context, Result};
 use tokio::{
     runtime::{Builder, Runtime},
-    sync::mpsc,
+    sync::{mpsc, watch},
 };
 use tracing::{error, info, warn};
 
@@ -31,7 +31,7 @@ use crate::{
     control::{Control, INBOX},
     dashboard::{self, DashboardConfig},
     edge::Door,
-    exchange::{Connections, Exchange},
+    exchange::{Connections, Exchange, TlsError},
     gateway::Gateway,
     model::{Listener, Topology},
     ports,
@@ -54,7 +54,8 @@ pub struct Extras {
 /// accepted.
 ///
 /// # Errors
-/// When an address cannot be bound or the token cannot be read; nothing is running then.
+/// When an address cannot be bound, or the token or what TLS needs cannot be read; nothing is running
+/// then.
 pub fn run(
     topology: Topology,
     extras: Extras,
@@ -64,17 +65,17 @@ pub fn run(
     raise_descriptor_limit();
     let token = topology.admin.token_file.as_deref().map(token::read).transpose()?;
     let topology = Arc::new(topology);
+    let live = Arc::new(Live::new(&topology));
+    let connections = Arc::new(Connections::new(&topology, &live)?);
     let metrics = Arc::new(Metrics::new(&topology)?);
     let (admin_listener, page_listener) = bind(&topology, extras)?;
     let doors = open_doors(&topology, &metrics)?;
-    let live = Arc::new(Live::new(&topology));
     let snapshot: SnapshotCell = Arc::default();
     let incidents: IncidentList = Arc::default();
     let is_draining = Arc::new(AtomicBool::new(false));
     let relay_key = token::random()?;
     let (inbox, facts) = mpsc::channel(INBOX);
     let alarms = Arc::new(Alarms::new(&topology));
-    let connections = Arc::new(Connections::new(&topology));
 
     let control = Control::new(
         Arc::clone(&topology),
@@ -92,6 +93,7 @@ pub fn run(
         topology: Arc::clone(&topology),
         snapshot: Arc::clone(&snapshot),
         live: Arc::clone(&live),
+        connections: Arc::clone(&connections),
         incidents,
         inbox: inbox.clone(),
         metrics: render(&metrics, &logs),
@@ -112,11 +114,21 @@ pub fn run(
     let sidecar = reachable(topology.admin.address);
     let (served, counted) = (Arc::clone(&topology), Arc::clone(&live));
     let exchange = Exchange::new(served, snapshot, counted, metrics, inbox, alarms, connections);
-    let gateway = Gateway { exchange: Arc::new(exchange), relay_key, sidecar };
-    let stopped = start_data_plane(gateway, &topology, doors, is_draining)?;
+    let (end, ending) = watch::channel(false);
+    let gateway = Gateway { exchange: Arc::new(exchange), relay_key, sidecar, ending };
+    let stopped = start_data_plane(gateway, &topology, doors, shutdown::News { is_draining, end })?;
     is_up();
     shutdown::finish(&stopped, &live);
     Ok(())
+}
+
+/// Reads what a topology refers to outside of itself, and does nothing.
+///
+/// # Errors
+/// When what TLS towards backends needs cannot be read, or does not fit together.
+pub fn review(topology: &Topology) -> Result<(), TlsError> {
+    let topology = Arc::new(topology.clone());
+    Connections::new(&topology, &Arc::new(Live::new(&topology))).map(drop)
 }
 
 /// Serves the page of a proxy that runs elsewhere, until told to stop.
@@ -162,12 +174,12 @@ fn start_data_plane(
     gateway: Gateway,
     topology: &Arc<Topology>,
     doors: Vec<Arc<Door>>,
-    is_draining: Arc<AtomicBool>,
+    news: shutdown::News,
 ) -> Result<Receiver<()>> {
     let (stop, stopped) = sync_channel(2);
     let served = Arc::clone(topology);
     thread::Builder::new().name("data-plane".to_owned()).spawn(move || {
-        data_plane::run(gateway, &served, doors, shutdown::Watch::new(stop, is_draining));
+        data_plane::run(gateway, &served, doors, shutdown::Watch::new(stop, news));
     })?;
     for listener in &topology.listeners {
         let (name, address) = (&listener.name, &listener.address);

@@ -8,10 +8,6 @@ use pingora::{Error, ErrorType};
 
 use crate::{event::Symptom, wire::incoming::Refusal};
 
-/// Name of the error by which a health check says that the status was not the expected one. Its
-/// code is the status.
-pub const UNEXPECTED_STATUS: &str = "unexpected status";
-
 /// Returns what a failed attempt to connect says of the backend.
 pub fn connect_symptom(error: &Error) -> Symptom {
     match error.etype() {
@@ -59,24 +55,6 @@ fn refusal_of(error: &Error) -> Option<Refusal> {
     cause?.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref().copied()
 }
 
-/// Returns what a failed health check says of the backend.
-pub fn check_symptom(error: &Error) -> Symptom {
-    match error.etype() {
-        ErrorType::CustomCode(UNEXPECTED_STATUS, status) => Symptom::ErrorStatus(*status),
-        ErrorType::ConnectRefused
-        | ErrorType::ConnectTimedout
-        | ErrorType::ConnectNoRoute
-        | ErrorType::ConnectError
-        | ErrorType::TLSHandshakeFailure
-        | ErrorType::TLSHandshakeTimedout
-        | ErrorType::HandshakeError
-        | ErrorType::InvalidCert
-        | ErrorType::SocketError
-        | ErrorType::BindError => connect_symptom(error),
-        _ => exchange_symptom(error),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,13 +74,13 @@ mod tests {
 
     #[test]
     fn each_way_to_fail_has_its_symptom() {
-        let check = |kind, expected| assert_eq!(check_symptom(&error(kind)), expected);
-        check(ErrorType::ConnectRefused, Symptom::ConnectionRefused);
-        check(ErrorType::ConnectTimedout, Symptom::ConnectTimedOut);
-        check(ErrorType::ConnectNoRoute, Symptom::ConnectFailed);
-        check(ErrorType::ReadTimedout, Symptom::ResponseTimedOut);
-        check(ErrorType::ConnectionClosed, Symptom::ConnectionClosed);
-        check(ErrorType::InvalidHTTPHeader, Symptom::Garbage);
-        check(ErrorType::CustomCode(UNEXPECTED_STATUS, 503), Symptom::ErrorStatus(503));
+        let connecting = |kind, expected| assert_eq!(connect_symptom(&error(kind)), expected);
+        connecting(ErrorType::ConnectRefused, Symptom::ConnectionRefused);
+        connecting(ErrorType::ConnectTimedout, Symptom::ConnectTimedOut);
+        connecting(ErrorType::ConnectNoRoute, Symptom::ConnectFailed);
+        let asking = |kind, expected| assert_eq!(exchange_symptom(&error(kind)), expected);
+        asking(ErrorType::ReadTimedout, Symptom::ResponseTimedOut);
+        asking(ErrorType::ConnectionClosed, Symptom::ConnectionClosed);
+        asking(ErrorType::InvalidHTTPHeader, Symptom::Garbage);
     }
 }

@@ -213,7 +213,18 @@ fn check(files: &[PathBuf]) -> ExitCode {
         match config::load(file) {
             Ok(loaded) => {
                 warn(file, &loaded);
-                print(&format!("{}: ok, {}\n", file.display(), summary(&loaded.topology)));
+                let note = match app::review(&loaded.topology) {
+                    Ok(()) => String::new(),
+                    // It may be there on the machine that this is for.
+                    Err(error) if error.is_about_missing_file() => format!("  note: {error}\n"),
+                    Err(error) => {
+                        say(&mut io::stderr(), &format!("{}: error: {error}", file.display()));
+                        code = ExitCode::from(NO);
+                        continue;
+                    }
+                };
+                let summary = summary(&loaded.topology);
+                print(&format!("{}: ok, {summary}\n{note}", file.display()));
             }
             Err(rejection) => {
                 say(&mut io::stderr(), &rejection.to_string());

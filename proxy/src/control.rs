@@ -4,6 +4,7 @@
 //! the log, the metrics and the incidents, a pace for every checker. It runs on a thread of its
 //! own, so that neither a flood of requests nor one of readers delays it.
 
+mod check;
 mod checker;
 mod journal;
 
@@ -101,6 +102,7 @@ impl Control {
                 id: *id,
                 topology: Arc::clone(&self.topology),
                 live: Arc::clone(&self.live),
+                connections: Arc::clone(&self.connections),
                 inbox: inbox.clone(),
                 pace: pace.subscribe(),
             };

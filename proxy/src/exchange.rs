@@ -19,9 +19,10 @@
 mod advance;
 pub(crate) mod attempts;
 mod client;
-mod connection;
+pub(crate) mod connection;
 mod connections;
 mod deliver;
+pub(crate) mod dial;
 pub(crate) mod edits;
 mod hold;
 mod http1;
@@ -33,10 +34,12 @@ pub(crate) mod mirror;
 mod outgoing;
 mod pace;
 mod plan;
+pub(crate) mod question;
 mod race;
 pub(crate) mod request;
 mod send;
 mod shared;
+mod tls;
 pub(crate) mod upload;
 
 use std::{sync::Arc, time::Duration};
@@ -45,6 +48,7 @@ use pingora::{Error, ErrorType, Result, http::RequestHeader, protocols::http::Se
 use tokio::{sync::mpsc, time::sleep};
 
 pub use connections::Connections;
+pub use tls::TlsError;
 
 use crate::{
     alarms::Alarms,
@@ -201,6 +205,7 @@ impl Exchange {
                 Sent::All(next) => {
                     stage = next;
                     attempt.asked = clock::now();
+                    ctx.sent(attempt.asked);
                 }
                 Sent::Failed(remains) => return Ok(Waited::Failed(attempt, remains)),
             }
@@ -221,15 +226,16 @@ impl Exchange {
         ctx: &mut RequestContext,
     ) -> bool {
         let id = attempt.backend;
-        let status = answer.head.status.as_u16();
-        if !self.topology.retries(ctx.route, id.pool).statuses.contains(&status) {
+        let policy = self.topology.retries(ctx.route, id.pool);
+        let Some(status) = answer.error_status(policy) else {
+            let status = answer.head.status.as_u16();
             self.learn(attempt, ctx);
             self.report(attempt, AttemptOutcome::Answered { status });
             if 1 < attempt.number {
                 ctx.rescue.get_or_insert(Rescue::Retry);
             }
             return true;
-        }
+        };
         if self.may_retry(attempt, error_status(status, upload), ctx) {
             return false;
         }

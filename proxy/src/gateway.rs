@@ -6,13 +6,14 @@
 
 mod account;
 mod forwarded;
+mod grpc;
 mod headers;
 mod max_forwards;
 mod peer;
 mod pingora_path;
 mod reply;
 mod route;
-mod upgrade;
+mod tunnel;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -27,10 +28,11 @@ use pingora::{
     Error, ErrorSource, ErrorType, Result,
     http::{RequestHeader, ResponseHeader},
     modules::http::HttpModules,
-    protocols::Digest,
+    protocols::{Digest, l4::socket::SocketAddr as PeerAddress},
     upstreams::peer::HttpPeer,
 };
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+use tokio::sync::watch;
 
 use crate::{
     classify::{client_fault, connect_symptom, exchange_symptom},
@@ -48,9 +50,9 @@ use crate::{
         peer::{Expectation, peer_of},
         reply::Reply,
     },
-    model::{Target, Timeouts},
+    model::{Place, Target, Timeouts},
     retry::Connection,
-    wire::connection,
+    wire::{connection, preamble::Speaker},
 };
 
 /// Longest silence of a client in the middle of a request, and of one that does not take its
@@ -60,6 +62,8 @@ const CLIENT_PATIENCE: Duration = Duration::from_secs(60);
 const SIDECAR_TIMEOUTS: Timeouts = Timeouts {
     connect: Duration::from_secs(1),
     between_reads: Duration::from_secs(30),
+    stream_idle: Duration::from_secs(30),
+    websocket_idle: Duration::from_secs(3600),
     idle: Duration::from_secs(30),
     idle_connections: 16,
 };
@@ -75,6 +79,8 @@ pub struct Gateway {
     pub relay_key: String,
     /// Where the sidecar listens.
     pub sidecar: SocketAddr,
+    /// Becomes true when the process is about to end.
+    pub ending: watch::Receiver<bool>,
 }
 
 #[async_trait]
@@ -96,7 +102,7 @@ impl ProxyHttp for Gateway {
     ) -> Result<bool> {
         self.begin(session, ctx);
         if let Some(refusal) = self.refusal(session, ctx) {
-            refusal.send(session.as_downstream_mut(), &ctx.request_id).await?;
+            grpc::answer(&refusal, session.as_downstream_mut(), ctx).await?;
             return Ok(true);
         }
         if max_forwards::ends_here(session.req_header()) {
@@ -104,7 +110,7 @@ impl ProxyHttp for Gateway {
             return Ok(true);
         }
         let Some(route) = self.find_route(session, ctx) else {
-            Reply::no_route().send(session.as_downstream_mut(), &ctx.request_id).await?;
+            grpc::answer(&Reply::no_route(), session.as_downstream_mut(), ctx).await?;
             return Ok(true);
         };
         if route.max_body.is_some_and(|limit| limit < announced(session.req_header())) {
@@ -159,7 +165,7 @@ impl ProxyHttp for Gateway {
         match ctx.target {
             Some(Target::Pool(pool)) => self.next_attempt(pool, session, ctx).await,
             Some(Target::Sidecar | Target::Proxy) | None => {
-                Ok(Box::new(self.sidecar_peer(session)))
+                Ok(Box::new(self.sidecar_peer(session)?))
             }
         }
     }
@@ -297,7 +303,7 @@ impl ProxyHttp for Gateway {
         let Some(reply) = reply else {
             return FailToProxy { error_code: 0, can_reuse_downstream: false };
         };
-        if let Err(unsent) = reply.send(session.as_downstream_mut(), &ctx.request_id).await {
+        if let Err(unsent) = grpc::answer(&reply, session.as_downstream_mut(), ctx).await {
             tracing::debug!(target: "bascule::gateway", error = %unsent, "client left before the reply");
         }
         FailToProxy { error_code: reply.status, can_reuse_downstream: false }
@@ -341,6 +347,7 @@ impl Gateway {
         ctx.request_id = headers::request_id(request, &mut random);
         let key = request.headers.get(IDEMPOTENCY_KEY).map(|value| value.as_bytes());
         ctx.idempotence = Idempotence::of(request.method.as_str(), key);
+        ctx.speaker = speaker_of(session);
         // Pingora reads the first line of `Connection` alone (RFC 9110 §5.3: several are one list).
         let options = request.headers.get_all("connection").iter().map(|it| it.as_bytes());
         if connection::lists(options, "close") {
@@ -419,18 +426,14 @@ impl Gateway {
         }
     }
 
-    fn sidecar_peer(&self, session: &Session) -> HttpPeer {
+    fn sidecar_peer(&self, session: &Session) -> Result<HttpPeer> {
         let expectation = if headers::is_websocket(session.req_header()) {
-            Expectation::Upgrade
+            Expectation::Upgrade(SIDECAR_TIMEOUTS.websocket_idle)
         } else {
             Expectation::ResponseWithin(SIDECAR_PATIENCE)
         };
-        let address = crate::model::BackendAddress {
-            tls: false,
-            host: self.sidecar.ip().to_string(),
-            port: self.sidecar.port(),
-        };
-        peer_of(&address, self.sidecar, 0, &SIDECAR_TIMEOUTS, expectation, SIDECAR_PATIENCE)
+        let place = Place::Ip(self.sidecar);
+        peer_of(&place, None, &SIDECAR_TIMEOUTS, expectation, SIDECAR_PATIENCE)
     }
 
     /// Returns the answer that the proxy gives itself; `None` when the client is gone.
@@ -475,6 +478,17 @@ fn is_unfinished(session: &mut Session, error: &Error) -> bool {
 fn announced(request: &RequestHeader) -> u64 {
     let length = request.headers.get(http::header::CONTENT_LENGTH);
     length.and_then(|it| it.to_str().ok()).and_then(|it| it.trim().parse().ok()).unwrap_or(0)
+}
+
+/// Returns who is at the other end of a client's connection.
+fn speaker_of(session: &Session) -> Speaker {
+    match (session.client_addr(), session.server_addr()) {
+        (Some(PeerAddress::Inet(source)), Some(PeerAddress::Inet(destination))) => {
+            Speaker::client(*source, *destination)
+        }
+        (Some(PeerAddress::Unix(_)), _) => Speaker::LocalClient,
+        (Some(PeerAddress::Inet(_)) | None, _) => Speaker::Unknown,
+    }
 }
 
 fn client_ip(session: &Session) -> Option<IpAddr> {

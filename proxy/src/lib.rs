@@ -41,7 +41,7 @@ pub mod retry;
 pub mod routing;
 pub mod suspicion;
 
-// Wire (pure): HTTP/1.1 as clients and backends say it, in bytes.
+// Wire (pure): HTTP/1.1 as clients and backends say it, and what comes before it, in bytes.
 pub mod wire;
 
 // State (pure): what decisions read, and the numbers that requests change.

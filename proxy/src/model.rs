@@ -4,28 +4,30 @@
 //! rest of the crate therefore needs no checks: every route names a pool that exists, every pool
 //! has a backend, every threshold is at least one.
 
+mod check;
 mod listener;
 mod pattern;
 mod route;
 #[cfg(test)]
 pub(crate) mod sample;
+mod transport;
 
 use std::{
-    fmt,
     net::SocketAddr,
     num::{NonZeroU32, NonZeroUsize},
-    ops::RangeInclusive,
     path::PathBuf,
     sync::Arc,
     time::Duration,
 };
 
+pub use check::{CheckKind, HttpCheck};
 #[cfg(test)]
 pub(crate) use listener::sample as sample_listener;
 pub use listener::{
     CertificateFiles, ClientAuth, ListenAddress, Listener, ListenerLimits, ListenerTimeouts,
     ListenerTls, ProxyProtocol, TlsVersion,
 };
+pub use transport::{BackendAddress, BackendTls, ClientIdentity, Place, ProxyVersion};
 
 pub use pattern::Pattern;
 pub use route::{
@@ -119,6 +121,10 @@ pub struct Pool {
     pub hold_back: HoldBack,
     /// What is spoken with the backends.
     pub protocol: Protocol,
+    /// What is asked of those that speak TLS, and shown to them.
+    pub tls: BackendTls,
+    /// How they are told who connects, if they are.
+    pub proxy_protocol: Option<ProxyVersion>,
     /// How long a backend that may be picked again takes to get its full share; zero is at once.
     pub slow_start: Duration,
     /// What happens to requests while no backend may be picked.
@@ -156,35 +162,6 @@ pub struct Backend {
     pub tier: usize,
     /// Share within its tier, in relation to the others' weights.
     pub weight: NonZeroU32,
-}
-
-/// Scheme, host and port of a backend.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BackendAddress {
-    /// Whether TLS is spoken; the host is then also the name that the certificate must bear.
-    pub tls: bool,
-    /// A host name or an IP address (IPv6 without brackets).
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-}
-
-impl BackendAddress {
-    /// Returns `host:port`, with brackets around an IPv6 address.
-    pub fn authority(&self) -> String {
-        if self.host.contains(':') {
-            format!("[{}]:{}", self.host, self.port)
-        } else {
-            format!("{}:{}", self.host, self.port)
-        }
-    }
-}
-
-impl fmt::Display for BackendAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.tls { "https" } else { "http" };
-        write!(f, "{scheme}://{}", self.authority())
-    }
 }
 
 /// When a tier hands over to the next, and when it gets its traffic back.
@@ -291,20 +268,6 @@ pub struct HealthCheck {
     pub fall: NonZeroU32,
 }
 
-/// What a health check asks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CheckKind {
-    /// `GET path`; the status must lie in the range.
-    Http {
-        /// Begins with `/`.
-        path: String,
-        /// The statuses that pass.
-        expect: RangeInclusive<u16>,
-    },
-    /// The connection is accepted.
-    Tcp,
-}
-
 /// How real traffic condemns a backend.
 #[derive(Clone, Copy, Debug)]
 pub struct OutlierPolicy {
@@ -333,6 +296,8 @@ pub struct RetryPolicy {
     pub max_attempts: NonZeroU32,
     /// Answers of a backend that count as a failed attempt.
     pub statuses: Vec<u16>,
+    /// The same, of calls of gRPC.
+    pub grpc_statuses: Vec<u16>,
     /// How long one attempt may take to begin its answer.
     pub per_try_timeout: Duration,
     /// Share of recent requests that may be retried, 0 and up.
@@ -360,6 +325,10 @@ pub struct Timeouts {
     pub connect: Duration,
     /// Between two reads of a response's body, and between two writes of a request's.
     pub between_reads: Duration,
+    /// How long a call of gRPC may be silent in both directions.
+    pub stream_idle: Duration,
+    /// How long a WebSocket may be silent.
+    pub websocket_idle: Duration,
     /// How long an unused connection to a backend is kept.
     pub idle: Duration,
     /// Unused connections kept to each backend.

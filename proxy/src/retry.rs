@@ -249,6 +249,7 @@ fn is_error_status(symptom: Symptom) -> bool {
         | Symptom::OutOfLine
         | Symptom::ResponseCut
         | Symptom::Garbage
+        | Symptom::Unexpected
         | Symptom::Injected(
             FaultMode::Crash
             | FaultMode::Refuse

@@ -24,10 +24,14 @@
 //! | `Content-Length` of a 204 or an interim response | passed on | dropped (RFC 9110 §8.6) |
 
 pub mod connection;
+pub mod grpc;
+pub mod grpc_health;
 pub mod incoming;
+pub mod preamble;
 pub mod proxy_header;
 pub mod request;
 pub mod response;
+pub mod websocket;
 
 use http::HeaderValue;
 

@@ -65,7 +65,7 @@ async fn attempt(sidecar: &Sidecar, body: Body) -> Result<wire::FailAccepted, Ht
         // Whatever can be known to be in the way is looked at before the fleet is told.
         let call = Call::to(sidecar, backend, "/fail").map_err(|error| unreachable(&error))?;
         tell_fleet(sidecar, input)?;
-        call.make(&sidecar.client).await.map_err(|error| unreachable(&error))?;
+        call.make(sidecar).await.map_err(|error| unreachable(&error))?;
         None
     } else {
         tell_fleet(sidecar, input)?;
@@ -183,10 +183,7 @@ fn unreachable(error: &ReachError) -> HttpError {
         ReachError::Refused { .. } => {
             "the mode `crash` needs a backend that answers POST /fail; use another mode"
         }
-        ReachError::Tls => {
-            "use another mode: it works in the proxy and needs nothing of the backend"
-        }
-        ReachError::NoAddress | ReachError::NoAnswer(_) => {
+        ReachError::NoAddress | ReachError::TimedOut | ReachError::NoAnswer(_) => {
             "check that the backend runs, or use another mode"
         }
     };

@@ -3,14 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, header};
-use http_body_util::Full;
+use pingora::http::RequestHeader;
+use tokio::time::timeout;
 
-use crate::{
-    admin::Sidecar,
-    model::BackendId,
-    web::{HttpClient, HttpClientError},
-};
+use crate::{admin::Sidecar, event::Symptom, exchange::question::Question, model::BackendId};
 
 /// A backend that takes longer to say that it will fail has failed already.
 const WITHIN: Duration = Duration::from_secs(2);
@@ -18,15 +14,15 @@ const WITHIN: Duration = Duration::from_secs(2);
 /// Why a backend did not do as it was told.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReachError {
-    /// We speak plain HTTP only.
-    #[error("it speaks TLS, and its control paths are called over plain HTTP only")]
-    Tls,
     /// Its name was never resolved.
     #[error("its name has not been resolved to an address")]
     NoAddress,
     /// No answer.
+    #[error("it did not answer within {} s", WITHIN.as_secs())]
+    TimedOut,
+    /// No connection, or one that broke.
     #[error("{0}")]
-    NoAnswer(#[from] HttpClientError),
+    NoAnswer(Symptom),
     /// It answered, but not that it will.
     #[error("it answered {status} to POST {path}")]
     Refused {
@@ -40,7 +36,8 @@ pub(crate) enum ReachError {
 /// A call that can be made.
 #[derive(Debug)]
 pub(crate) struct Call {
-    request: Request<Full<Bytes>>,
+    backend: BackendId,
+    question: Question,
     path: &'static str,
 }
 
@@ -51,25 +48,36 @@ impl Call {
         backend: BackendId,
         path: &'static str,
     ) -> Result<Self, ReachError> {
-        let configured = &sidecar.state.topology.backend(backend).address;
-        if configured.tls {
-            return Err(ReachError::Tls);
+        if sidecar.state.live.backend(backend).place().is_none() {
+            return Err(ReachError::NoAddress);
         }
-        let address = sidecar.state.live.backend(backend).address().ok_or(ReachError::NoAddress)?;
-        let request = Request::post(format!("http://{address}{path}"))
-            .header(header::HOST, configured.authority())
-            .body(Full::default())
-            .map_err(|_| ReachError::NoAddress)?;
-        Ok(Self { request, path })
+        let topology = &sidecar.state.topology;
+        let question = post(path, &topology.backend(backend).address.authority())
+            .and_then(|request| {
+                let protocol = topology.pool(backend.pool).protocol;
+                Question::new(request, Bytes::new(), protocol, 0).ok()
+            })
+            .ok_or(ReachError::NoAddress)?;
+        Ok(Self { backend, question, path })
     }
 
     /// Calls, and waits for an answer that says yes.
-    pub(crate) async fn make(self, client: &HttpClient) -> Result<(), ReachError> {
-        let status = client.send(self.request, WITHIN).await?.status();
+    pub(crate) async fn make(self, sidecar: &Sidecar) -> Result<(), ReachError> {
+        let asked = sidecar.state.connections.ask(self.backend, &self.question, WITHIN);
+        let told = timeout(WITHIN, asked).await.map_err(|_| ReachError::TimedOut)?;
+        let told = told.map_err(ReachError::NoAnswer)?;
+        let status = told.head.status;
         if status.is_success() {
             Ok(())
         } else {
             Err(ReachError::Refused { status: status.as_u16(), path: self.path })
         }
     }
+}
+
+fn post(path: &str, host: &str) -> Option<RequestHeader> {
+    let mut request = RequestHeader::build("POST", path.as_bytes(), Some(2)).ok()?;
+    request.append_header("Host", host).ok()?;
+    request.append_header("Content-Length", "0").ok()?;
+    Some(request)
 }

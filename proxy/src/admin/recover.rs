@@ -77,7 +77,7 @@ async fn attempt(sidecar: &Sidecar, body: Body) -> Result<wire::Recovered, HttpE
 
 async fn tell(sidecar: &Sidecar, backend: BackendId) -> Result<(), String> {
     let told = match Call::to(sidecar, backend, "/recover") {
-        Ok(call) => call.make(&sidecar.client).await,
+        Ok(call) => call.make(sidecar).await,
         Err(error) => Err(error),
     };
     told.map_err(|error| format!("injected faults have ended; its own may not: {error}"))

@@ -12,7 +12,10 @@ use std::{
 
 use async_trait::async_trait;
 use pingora::server::{ShutdownSignal, ShutdownSignalWatch};
-use tokio::signal::unix::{SignalKind, signal as on_signal};
+use tokio::{
+    signal::unix::{SignalKind, signal as on_signal},
+    sync::watch,
+};
 use tracing::{info, warn};
 
 use crate::{clock, snapshot::Live};
@@ -25,12 +28,20 @@ const SETTLING: Duration = Duration::from_millis(50);
 /// Turns signals into the end of Pingora's server and of this process.
 pub(crate) struct Watch {
     stop: SyncSender<()>,
-    is_draining: Arc<AtomicBool>,
+    news: News,
+}
+
+/// Who is told that the process is about to end.
+pub(crate) struct News {
+    /// Whoever asks whether the process is ready.
+    pub(crate) is_draining: Arc<AtomicBool>,
+    /// Those that would go on for ever.
+    pub(crate) end: watch::Sender<bool>,
 }
 
 impl Watch {
-    pub(crate) fn new(stop: SyncSender<()>, is_draining: Arc<AtomicBool>) -> Self {
-        Self { stop, is_draining }
+    pub(crate) fn new(stop: SyncSender<()>, news: News) -> Self {
+        Self { stop, news }
     }
 }
 
@@ -38,7 +49,8 @@ impl Watch {
 impl ShutdownSignalWatch for Watch {
     async fn recv(&self) -> ShutdownSignal {
         signal().await;
-        self.is_draining.store(true, Relaxed);
+        self.news.is_draining.store(true, Relaxed);
+        self.news.end.send_replace(true);
         info!(target: "bascule::app", "stopping: no new connections, finishing what is in flight");
         // The receiver lives as long as the process.
         _ = self.stop.try_send(());

@@ -30,7 +30,7 @@ pub(crate) fn assemble(file: File, base: &Path) -> Option<model::Topology> {
         file.threads.or_else(|| available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
     let listeners = listeners(file.listeners, base);
     let pools: Vec<model::Pool> =
-        file.pools.0.into_iter().map(|(name, it)| pool(name, it)).collect();
+        file.pools.0.into_iter().map(|(name, it)| pool(name, it, base)).collect();
     let known = Known { listeners: &listeners, pools: &pools };
     Some(model::Topology {
         threads,

@@ -198,6 +198,10 @@ codes! {
     UnknownListener = "B0240" Error,
     /// A header that only the proxy may write.
     ReservedHeader = "B0241" Error,
+    /// A certificate without its key, or a key without its certificate.
+    HalfAnIdentity = "B0250" Error,
+    /// Backends whose certificates nobody checks.
+    Unverified = "B0251" Warning,
 }
 
 #[cfg(test)]

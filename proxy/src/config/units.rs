@@ -5,6 +5,7 @@
 
 use std::{ops::RangeInclusive, path::PathBuf};
 
+pub(crate) mod check;
 pub(crate) mod duration;
 pub(crate) mod http;
 pub(crate) mod kinds;

@@ -11,8 +11,8 @@ use crate::{
             Admin, File, Logging, Named,
             listener::Listener,
             pool::{
-                Backend, Balance, HealthCheck, HoldBack, OutlierDetection, Pool, Protocol, Retries,
-                Suspicion, TcpCheck, Tiers, Timeouts, WhenDown,
+                Backend, Balance, HealthCheck, HoldBack, OutlierDetection, Pool, Protocol,
+                ProxyProtocol, Retries, Suspicion, TcpCheck, Tiers, Timeouts, Tls, WhenDown,
             },
             route::Route,
         },
@@ -84,11 +84,11 @@ pub(crate) fn topology(listen: SocketAddr, urls: &[String]) -> Result<Topology, 
     for (tier, text) in urls.iter().enumerate() {
         let url = Url::parse(text)
             .map_err(|Fault { message, remedy }| UrlsRejected::Malformed { message, remedy })?;
-        let authority = url.address.authority();
-        if authority == listen.to_string() {
+        let location = url.address.location();
+        if location == listen.to_string() {
             return Err(UrlsRejected::Loop(text.clone()));
         }
-        if backends.iter().any(|other| other.url.address.authority() == authority) {
+        if backends.iter().any(|other| other.url.address.location() == location) {
             return Err(UrlsRejected::Twice(text.clone()));
         }
         let name = Name(format!("backend-{}", tier + 1));
@@ -103,6 +103,8 @@ fn file(listen: SocketAddr, backends: Vec<Backend>, admin: Admin) -> File {
         tiers: Tiers::default(),
         backends,
         protocol: Protocol::default(),
+        tls: Tls::default(),
+        proxy_protocol: ProxyProtocol::default(),
         slow_start: Wait::default(),
         when_down: WhenDown::default(),
         health_check: HealthCheck { tcp: Some(TcpCheck {}), ..HealthCheck::default() },

@@ -1,18 +1,9 @@
 //! Sends one backend's health checks, each in its time, and tells the fleet how they ended.
 //!
-//! One task per backend: a backend that hangs delays nobody else's checks. What a check does is
-//! pingora-load-balancing's; when it happens, and how long it may take in all, is ours.
+//! One task per backend: a backend that hangs delays nobody else's checks.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use pingora::{
-    Error, ErrorType,
-    http::RequestHeader,
-    lb::{
-        Backend as CheckTarget,
-        health_check::{HealthCheck as Check, HttpHealthCheck, TcpHealthCheck},
-    },
-};
 use tokio::{
     net::lookup_host,
     sync::{mpsc, watch},
@@ -20,11 +11,12 @@ use tokio::{
 };
 
 use crate::{
-    classify::{UNEXPECTED_STATUS, check_symptom},
     clock,
+    control::check::Check,
     event::{Source, Strike, Symptom},
+    exchange::Connections,
     fleet::{Input, Pace},
-    model::{Backend, BackendAddress, BackendId, CheckKind, HealthCheck, Protocol, SharedTopology},
+    model::{Backend, BackendAddress, BackendId, CheckKind, HealthCheck, Place, SharedTopology},
     snapshot::{BackendLive, Live},
     strike::{Patience, play},
 };
@@ -39,6 +31,7 @@ pub(crate) struct Checker {
     pub(crate) id: BackendId,
     pub(crate) topology: SharedTopology,
     pub(crate) live: Arc<Live>,
+    pub(crate) connections: Arc<Connections>,
     pub(crate) inbox: mpsc::Sender<Input>,
     pub(crate) pace: watch::Receiver<Pace>,
 }
@@ -48,15 +41,14 @@ impl Checker {
     pub(crate) async fn run(mut self) {
         let topology = Arc::clone(&self.topology);
         let policy = &topology.pool(self.id.pool).health_check;
-        let protocol = topology.pool(self.id.pool).protocol;
-        let check = check_of(policy, &topology.backend(self.id).address, protocol);
+        let check = Check::new(topology.pool(self.id.pool), topology.backend(self.id));
         let mut random = fastrand::Rng::new();
         let mut next_lookup = Instant::now();
         loop {
             let began = Instant::now();
             let deadline = began + policy.timeout;
             let failure = match timeout_at(deadline, self.keep_address(&mut next_lookup)).await {
-                Ok(()) => self.check(check.as_ref(), deadline, &mut random).await,
+                Ok(()) => self.check(&check, deadline, &mut random).await,
                 Err(_) => Some(Symptom::ResponseTimedOut),
             };
             let took = began.elapsed();
@@ -85,7 +77,7 @@ impl Checker {
     /// time and is left alone for longer: its trouble is not the backend's.
     async fn look_up(&self) -> Duration {
         let (backend, live) = (self.topology.backend(self.id), self.live.backend(self.id));
-        if live.address().is_none() {
+        if live.place().is_none() {
             resolve(backend, live).await;
             return RESOLVE_EVERY;
         }
@@ -100,7 +92,7 @@ impl Checker {
     /// anything.
     async fn check(
         &self,
-        check: &(dyn Check + Send + Sync),
+        check: &Check,
         deadline: Instant,
         random: &mut fastrand::Rng,
     ) -> Option<Symptom> {
@@ -114,15 +106,11 @@ impl Checker {
                 return symptom;
             }
         }
-        let Some(address) = live.address() else { return Some(Symptom::ConnectFailed) };
-        let target = match CheckTarget::new(&address.to_string()) {
-            Ok(target) => target,
-            Err(error) => return Some(check_symptom(&error)),
-        };
-        match timeout_at(deadline, check.check(&target)).await {
-            Ok(result) => result.err().map(|error| check_symptom(&error)),
-            Err(_) => Some(Symptom::ResponseTimedOut),
-        }
+        // A little before the check's own time is over, so that the reason is known.
+        let limit = self.topology.pool(self.id.pool).health_check.timeout.mul_f64(0.9);
+        timeout_at(deadline, check.make(&self.connections, self.id, limit))
+            .await
+            .unwrap_or(Some(Symptom::ResponseTimedOut))
     }
 
     /// Tells whether what the backend's checks ask would show `strike`. One that only connects sees
@@ -130,8 +118,8 @@ impl Checker {
     fn is_met(&self, strike: Strike) -> bool {
         match (&self.topology.pool(self.id.pool).health_check.kind, strike) {
             (CheckKind::Tcp, _) => strike.mode().is_before_connection(),
-            (CheckKind::Http { expect, .. }, Strike::Error(status)) => !expect.contains(&status),
-            (CheckKind::Http { .. }, _) => true,
+            (CheckKind::Http(http), Strike::Error(status)) => !http.expect.contains(&status),
+            (CheckKind::Http(_) | CheckKind::Grpc { .. }, _) => true,
         }
     }
 
@@ -168,65 +156,19 @@ impl Checker {
 /// Looks up where the backend's name leads. What was known before stays when that fails: a backend
 /// whose name is gone for a moment is still asked where it was last.
 async fn resolve(backend: &Backend, live: &BackendLive) {
-    let BackendAddress { host, port, .. } = &backend.address;
+    let BackendAddress::Tcp { host, port, .. } = &backend.address else { return };
     if host.parse::<std::net::IpAddr>().is_ok() {
         return;
     }
     let Ok(found) = lookup_host((host.as_str(), *port)).await else { return };
     let found: Vec<SocketAddr> = found.collect();
-    let is_current = live.address().is_some_and(|current| found.contains(&current));
+    let is_current = match live.place().as_deref() {
+        Some(Place::Ip(current)) => found.contains(current),
+        Some(Place::Unix(_)) | None => false,
+    };
     // IPv4 first: container networks announce IPv6 names that nothing listens on.
     let best = found.iter().find(|it| it.is_ipv4()).or(found.first());
     if let (false, Some(&address)) = (is_current, best) {
         live.resolved_to(address);
     }
-}
-
-fn check_of(
-    policy: &HealthCheck,
-    address: &BackendAddress,
-    protocol: Protocol,
-) -> Box<dyn Check + Send + Sync> {
-    // A little before the check's own time is over, so that the reason is known.
-    let limit_connect = policy.timeout.mul_f64(0.9);
-    match &policy.kind {
-        CheckKind::Tcp => {
-            let mut check = if address.tls {
-                TcpHealthCheck::new_tls(&address.host)
-            } else {
-                TcpHealthCheck::new()
-            };
-            check.peer_template.options.connection_timeout = Some(limit_connect);
-            check
-        }
-        CheckKind::Http { path, expect } => {
-            let mut check = HttpHealthCheck::new(&address.host, address.tls);
-            check.peer_template.options.connection_timeout = Some(limit_connect);
-            check.peer_template.options.read_timeout = Some(policy.timeout);
-            if protocol == Protocol::Http2 {
-                // A backend of which requests are asked in HTTP/2 may understand nothing else.
-                check.peer_template.options.set_http_version(2, 2);
-            }
-            if let Some(request) = request_of(path, address) {
-                check.req = request;
-            }
-            let expect = expect.clone();
-            check.validator = Some(Box::new(move |response| {
-                let status = response.status.as_u16();
-                if expect.contains(&status) {
-                    return Ok(());
-                }
-                Error::e_explain(ErrorType::CustomCode(UNEXPECTED_STATUS, status), "health check")
-            }));
-            Box::new(check)
-        }
-    }
-}
-
-/// Builds the request of an HTTP check; `None` for what validation has ruled out.
-fn request_of(path: &str, address: &BackendAddress) -> Option<RequestHeader> {
-    let mut request = RequestHeader::build("GET", path.as_bytes(), Some(3)).ok()?;
-    request.append_header("Host", address.authority()).ok()?;
-    request.append_header("User-Agent", "bascule-health-check").ok()?;
-    Some(request)
 }

@@ -42,6 +42,8 @@ pub enum Symptom {
     ResponseCut,
     /// What came back is not HTTP.
     Garbage,
+    /// The answer to a health check lacks what is expected of it.
+    Unexpected,
     /// Answers take far longer than those of the rest of its tier.
     OutOfLine,
     /// A fault that an operator injected in the proxy.
@@ -64,6 +66,7 @@ impl Symptom {
             | Self::ErrorStatus(_)
             | Self::ResponseCut
             | Self::Garbage
+            | Self::Unexpected
             | Self::Injected(
                 FaultMode::Crash
                 | FaultMode::Hang
@@ -90,6 +93,7 @@ impl Symptom {
             | Self::ErrorStatus(_)
             | Self::ResponseCut
             | Self::Garbage
+            | Self::Unexpected
             | Self::Injected(
                 FaultMode::Crash
                 | FaultMode::Refuse
@@ -115,6 +119,7 @@ impl fmt::Display for Symptom {
             Self::OutOfLine => f.write_str("answers take far longer than its tier's"),
             Self::ResponseCut => f.write_str("response broke off"),
             Self::Garbage => f.write_str("answer is not HTTP"),
+            Self::Unexpected => f.write_str("answer is not the one expected"),
             Self::Injected(mode) => write!(f, "injected fault: {mode}"),
         }
     }

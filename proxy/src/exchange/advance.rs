@@ -13,6 +13,7 @@ use crate::{
         attempts::Remains,
         connection::Connection as Open,
         connections::MaxIdle,
+        dial::Wanted,
         hold::Answer,
         http1::{Happened, Http1Leg},
         http2::Handle,
@@ -202,6 +203,11 @@ impl Exchange {
         id: BackendId,
     ) -> Result<(Handle, Connection), Remains> {
         let shared = &self.connections.shared;
+        if plan.pool.proxy_protocol.is_some() {
+            // A connection belongs to the client that it was made for.
+            let epoch = self.snapshot.load().backend(id).epoch;
+            return self.begin_http2(plan, id, epoch).await.map(|it| (it, Connection::Fresh));
+        }
         loop {
             let epoch = self.snapshot.load().backend(id).epoch;
             if let Some(handle) = shared.take(id, epoch) {
@@ -237,26 +243,25 @@ impl Exchange {
         epoch: u64,
     ) -> Result<Handle, Remains> {
         let made = self.connect(plan, id, epoch).await?;
-        let scheme =
-            if self.topology.backend(id).address.tls { Scheme::HTTPS } else { Scheme::HTTP };
-        let begun = self.connections.shared.begin(made, scheme).await;
+        let scheme = if made.is_tls() { Scheme::HTTPS } else { Scheme::HTTP };
+        let is_shared = plan.pool.proxy_protocol.is_none();
+        let begun = self.connections.shared.begin(made, scheme, is_shared).await;
         begun.map_err(|symptom| plan.unsent(symptom))
     }
 
     async fn connect(&self, plan: &Plan<'_>, id: BackendId, epoch: u64) -> Result<Open, Remains> {
-        // Only while nothing else is left is a backend asked whose name was never resolved.
-        let Some(address) = self.live.backend(id).address() else {
-            return Err(plan.unsent(Symptom::ConnectFailed));
-        };
-        let name = &self.topology.backend(id).address;
         let limit = plan.pool.timeouts.connect;
-        let opened = Open::open(id, epoch, address, name, plan.pool.protocol, limit).await;
+        let wanted = Wanted { protocol: plan.pool.protocol, speaker: plan.speaker };
+        let opened = self.connections.dial.connect(id, epoch, wanted, limit).await;
         opened.map_err(|symptom| plan.unsent(symptom))
     }
 
     /// Keeps the connection of a leg that is over for another request, if it is fit for one.
     pub(crate) fn keep(&self, leg: Leg, pool: &Pool) {
-        if let Some(connection) = leg.into_idle() {
+        // A backend that was told who connects would take the next client for the same.
+        if pool.proxy_protocol.is_none()
+            && let Some(connection) = leg.into_idle()
+        {
             self.connections.keep(connection, pool, clock::now());
         }
     }

@@ -45,6 +45,20 @@ pub(crate) async fn write_head(
     paced(pace, ErrorType::WriteTimedout, session.write_response_header(header)).await
 }
 
+/// Writes the head of the final response. One that is all there is ends the stream, where there are
+/// streams: gRPC takes the headers of such a response for its trailers.
+pub(crate) async fn write_whole_head(
+    session: &mut ServerSession,
+    pace: &mut Pace,
+    header: ResponseHeader,
+    is_all: bool,
+) -> Result<()> {
+    if let (true, ServerSession::H2(stream)) = (is_all, &mut *session) {
+        return stream.write_response_header(Box::new(header), true).map_err(Error::into_down);
+    }
+    write_head(session, pace, header).await
+}
+
 /// Writes a piece of a response's body.
 pub(crate) async fn write(session: &mut ServerSession, pace: &mut Pace, data: Bytes) -> Result<()> {
     let bytes = data.len();

@@ -3,27 +3,30 @@
 use std::{
     io,
     mem::MaybeUninit,
+    net::SocketAddr,
     pin::Pin,
-    sync::{Arc, OnceLock},
+    sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
-use pingora_rustls::{
-    ClientConfig, ClientTlsStream, RootCertStore, ServerName, TlsConnector,
-    install_default_crypto_provider, load_platform_certs_incl_env_into_store,
-};
+use bytes::Bytes;
+use pingora_rustls::{ClientTlsStream, TlsConnector};
 use socket2::SockRef;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
+    net::{TcpStream, UnixStream},
     time::timeout,
 };
 
 use crate::{
     event::Symptom,
-    model::{BackendAddress, BackendId, Protocol},
+    exchange::tls::ConnectionTls,
+    model::{BackendId, Place},
 };
+
+/// What HTTP/2 is called where protocols are agreed on (RFC 9113 §3.1).
+const HTTP2: &[u8] = b"h2";
 
 /// An open connection, and whose it is.
 #[derive(Debug)]
@@ -42,40 +45,58 @@ pub(crate) struct Connection {
 enum Stream {
     Plain(TcpStream),
     Tls(Box<ClientTlsStream<TcpStream>>),
+    Unix(UnixStream),
+}
+
+/// How a connection is made.
+#[derive(Debug)]
+pub(crate) struct Terms {
+    /// Where the backend is.
+    pub(crate) place: Arc<Place>,
+    /// What is said before anything else, TLS included.
+    pub(crate) preamble: Bytes,
+    /// `None` without TLS.
+    pub(crate) tls: Option<ConnectionTls>,
+    /// For all of it.
+    pub(crate) limit: Duration,
+}
+
+/// Why there is no connection.
+#[derive(Debug)]
+pub(crate) struct Unopened {
+    pub(crate) symptom: Symptom,
+    /// What was wrong with TLS, in the library's words, if that was it.
+    pub(crate) tls: Option<String>,
 }
 
 impl Connection {
-    /// Connects to where the backend is, within `limit`, TLS included.
+    /// Connects to a backend.
     pub(crate) async fn open(
         backend: BackendId,
         epoch: u64,
-        address: std::net::SocketAddr,
-        name: &BackendAddress,
-        protocol: Protocol,
-        limit: Duration,
-    ) -> Result<Self, Symptom> {
+        terms: Terms,
+    ) -> Result<Self, Unopened> {
+        let Terms { place, preamble, tls, limit } = terms;
         let opened = async {
-            let tcp = TcpStream::connect(address).await.map_err(|error| symptom_of(&error))?;
-            // Requests are written whole; waiting to fill a segment would only delay them. A
-            // system that refuses is merely slower.
-            _ = tcp.set_nodelay(true);
-            if !name.tls {
-                return Ok(Stream::Plain(tcp));
+            match &*place {
+                Place::Ip(address) => over_tcp(*address, &preamble, tls).await,
+                Place::Unix(path) => {
+                    let mut socket = UnixStream::connect(path).await?;
+                    socket.write_all(&preamble).await?;
+                    Ok(Stream::Unix(socket))
+                }
             }
-            let host =
-                ServerName::try_from(name.host.clone()).map_err(|_| Symptom::ConnectFailed)?;
-            let connector = connector(protocol).ok_or(Symptom::ConnectFailed)?;
-            let tls = connector.connect(host, tcp).await.map_err(|_| Symptom::ConnectFailed)?;
-            Ok(Stream::Tls(Box::new(tls)))
         };
-        let stream = timeout(limit, opened).await.unwrap_or(Err(Symptom::ConnectTimedOut))?;
+        let stream =
+            timeout(limit, opened).await.unwrap_or(Err(Symptom::ConnectTimedOut.into()))?;
         Ok(Self { backend, epoch, is_used: false, kept_for: None, stream })
     }
 
-    fn tcp(&self) -> &TcpStream {
+    fn socket(&self) -> SockRef<'_> {
         match &self.stream {
-            Stream::Plain(tcp) => tcp,
-            Stream::Tls(tls) => tls.get_ref().0,
+            Stream::Plain(tcp) => SockRef::from(tcp),
+            Stream::Tls(tls) => SockRef::from(tls.get_ref().0),
+            Stream::Unix(socket) => SockRef::from(socket),
         }
     }
 
@@ -93,7 +114,7 @@ impl Connection {
         }
         let mut byte = [MaybeUninit::uninit()];
         matches!(
-            SockRef::from(self.tcp()).peek(&mut byte),
+            self.socket().peek(&mut byte),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock
         )
     }
@@ -106,8 +127,8 @@ impl Connection {
     }
 
     /// Returns how many bytes the other side's kernel has confirmed so far; `None` where that
-    /// cannot be known or says nothing: elsewhere than on Linux, and under TLS, where the other
-    /// side's library answers for itself.
+    /// cannot be known or says nothing: elsewhere than on Linux, on a Unix socket, and under TLS,
+    /// where the other side's library answers for itself.
     #[cfg(target_os = "linux")]
     pub(crate) fn acknowledged(&self) -> Option<u64> {
         use std::os::fd::AsRawFd;
@@ -116,7 +137,7 @@ impl Connection {
 
         match &self.stream {
             Stream::Plain(tcp) => Some(get_tcp_info(tcp.as_raw_fd()).ok()?.tcpi_bytes_acked),
-            Stream::Tls(_) => None,
+            Stream::Tls(_) | Stream::Unix(_) => None,
         }
     }
 
@@ -127,38 +148,55 @@ impl Connection {
     }
 }
 
-/// Returns the settings for TLS towards backends; `None` if the system's certificates cannot be
-/// read. Read once: a process that could not read them at its start is restarted anyway.
-fn connector(protocol: Protocol) -> Option<TlsConnector> {
-    static SETTINGS: OnceLock<Option<[Arc<ClientConfig>; 2]>> = OnceLock::new();
-    let made = SETTINGS.get_or_init(|| {
-        install_default_crypto_provider();
-        let mut roots = RootCertStore::empty();
-        if let Err(error) = load_platform_certs_incl_env_into_store(&mut roots) {
-            tracing::error!(target: "bascule::exchange", %error, "no certificates to trust");
-            return None;
-        }
-        let settings = |offered: &[u8]| {
-            let mut settings =
-                ClientConfig::builder().with_root_certificates(roots.clone()).with_no_client_auth();
-            settings.alpn_protocols = vec![offered.to_vec()];
-            Arc::new(settings)
-        };
-        Some([settings(b"http/1.1"), settings(b"h2")])
-    });
-    let [http1, http2] = made.as_ref()?;
-    Some(TlsConnector::from(Arc::clone(match protocol {
-        Protocol::Http1 => http1,
-        Protocol::Http2 => http2,
-    })))
+impl From<Symptom> for Unopened {
+    fn from(symptom: Symptom) -> Self {
+        Self { symptom, tls: None }
+    }
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "the system's list is long and grows")]
-fn symptom_of(error: &io::Error) -> Symptom {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => Symptom::ConnectionRefused,
-        io::ErrorKind::TimedOut => Symptom::ConnectTimedOut,
-        _ => Symptom::ConnectFailed,
+async fn over_tcp(
+    address: SocketAddr,
+    preamble: &[u8],
+    tls: Option<ConnectionTls>,
+) -> Result<Stream, Unopened> {
+    let mut tcp = TcpStream::connect(address).await?;
+    // Requests are written whole; waiting to fill a segment would only delay them. A system that
+    // refuses is merely slower.
+    _ = tcp.set_nodelay(true);
+    if !preamble.is_empty() {
+        tcp.write_all(preamble).await?;
+    }
+    match tls {
+        None => Ok(Stream::Plain(tcp)),
+        Some(tls) => agree(tls, tcp).await.map(|tls| Stream::Tls(Box::new(tls))),
+    }
+}
+
+/// Begins TLS on a connection.
+async fn agree(tls: ConnectionTls, tcp: TcpStream) -> Result<ClientTlsStream<TcpStream>, Unopened> {
+    let failed = |reason: String| Unopened { symptom: Symptom::ConnectFailed, tls: Some(reason) };
+    let wants_http2 = tls.settings.alpn_protocols.iter().any(|it| it == HTTP2);
+    let connector = TlsConnector::from(tls.settings);
+    let stream =
+        connector.connect(tls.name, tcp).await.map_err(|error| failed(error.to_string()))?;
+    // Who has not agreed to HTTP/2 would read nonsense (RFC 9113 §3.2).
+    if wants_http2 && stream.get_ref().1.alpn_protocol() != Some(HTTP2) {
+        return Err(failed("it does not offer HTTP/2 (ALPN `h2`)".to_owned()));
+    }
+    Ok(stream)
+}
+
+impl From<io::Error> for Unopened {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the system's list is long and grows")]
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            // Without its file, a Unix socket is one that nobody listens on.
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => {
+                Symptom::ConnectionRefused.into()
+            }
+            io::ErrorKind::TimedOut => Symptom::ConnectTimedOut.into(),
+            _ => Symptom::ConnectFailed.into(),
+        }
     }
 }
 
@@ -171,6 +209,7 @@ impl AsyncRead for Connection {
         match &mut self.get_mut().stream {
             Stream::Plain(tcp) => Pin::new(tcp).poll_read(cx, into),
             Stream::Tls(tls) => Pin::new(tls.as_mut()).poll_read(cx, into),
+            Stream::Unix(socket) => Pin::new(socket).poll_read(cx, into),
         }
     }
 }
@@ -184,6 +223,7 @@ impl AsyncWrite for Connection {
         match &mut self.get_mut().stream {
             Stream::Plain(tcp) => Pin::new(tcp).poll_write(cx, bytes),
             Stream::Tls(tls) => Pin::new(tls.as_mut()).poll_write(cx, bytes),
+            Stream::Unix(socket) => Pin::new(socket).poll_write(cx, bytes),
         }
     }
 
@@ -191,6 +231,7 @@ impl AsyncWrite for Connection {
         match &mut self.get_mut().stream {
             Stream::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
             Stream::Tls(tls) => Pin::new(tls.as_mut()).poll_flush(cx),
+            Stream::Unix(socket) => Pin::new(socket).poll_flush(cx),
         }
     }
 
@@ -198,6 +239,7 @@ impl AsyncWrite for Connection {
         match &mut self.get_mut().stream {
             Stream::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
             Stream::Tls(tls) => Pin::new(tls.as_mut()).poll_shutdown(cx),
+            Stream::Unix(socket) => Pin::new(socket).poll_shutdown(cx),
         }
     }
 }

@@ -7,7 +7,7 @@
 
 use std::{
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -15,8 +15,9 @@ use std::{
 
 use crate::{
     clock::Timestamp,
-    exchange::{connection::Connection, shared::Shared},
-    model::{BackendId, Pool, Topology},
+    exchange::{connection::Connection, dial::Dial, shared::Shared, tls::TlsError},
+    model::{BackendId, Pool, SharedTopology, Topology},
+    snapshot::Live,
 };
 
 /// An idle age that every backend is taken to allow, though nothing has been seen of it yet.
@@ -27,13 +28,15 @@ const KEPT_SHARE: f64 = 0.8;
 /// after a minute without another early close, little of it is left.
 const FORGETTING: f64 = 1.05;
 
-/// The idle connections to every backend of a topology.
+/// The connections to every backend of a topology: those that are idle, and how new ones are made.
 #[derive(Debug)]
 pub struct Connections {
     /// Indexed by pool, then as in the topology.
     pools: Vec<Vec<Shelf>>,
     /// Those that many requests share.
     pub(crate) shared: Shared,
+    /// Who makes new ones.
+    pub(crate) dial: Dial,
 }
 
 /// The idle connections to one backend, youngest last.
@@ -66,10 +69,13 @@ pub(crate) enum MaxIdle {
 
 impl Connections {
     /// Makes room for the connections to the backends of `topology`; there are none yet.
-    pub fn new(topology: &Topology) -> Self {
+    ///
+    /// # Errors
+    /// When what TLS needs cannot be read, or does not fit together.
+    pub fn new(topology: &SharedTopology, live: &Arc<Live>) -> Result<Self, TlsError> {
         let shelves = |pool: &Pool| pool.backends.iter().map(|_| Shelf::default()).collect();
         let pools = topology.pools.iter().map(shelves).collect();
-        Self { pools, shared: Shared::new(topology) }
+        Ok(Self { pools, shared: Shared::new(topology), dial: Dial::new(topology, live)? })
     }
 
     /// Takes the connection that was used last, if one is fit for use.

@@ -1,7 +1,9 @@
 //! A response on its way to the client.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use http::{HeaderMap, Method, Version, header::CONTENT_LENGTH};
+use http::{HeaderMap, HeaderValue, Method, Version, header::CONTENT_LENGTH};
 use pingora::{Error, ErrorType, Result, http::ResponseHeader, protocols::http::ServerSession};
 use tokio::time::timeout;
 
@@ -10,7 +12,7 @@ use crate::{
     exchange::{
         Exchange, client,
         edits::edit_response,
-        hold::Answer,
+        hold::{Answer, status_in},
         http1::Happened,
         leg::Leg,
         outgoing::Outgoing,
@@ -18,9 +20,9 @@ use crate::{
         request::{Attempt, RequestContext},
         upload::Upload,
     },
-    model::{HeaderEdits, RetryPolicy},
+    model::{HeaderEdits, Pool, RetryPolicy},
     wire::{
-        Header,
+        Header, grpc,
         response::{BodyLength, Event, HttpVersion, ResponseHead},
     },
 };
@@ -38,10 +40,14 @@ impl Exchange {
         outgoing: &Outgoing,
         upload: &mut Upload,
         session: &mut ServerSession,
-        ctx: &RequestContext,
+        ctx: &mut RequestContext,
     ) -> Result<()> {
         let edits = ctx.route.map(|route| &self.topology.routes[route].response_headers);
         let header = header_for_client(&answer, outgoing, session, edits, &ctx.request_id)?;
+        if let (Some(call), Some(code)) = (&mut ctx.call, answer.grpc_status()) {
+            call.meant = Some(grpc::http_of_status(code));
+        }
+        let is_head_all = answer.is_head_all();
         let Answer { held, trailers, rest, is_cut, mut reserved, .. } = answer;
         upload.let_go();
         if !upload.is_complete() {
@@ -49,7 +55,7 @@ impl Exchange {
             session.set_keepalive(None);
         }
         let mut pace = self.pace(ctx);
-        client::write_head(session, &mut pace, header).await?;
+        client::write_whole_head(session, &mut pace, header, is_head_all).await?;
         for data in held {
             // A client that takes it slowly keeps no others' responses from being held.
             reserved.shrink(data.len() + size_of::<Bytes>());
@@ -63,7 +69,13 @@ impl Exchange {
         let trailers = match rest {
             None => trailers,
             Some(leg) => {
-                let relayed = self.relay(leg, attempt, outgoing, upload, session, &mut pace).await;
+                let gap = gap_of(self.topology.pool(attempt.backend.pool), ctx);
+                let client = (&mut *session, &mut pace);
+                let relayed = self.relay(leg, attempt, outgoing, upload, client, gap).await;
+                if relayed.is_err() && ctx.call.is_some() {
+                    // A call is over when its trailers say so; otherwise its client must guess.
+                    _ = session.write_response_trailers(broken_call()).await;
+                }
                 relayed.inspect_err(|error| {
                     let is_cut = *error.esource() == pingora::ErrorSource::Upstream;
                     let cut = AttemptOutcome::Failed(Symptom::ResponseCut);
@@ -71,6 +83,9 @@ impl Exchange {
                 })?
             }
         };
+        if let (Some(call), Some(code)) = (&mut ctx.call, status_in(&trailers)) {
+            call.meant = Some(grpc::http_of_status(code));
+        }
         client::finish(session, &mut pace, map_of(&trailers)).await
     }
 
@@ -81,14 +96,13 @@ impl Exchange {
         attempt: &Attempt,
         outgoing: &Outgoing,
         upload: &mut Upload,
-        session: &mut ServerSession,
-        pace: &mut Pace,
+        (session, pace): (&mut ServerSession, &mut Pace),
+        gap: Duration,
     ) -> Result<Vec<Header>> {
         let pool = self.topology.pool(attempt.backend.pool);
-        // It begins anew when something moves in either direction: a backend that is being sent a
-        // long body need not speak meanwhile. Where one takes nothing, nothing is read from the
+        // The gap begins anew when something moves in either direction: a backend that is being sent
+        // a long body need not speak meanwhile. Where one takes nothing, nothing is read from the
         // client either, and it ends.
-        let gap = pool.timeouts.between_reads;
         let mut trailers = Vec::new();
         loop {
             leg.send_on(upload, outgoing.framing);
@@ -207,6 +221,19 @@ async fn from_client(
         session.read_body_or_idle(true).await.map_err(Error::into_down)?;
     }
     std::future::pending().await
+}
+
+/// The longest that a response's pieces may be apart when it is passed on as it comes.
+fn gap_of(pool: &Pool, ctx: &RequestContext) -> Duration {
+    if ctx.call.is_some() { pool.timeouts.stream_idle } else { pool.timeouts.between_reads }
+}
+
+/// What ends a call whose answer broke off.
+fn broken_call() -> HeaderMap {
+    let mut trailers = HeaderMap::with_capacity(2);
+    trailers.insert(grpc::STATUS, grpc::UNAVAILABLE.into());
+    trailers.insert(grpc::MESSAGE, HeaderValue::from_static("the response broke off"));
+    trailers
 }
 
 fn broke_off() -> Box<Error> {

@@ -15,10 +15,10 @@ use crate::{
     exchange::{
         Exchange, attempts::Remains, http1::Happened, leg::Leg, memory::Reservation, plan::Plan,
     },
-    model::BackendId,
+    model::{BackendId, RetryPolicy},
     wire::{
-        Header,
-        response::{BodyLength, Event, ResponseHead},
+        Header, grpc,
+        response::{BodyLength, Event, HttpVersion, ResponseHead},
     },
 };
 
@@ -41,6 +41,39 @@ pub(crate) struct Answer {
     pub(crate) is_cut: bool,
     /// What `held` takes.
     pub(crate) reserved: Reservation,
+}
+
+impl Answer {
+    /// Returns the status by which this counts as a failed attempt; `None` if it is good. A call that
+    /// failed says so in its trailers, and has the HTTP status that says the same.
+    pub(crate) fn error_status(&self, policy: &RetryPolicy) -> Option<u16> {
+        let status = self.head.status.as_u16();
+        if policy.statuses.contains(&status) {
+            return Some(status);
+        }
+        let code = self.grpc_status()?;
+        policy.grpc_statuses.contains(&code).then(|| grpc::http_of_status(code))
+    }
+
+    /// Tells whether nothing follows the head.
+    pub(crate) fn is_head_all(&self) -> bool {
+        self.rest.is_none() && self.held.is_empty() && self.trailers.is_empty() && !self.is_cut
+    }
+
+    /// Returns how a call ended, if all of its answer is there.
+    pub(crate) fn grpc_status(&self) -> Option<u16> {
+        if self.head.version != HttpVersion::Http2 || self.rest.is_some() {
+            return None;
+        }
+        // Without messages, the trailers stand in the place of the head.
+        status_in(&self.trailers).or_else(|| status_in(&self.head.headers))
+    }
+}
+
+/// Returns how a call ended, if these headers say so.
+pub(crate) fn status_in(headers: &[Header]) -> Option<u16> {
+    let said = headers.iter().find(|it| it.is(grpc::STATUS))?;
+    grpc::status(said.value.as_bytes())
 }
 
 impl Exchange {
@@ -80,6 +113,8 @@ impl Exchange {
             return Ok(answer);
         }
         let until = match length {
+            // What comes at once is taken together; nobody waits for the rest.
+            _ if plan.is_call => clock::now(),
             BodyLength::Known(_) => limit.minus(HEADWAY),
             BodyLength::Chunked | BodyLength::UntilClose => clock::now() + rule.patience,
         };

@@ -12,6 +12,7 @@ use crate::{
     },
     model::{Pool, RetryPolicy},
     retry::{Body, Connection, Delivery, Response},
+    wire::preamble::Speaker,
 };
 
 /// What all attempts of one request have in common.
@@ -26,10 +27,14 @@ pub(crate) struct Plan<'a> {
     /// Whether the body can be sent again.
     pub(crate) replay: Body,
     pub(crate) idempotence: Idempotence,
+    /// Who asks, where backends are told.
+    pub(crate) speaker: Speaker,
     /// When a response must have begun.
     pub(crate) deadline: Timestamp,
     /// Whether the client waits for events that trickle in.
     pub(crate) is_stream: bool,
+    /// Whether it is a call of gRPC, whose messages are passed on as they come.
+    pub(crate) is_call: bool,
 }
 
 impl<'a> Plan<'a> {
@@ -53,8 +58,10 @@ impl<'a> Plan<'a> {
             body,
             replay,
             idempotence: ctx.idempotence,
+            speaker: ctx.speaker,
             deadline: ctx.deadline,
             is_stream,
+            is_call: ctx.call.is_some(),
         }
     }
 

@@ -197,9 +197,7 @@ impl Exchange {
         let is_last = watch.attempts.iter().all(Option::is_none);
         let symptom = match &step {
             Step::Ready(answer) => {
-                let status = answer.head.status.as_u16();
-                let is_error = watch.plan.retries.statuses.contains(&status);
-                is_error.then_some(Symptom::ErrorStatus(status))
+                answer.error_status(watch.plan.retries).map(Symptom::ErrorStatus)
             }
             Step::Failed(remains) => Some(remains.symptom),
             Step::Interim(..) => None,
@@ -397,7 +395,8 @@ impl Exchange {
 
     /// Returns how long a wait at this backend may be before it is judged.
     fn patience(&self, plan: &Plan<'_>, id: BackendId, ctx: &RequestContext) -> Option<Duration> {
-        if plan.is_stream {
+        // How long a call takes says nothing of its backend: many wait for what is yet to happen.
+        if plan.is_stream || plan.is_call {
             return None;
         }
         let times = &self.live.backend(id).times;

@@ -11,6 +11,7 @@ use crate::{
     model::{BackendId, Target},
     retry::Reason,
     snapshot::{Kind, Live},
+    wire::preamble::Speaker,
 };
 
 /// One request, from its header to its end.
@@ -18,6 +19,8 @@ use crate::{
 pub struct RequestContext {
     /// When the request's header had been read.
     pub(crate) began: Timestamp,
+    /// What is known of it as a call of gRPC, if it is one.
+    pub(crate) call: Option<Call>,
     /// Index of the listener it came in on.
     pub(crate) listener: usize,
     /// Index of its route in the topology; `None` before routing, and without a matching route.
@@ -26,6 +29,8 @@ pub struct RequestContext {
     pub(crate) target: Option<Target>,
     /// The moment by which a response must have begun.
     pub(crate) deadline: Timestamp,
+    /// Who sent it, where backends are told.
+    pub(crate) speaker: Speaker,
     /// Whether it may be executed twice.
     pub(crate) idempotence: Idempotence,
     /// Names the request in headers and logs.
@@ -50,6 +55,18 @@ pub struct RequestContext {
     pub(crate) is_retry_decided: bool,
     /// Whether this request was counted as begun.
     pub(crate) guard: Option<InFlight>,
+}
+
+/// A request that is a call of gRPC.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Call {
+    /// The route's: how long a response may take to begin once all of the request is there. A client
+    /// may send messages for much longer.
+    pub(crate) timeout: Duration,
+    /// When the client stops waiting, if it has said so.
+    pub(crate) latest: Option<Timestamp>,
+    /// The HTTP status that says what the call's status says, once it is known.
+    pub(crate) meant: Option<u16>,
 }
 
 /// One try at one backend.
@@ -148,10 +165,12 @@ impl RequestContext {
     pub(crate) fn new(now: Timestamp) -> Self {
         Self {
             began: now,
+            call: None,
             listener: 0,
             route: None,
             target: None,
             deadline: now,
+            speaker: Speaker::Unknown,
             idempotence: Idempotence::NotIdempotent,
             request_id: String::new(),
             rewritten: None,
@@ -164,6 +183,15 @@ impl RequestContext {
             failure: None,
             is_retry_decided: false,
             guard: None,
+        }
+    }
+
+    /// Notes that all of a request has been sent that came piece by piece: only from now on does a
+    /// call wait for its response.
+    pub(crate) fn sent(&mut self, now: Timestamp) {
+        if let Some(call) = self.call {
+            let deadline = self.deadline.max(now + call.timeout);
+            self.deadline = call.latest.map_or(deadline, |latest| deadline.min(latest));
         }
     }
 

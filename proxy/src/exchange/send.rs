@@ -17,7 +17,7 @@ use crate::{
         leg::Leg,
         outgoing::Outgoing,
         plan::Plan,
-        request::{Attempt, Failure, RequestContext},
+        request::{Attempt, Call, Failure, RequestContext},
         unserved,
         upload::Upload,
     },
@@ -125,6 +125,10 @@ impl Exchange {
                     continue;
                 }
                 // The backend has taken all that there is: nobody is to blame but the client.
+                News::Late if leg.is_sent() && ctx.call.is_some_and(is_over) => {
+                    ctx.failure = Some(Failure::DeadlinePassed);
+                    return Err(unserved());
+                }
                 News::Late if leg.is_sent() => return Err(self.unfinished(ctx)),
                 News::Late => plain(Symptom::ResponseTimedOut),
                 News::Leg(Ok(Happened::Said(_))) => plain(Symptom::Garbage),
@@ -200,8 +204,23 @@ fn late_at(leg: &Leg, pool: &Pool, retries: &RetryPolicy, ctx: &RequestContext) 
         Idempotence::Idempotent => retries.per_try_timeout,
         Idempotence::NotIdempotent => pool.timeouts.between_reads,
     };
-    let at = if leg.is_sent() { ctx.deadline } else { ctx.deadline.min(clock::now() + stalled) };
+    let now = clock::now();
+    let at = match ctx.call {
+        // A client may send messages for as long as it likes, if it does not fall silent.
+        Some(call) if leg.is_sent() => {
+            let silent = now + pool.timeouts.stream_idle;
+            call.latest.map_or(silent, |latest| silent.min(latest))
+        }
+        Some(_) => now + stalled,
+        None if leg.is_sent() => ctx.deadline,
+        None => ctx.deadline.min(now + stalled),
+    };
     Instant::from_std(clock::instant_of(at))
+}
+
+/// Tells whether the client of a call waits no longer.
+fn is_over(call: Call) -> bool {
+    call.latest.is_some_and(|latest| latest <= clock::now())
 }
 
 fn plain(symptom: Symptom) -> LegError {

@@ -133,11 +133,12 @@ impl Shared {
         });
     }
 
-    /// Begins HTTP/2 on a new connection, and keeps it for others.
+    /// Begins HTTP/2 on a new connection, and keeps it for others if it may be shared.
     pub(crate) async fn begin(
         &self,
         connection: Connection,
         scheme: Scheme,
+        is_shared: bool,
     ) -> Result<Handle, Symptom> {
         let (id, epoch) = (connection.backend, connection.epoch);
         let assumed = self.lock(id).admitted.unwrap_or(LEGS_ASSUMED);
@@ -145,7 +146,9 @@ impl Shared {
         let (handle, driver) = begun.map_err(|_| Symptom::ConnectFailed)?;
         // It ends with the connection, which ends when the last handle and leg are gone.
         drop(tokio::spawn(driver));
-        self.lock(id).kept.push(Kept { handle: handle.clone(), epoch, idle_since: None });
+        if is_shared {
+            self.lock(id).kept.push(Kept { handle: handle.clone(), epoch, idle_since: None });
+        }
         Ok(handle)
     }
 

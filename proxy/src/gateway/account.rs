@@ -19,7 +19,9 @@ impl Gateway {
     pub(crate) fn account(&self, session: &Session, error: Option<&Error>, ctx: &RequestContext) {
         let now = clock::now();
         let took = now.since(ctx.began);
-        let status = session.response_written().map(|response| response.status.as_u16());
+        let written = session.response_written().map(|response| response.status.as_u16());
+        // A call's status is in its trailers; its client judges by that.
+        let status = ctx.call.and_then(|call| call.meant).or(written);
         let fate = fate_of(status, error, ctx);
         self.exchange.metrics.request_finished(&FinishedRequest {
             listener: ctx.listener,

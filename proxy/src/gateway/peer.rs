@@ -1,52 +1,57 @@
 //! Our backend as Pingora's peer.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use pingora::upstreams::peer::HttpPeer;
+use async_trait::async_trait;
+use pingora::{
+    Error, ErrorType, Result,
+    connectors::L4Connect,
+    protocols::l4::{socket::SocketAddr as PeerAddress, stream::Stream, virt::VirtualSocketStream},
+    upstreams::peer::HttpPeer,
+};
+use tokio::sync::watch;
 
 use crate::{
-    gateway::upgrade::UpgradeDial,
-    model::{BackendAddress, Timeouts},
+    event::Symptom,
+    exchange::{Connections, dial::Wanted},
+    gateway::tunnel::Tunnel,
+    model::{BackendId, Place, Protocol, Timeouts},
+    wire::preamble::Speaker,
 };
-
-/// How long an upgraded connection (WebSocket) may be silent in one direction. Long, because
-/// silence is normal there and the proxy cannot tell a quiet conversation from a dead one.
-const UPGRADED_IDLE: Duration = Duration::from_secs(3600);
 
 /// What an exchange is expected to be like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Expectation {
     /// A response that should begin within this time.
     ResponseWithin(Duration),
-    /// A connection that both sides use as they like.
-    Upgrade,
+    /// A connection that both sides use as they like, and that may be silent for this long.
+    Upgrade(Duration),
 }
 
 impl Expectation {
     /// Returns how long to wait for the response to begin.
     pub(crate) fn limit(self) -> Duration {
         match self {
-            Self::ResponseWithin(limit) => limit,
-            Self::Upgrade => UPGRADED_IDLE,
+            Self::ResponseWithin(limit) | Self::Upgrade(limit) => limit,
         }
     }
 }
 
 /// Describes one attempt's connection to Pingora.
 ///
-/// `epoch` goes into the key under which Pingora keeps idle connections, so that none from before
-/// a backend was lost is used after.
+/// `dial` goes into the key under which Pingora keeps idle connections, so that none from before a
+/// backend was lost is used after.
 pub(crate) fn peer_of(
-    backend: &BackendAddress,
-    address: SocketAddr,
-    epoch: u64,
+    place: &Place,
+    dial: Option<BackendDial>,
     timeouts: &Timeouts,
     expectation: Expectation,
     time_left: Duration,
-) -> HttpPeer {
-    let name = if backend.tls { backend.host.clone() } else { String::new() };
-    let mut peer = HttpPeer::new(address, backend.tls, name);
-    peer.group_key = epoch;
+) -> Result<HttpPeer> {
+    let mut peer = match place {
+        Place::Ip(address) => HttpPeer::new(*address, false, String::new()),
+        Place::Unix(path) => HttpPeer::new_uds(&path.to_string_lossy(), false, String::new())?,
+    };
     let options = &mut peer.options;
     let connect = timeouts.connect.min(time_left);
     options.connection_timeout = Some(connect);
@@ -55,10 +60,53 @@ pub(crate) fn peer_of(
     options.write_timeout = Some(timeouts.between_reads);
     options.read_timeout = Some(match expectation {
         Expectation::ResponseWithin(limit) => limit.min(time_left),
-        Expectation::Upgrade => UPGRADED_IDLE,
+        Expectation::Upgrade(idle) => idle,
     });
-    if expectation == Expectation::Upgrade && !backend.tls {
-        options.custom_l4 = Some(Arc::new(UpgradeDial { address, limit: connect }));
+    if let Some(dial) = dial {
+        peer.group_key = dial.epoch;
+        peer.options.custom_l4 = Some(Arc::new(BackendDial { limit: connect, ..dial }));
     }
-    peer
+    Ok(peer)
+}
+
+/// Connects to a backend as the engine does, in Pingora's stead: one reading of what was configured
+/// serves both.
+#[derive(Clone, Debug)]
+pub(crate) struct BackendDial {
+    pub(crate) connections: Arc<Connections>,
+    pub(crate) backend: BackendId,
+    pub(crate) epoch: u64,
+    /// For whom, where backends are told.
+    pub(crate) speaker: Speaker,
+    /// When both sides are told that the process ends.
+    pub(crate) ending: watch::Receiver<bool>,
+    /// For all of it, TLS included.
+    pub(crate) limit: Duration,
+}
+
+#[async_trait]
+impl L4Connect for BackendDial {
+    async fn connect(&self, _: &PeerAddress) -> Result<Stream> {
+        // What goes this way are upgrades, which HTTP/2 does not have.
+        let dial = &self.connections.dial;
+        let wanted = Wanted { protocol: Protocol::Http1, speaker: self.speaker };
+        let opened = dial.connect(self.backend, self.epoch, wanted, self.limit).await;
+        match opened {
+            Ok(connection) => {
+                Ok(VirtualSocketStream::new(Box::new(Tunnel::new(connection, self.ending.clone())))
+                    .into())
+            }
+            Err(symptom) => Error::e_explain(error_of(symptom), symptom.to_string()),
+        }
+    }
+}
+
+/// Returns Pingora's word for why there is no connection.
+#[expect(clippy::wildcard_enum_match_arm, reason = "nothing else ends an attempt to connect")]
+fn error_of(symptom: Symptom) -> ErrorType {
+    match symptom {
+        Symptom::ConnectionRefused => ErrorType::ConnectRefused,
+        Symptom::ConnectTimedOut => ErrorType::ConnectTimedout,
+        _ => ErrorType::ConnectError,
+    }
 }

@@ -3,7 +3,7 @@
 //! Upgrades need a connection that both sides use as they like, and the sidecar needs no failover.
 //! Attempts are begun, reported and retried by the same functions as the engine's.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use pingora::{Result, upstreams::peer::HttpPeer};
 use pingora_proxy::Session;
@@ -18,7 +18,7 @@ use crate::{
     },
     gateway::{
         Gateway, has_answered, headers,
-        peer::{Expectation, peer_of},
+        peer::{BackendDial, Expectation, peer_of},
     },
     model::{BackendId, PoolId, RetryPolicy},
     retry::{Body, Connection, Delivery, Response},
@@ -44,7 +44,8 @@ impl Gateway {
             let Some(strike) = strike else { return self.peer(id, session, ctx) };
             let pool = self.exchange.topology.pool(pool);
             let retries = self.exchange.topology.retries(ctx.route, id.pool);
-            let limit = expected(retries, session, ctx).limit();
+            let idle = pool.timeouts.websocket_idle;
+            let limit = expected(retries, idle, session, ctx).limit();
             let response = limit.min(ctx.time_left(clock::now()));
             let symptom = play(strike, Patience { connect: pool.timeouts.connect, response }).await;
             let Some(symptom) = symptom else { return self.peer(id, session, ctx) };
@@ -89,22 +90,29 @@ impl Gateway {
     ) -> Result<Box<HttpPeer>> {
         let topology = &self.exchange.topology;
         let pool = topology.pool(id.pool);
-        let Some(address) = self.exchange.live.backend(id).address() else {
+        let Some(place) = self.exchange.live.backend(id).place() else {
             // Eligible, so it was checked; its name cannot have been unknown then.
             ctx.failure = Some(Failure::NoBackend);
             return Err(unserved());
         };
-        let epoch = self.exchange.snapshot.load().backend(id).epoch;
-        let expectation = expected(topology.retries(ctx.route, id.pool), session, ctx);
+        let dial = BackendDial {
+            connections: Arc::clone(&self.exchange.connections),
+            backend: id,
+            epoch: self.exchange.snapshot.load().backend(id).epoch,
+            speaker: ctx.speaker,
+            ending: self.ending.clone(),
+            limit: pool.timeouts.connect,
+        };
+        let idle = pool.timeouts.websocket_idle;
+        let expectation = expected(topology.retries(ctx.route, id.pool), idle, session, ctx);
         let time_left = ctx.time_left(clock::now()).max(Duration::from_millis(1));
-        Ok(Box::new(peer_of(
-            &topology.backend(id).address,
-            address,
-            epoch,
-            &pool.timeouts,
-            expectation,
-            time_left,
-        )))
+        let mut peer = peer_of(&place, Some(dial), &pool.timeouts, expectation, time_left)?;
+        if pool.proxy_protocol.is_some() {
+            // Nobody else's key: the backend takes whoever uses the connection for this client.
+            peer.group_key = fastrand::u64(..);
+            peer.options.idle_timeout = Some(Duration::from_secs(1));
+        }
+        Ok(Box::new(peer))
     }
 
     /// Takes in that the attempt under way failed. Returns whether another may follow.
@@ -133,9 +141,14 @@ impl Gateway {
 ///
 /// Only a request that may be repeated is cut short: the first answer of a non-idempotent one is
 /// the only one it gets, so it is waited for until the route's timeout.
-fn expected(retries: &RetryPolicy, session: &Session, ctx: &RequestContext) -> Expectation {
+fn expected(
+    retries: &RetryPolicy,
+    idle: Duration,
+    session: &Session,
+    ctx: &RequestContext,
+) -> Expectation {
     if headers::is_websocket(session.req_header()) {
-        Expectation::Upgrade
+        Expectation::Upgrade(idle)
     } else if ctx.idempotence == Idempotence::Idempotent {
         Expectation::ResponseWithin(retries.per_try_timeout)
     } else {

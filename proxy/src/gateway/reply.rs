@@ -25,7 +25,7 @@ const RETRY_AFTER_SECONDS: &str = "1";
 pub(crate) struct Reply {
     pub(crate) status: u16,
     code: &'static str,
-    message: String,
+    pub(crate) message: String,
     remedy: &'static str,
 }
 

@@ -16,7 +16,7 @@ use crate::{
         edits::edit_response,
         request::{InFlight, RequestContext},
     },
-    gateway::{Gateway, client_ip, headers, host_of, reply::Reply},
+    gateway::{Gateway, client_ip, grpc, headers, host_of, reply::Reply},
     model::{Destination, FixedResponse, PoolId, Redirect, Route, Split, SplitKey, Target},
     routing::{self, RequestFacts, split},
     snapshot::Kind,
@@ -44,6 +44,7 @@ impl Gateway {
         ctx.route = Some(number);
         ctx.kind = Kind::of(number, facts.method, facts.path);
         ctx.deadline = ctx.began + route.timeout;
+        grpc::note(session, route.timeout, ctx);
         let target = match &route.destination {
             Destination::Pool(pool) => Target::Pool(*pool),
             Destination::Split(split) => Target::Pool(self.side(split, session, ctx)?),

@@ -96,7 +96,7 @@ fn spoken_for(symptom: Symptom) -> Cause {
         Symptom::ConnectTimedOut | Symptom::ConnectFailed => Cause::Partition,
         Symptom::ResponseTimedOut | Symptom::Overstayed | Symptom::BackendLost => Cause::Hang,
         Symptom::OutOfLine => Cause::Slow,
-        Symptom::ErrorStatus(_) | Symptom::Garbage => Cause::Errors,
+        Symptom::ErrorStatus(_) | Symptom::Unexpected | Symptom::Garbage => Cause::Errors,
         Symptom::ResponseCut => Cause::Truncation,
         Symptom::Injected(FaultMode::Crash) => Cause::Crash,
         Symptom::Injected(

@@ -8,11 +8,11 @@ use std::{
 };
 
 use crate::model::{
-    Admin, Backend, BackendAddress, Balance, Capacity, CertificateFiles, CheckKind, Destination,
-    FailbackMode, HeaderEdits, HealthCheck, HoldBack, Level, Listener, ListenerTls, LogFormat,
-    LogStreamLimits, Logging, Match, OutlierPolicy, Pool, PoolId, Protocol, RetryPolicy, Route,
-    SharedTopology, SuspicionPolicy, TierPolicy, Timeouts, TlsVersion, Topology, WhenDown,
-    sample_listener,
+    Admin, Backend, BackendAddress, BackendTls, Balance, Capacity, CertificateFiles, CheckKind,
+    Destination, FailbackMode, HeaderEdits, HealthCheck, HoldBack, HttpCheck, Level, Listener,
+    ListenerTls, LogFormat, LogStreamLimits, Logging, Match, OutlierPolicy, Pool, PoolId, Protocol,
+    RetryPolicy, Route, SharedTopology, SuspicionPolicy, TierPolicy, Timeouts, TlsVersion,
+    Topology, WhenDown, sample_listener,
 };
 
 /// Makes a pool of backends `b0`, `b1`, … from their tiers and weights.
@@ -23,7 +23,7 @@ pub(crate) fn pool(name: &str, backends: &[(usize, u32)]) -> Pool {
         tiers: tier_policy(),
         backends: backends.iter().enumerate().map(backend).collect(),
         health_check: HealthCheck {
-            kind: CheckKind::Http { path: "/health".to_owned(), expect: 200..=299 },
+            kind: CheckKind::Http(HttpCheck::of("/health")),
             interval: Duration::from_secs(1),
             interval_fast: Duration::from_millis(100),
             jitter: 0.2,
@@ -43,6 +43,7 @@ pub(crate) fn pool(name: &str, backends: &[(usize, u32)]) -> Pool {
         retries: RetryPolicy {
             max_attempts: NonZeroU32::new(3).unwrap(),
             statuses: vec![502, 503, 504],
+            grpc_statuses: vec![14],
             per_try_timeout: Duration::from_secs(2),
             budget_ratio: 0.2,
             budget_min_per_second: 3,
@@ -64,14 +65,22 @@ pub(crate) fn pool(name: &str, backends: &[(usize, u32)]) -> Pool {
             patience: Duration::from_millis(100),
         },
         protocol: Protocol::Http1,
+        tls: BackendTls::default(),
+        proxy_protocol: None,
         slow_start: Duration::ZERO,
         when_down: WhenDown::Reject,
-        timeouts: Timeouts {
-            connect: Duration::from_millis(250),
-            between_reads: Duration::from_secs(30),
-            idle: Duration::from_secs(55),
-            idle_connections: 1024,
-        },
+        timeouts: timeouts(),
+    }
+}
+
+fn timeouts() -> Timeouts {
+    Timeouts {
+        connect: Duration::from_millis(250),
+        between_reads: Duration::from_secs(30),
+        stream_idle: Duration::from_secs(300),
+        websocket_idle: Duration::from_secs(3600),
+        idle: Duration::from_secs(55),
+        idle_connections: 1024,
     }
 }
 
@@ -101,7 +110,7 @@ fn backend((index, &(tier, weight)): (usize, &(usize, u32))) -> Backend {
     Backend {
         name: format!("b{index}"),
         url: format!("http://127.0.0.1:{port}"),
-        address: BackendAddress { tls: false, host: "127.0.0.1".to_owned(), port },
+        address: BackendAddress::Tcp { tls: false, host: "127.0.0.1".to_owned(), port },
         tier,
         weight: NonZeroU32::new(weight).unwrap(),
     }

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{model::sample, snapshot::Live};
 
-const SYMPTOMS: [Symptom; 18] = [
+const SYMPTOMS: [Symptom; 19] = [
     Symptom::Overstayed,
     Symptom::ConnectionRefused,
     Symptom::ConnectTimedOut,
@@ -13,6 +13,7 @@ const SYMPTOMS: [Symptom; 18] = [
     Symptom::ErrorStatus(503),
     Symptom::ResponseCut,
     Symptom::Garbage,
+    Symptom::Unexpected,
     Symptom::OutOfLine,
     Symptom::Injected(FaultMode::Crash),
     Symptom::Injected(FaultMode::Refuse),

@@ -1,7 +1,7 @@
 //! The few numbers that requests change.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed},
@@ -13,7 +13,7 @@ use arc_swap::ArcSwapOption;
 use crate::{
     clock::Timestamp,
     event::Fault,
-    model::{Backend, BackendId, Pool, PoolId, Topology},
+    model::{Backend, BackendId, Place, Pool, PoolId, Topology},
     snapshot::{RateWindow, Timeline, Times},
 };
 
@@ -108,15 +108,14 @@ pub struct BackendLive {
     /// suspected; 0 when none may.
     pub trial_from: AtomicU64,
     /// Where the backend is: from the configuration, or as its name was last resolved.
-    address: ArcSwapOption<SocketAddr>,
+    place: ArcSwapOption<Place>,
     /// The fault that an operator injected, if any; it may have ended.
     fault: ArcSwapOption<Fault>,
 }
 
 impl BackendLive {
     fn new(backend: &Backend) -> Self {
-        let ip: Option<IpAddr> = backend.address.host.parse().ok();
-        let address = ip.map(|ip| Arc::new(SocketAddr::new(ip, backend.address.port)));
+        let place = backend.address.place().map(Arc::new);
         Self {
             in_flight: AtomicU64::new(0),
             attempts: AtomicU64::new(0),
@@ -127,20 +126,21 @@ impl BackendLive {
             times: Times::default(),
             is_watched: AtomicBool::new(false),
             trial_from: AtomicU64::new(0),
-            address: ArcSwapOption::new(address),
+            place: ArcSwapOption::new(place),
             fault: ArcSwapOption::empty(),
         }
     }
 
     /// Returns where the backend is; `None` while its name was never resolved.
-    pub fn address(&self) -> Option<SocketAddr> {
-        self.address.load().as_deref().copied()
+    pub fn place(&self) -> Option<Arc<Place>> {
+        self.place.load_full()
     }
 
     /// Notes where the backend's name leads.
     pub fn resolved_to(&self, address: SocketAddr) {
-        if self.address() != Some(address) {
-            self.address.store(Some(Arc::new(address)));
+        let place = Place::Ip(address);
+        if self.place().as_deref() != Some(&place) {
+            self.place.store(Some(Arc::new(place)));
         }
     }
 

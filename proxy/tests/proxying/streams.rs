@@ -79,3 +79,18 @@ async fn a_long_body_outlives_the_routes_timeout_for_its_beginning() {
     let answer = proxy.get("/blob?size=10000&chunk=1000&pace_ms=100").await;
     assert_eq!((answer.status, answer.body.len()), (200, 10_000));
 }
+
+#[tokio::test]
+async fn an_event_arrives_at_once() {
+    let said = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
+                transfer-encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n";
+    let stub = Stub::new(Habit::SayAndKeep(said)).await;
+    let proxy = Setup::addresses(&[("stub", stub.addr)])
+        .with("pools.api.hold_back.patience", "60s")
+        .start()
+        .await;
+    let mut raw = proxy.connect().await;
+    raw.get("/", "").await;
+    assert!(raw.head().await.contains("content-type: text/event-stream"));
+    assert_eq!(raw.exactly(14).await, b"9\r\ndata: 1\n\n\r\n");
+}

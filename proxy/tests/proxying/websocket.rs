@@ -2,13 +2,17 @@
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
-use tokio_tungstenite::{WebSocketStream, client_async, tungstenite::Message};
+use tokio::{net::TcpStream, sync::mpsc};
+use tokio_tungstenite::{
+    WebSocketStream, accept_async, client_async,
+    tungstenite::{Message, protocol::frame::coding::CloseCode},
+};
 
 use crate::{
     client::{soon, try_ask},
     proxy::Proxy,
     setup::{Setup, backend},
+    stub::Stub,
 };
 
 async fn open(proxy: &Proxy, path: &str) -> WebSocketStream<TcpStream> {
@@ -56,6 +60,62 @@ async fn a_conversation_may_be_silent_for_longer_than_requests_may_take() {
     tokio::time::sleep(std::time::Duration::from_millis(600)).await;
     socket.send(Message::text("after")).await.unwrap();
     assert_eq!(soon(socket.next()).await.unwrap().unwrap(), Message::text("after"));
+}
+
+#[tokio::test]
+async fn a_conversation_that_has_been_silent_for_too_long_ends() {
+    let primary = backend("primary");
+    let proxy =
+        Setup::tiers(&[&primary]).with("pools.api.timeouts.websocket_idle", "200ms").start().await;
+    let mut socket = open(&proxy, "/ws").await;
+    socket.send(Message::text("x")).await.unwrap();
+    assert_eq!(soon(socket.next()).await.unwrap().unwrap(), Message::text("x"));
+    let last = soon(socket.next()).await;
+    assert!(matches!(last, Some(Err(_)) | None), "{last:?}");
+}
+
+/// A server of WebSockets that echoes, and tells how each conversation ended.
+async fn echoing() -> (Stub, mpsc::Receiver<Option<CloseCode>>) {
+    let (sender, receiver) = mpsc::channel(10);
+    let stub = Stub::serving(move |stream| {
+        let sender = sender.clone();
+        async move {
+            // Health checks only connect.
+            let Ok(mut socket) = accept_async(stream).await else { return };
+            let mut said = None;
+            while let Some(Ok(message)) = socket.next().await {
+                if let Message::Close(close) = message {
+                    said = close.map(|it| it.code);
+                } else {
+                    socket.send(message).await.unwrap();
+                }
+            }
+            _ = sender.try_send(said);
+        }
+    })
+    .await;
+    (stub, receiver)
+}
+
+#[tokio::test]
+async fn both_sides_are_told_when_the_proxy_goes_away() {
+    let (stub, mut ended) = echoing().await;
+    let mut proxy = Setup::addresses(&[("only", stub.addr)]).start().await;
+    let mut socket = open(&proxy, "/").await;
+    // Frames with every form of length.
+    for length in [0, 5, 126, 70_000] {
+        let message = Message::text("x".repeat(length));
+        socket.send(message.clone()).await.unwrap();
+        assert_eq!(soon(socket.next()).await.unwrap().unwrap(), message);
+    }
+    proxy.signal("-TERM").await;
+    let last = soon(socket.next()).await;
+    let Some(Ok(Message::Close(Some(close)))) = last else { panic!("{last:?}") };
+    assert_eq!(close.code, CloseCode::Away);
+    assert_eq!(soon(ended.recv()).await.unwrap(), Some(CloseCode::Away));
+    // Nothing is left to wait for.
+    assert!(soon(proxy.exited()).await.success());
+    assert!(!proxy.log().contains("stopped with requests in flight"), "{}", proxy.log());
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use bascule::{
     clock::{self, Timestamp},
     config,
     event::Fault,
+    exchange::Connections,
     fleet::Input,
     model::{BackendId, PoolId, Topology},
     snapshot::{BackendSnapshot, Condition, Live, PoolSnapshot, Schedule, Snapshot, TierSnapshot},
@@ -134,13 +135,15 @@ impl World {
             tracing_subscriber::registry().with(targets).with(logs.clone()).set_default()
         };
         let (sender, inbox) = mpsc::channel(wish.inbox);
+        let live = Arc::new(Live::new(&topology));
         let state = AdminState {
+            connections: Arc::new(Connections::new(&topology, &live).unwrap()),
             snapshot: Arc::new(ArcSwap::from_pointee(snapshot(
                 &topology,
                 Some(0),
                 [Condition::Healthy; 2],
             ))),
-            live: Arc::new(Live::new(&topology)),
+            live,
             topology,
             incidents: Arc::default(),
             inbox: sender,

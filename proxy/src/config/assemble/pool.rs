@@ -1,15 +1,20 @@
 //! From a file without mistakes to the [`Pool`](model::Pool)s it describes.
 
+use std::path::Path;
+
 use crate::{
     config::{
-        file::pool::{self, Protocol, WhenDown},
-        units::{Name, number},
+        file::{
+            listener::TlsVersion,
+            pool::{self, Protocol, WhenDown},
+        },
+        units::{FilePath, Name, check::Text, http::Host, number},
     },
     model,
 };
 
-/// Returns the pool called `name`.
-pub(crate) fn pool(Name(name): Name, pool: pool::Pool) -> model::Pool {
+/// Returns the pool called `name`; relative paths start at `base`.
+pub(crate) fn pool(Name(name): Name, pool: pool::Pool, base: &Path) -> model::Pool {
     model::Pool {
         name,
         balance: match pool.balance {
@@ -36,6 +41,12 @@ pub(crate) fn pool(Name(name): Name, pool: pool::Pool) -> model::Pool {
             Protocol::Http1 => model::Protocol::Http1,
             Protocol::Http2 => model::Protocol::Http2,
         },
+        tls: tls(pool.tls, base),
+        proxy_protocol: match pool.proxy_protocol {
+            pool::ProxyProtocol::None => None,
+            pool::ProxyProtocol::V1 => Some(model::ProxyVersion::V1),
+            pool::ProxyProtocol::V2 => Some(model::ProxyVersion::V2),
+        },
         slow_start: pool.slow_start.0,
         when_down: match pool.when_down {
             WhenDown::Reject => model::WhenDown::Reject,
@@ -44,8 +55,26 @@ pub(crate) fn pool(Name(name): Name, pool: pool::Pool) -> model::Pool {
         timeouts: model::Timeouts {
             connect: pool.timeouts.connect.0,
             between_reads: pool.timeouts.between_reads.0,
+            stream_idle: pool.timeouts.stream_idle.0,
+            websocket_idle: pool.timeouts.websocket_idle.0,
             idle: pool.timeouts.idle.0,
             idle_connections: pool.timeouts.idle_connections,
+        },
+    }
+}
+
+fn tls(tls: pool::Tls, base: &Path) -> model::BackendTls {
+    // `join` keeps an absolute path as it is.
+    let path = |FilePath(path): FilePath| base.join(path);
+    let identity = |(cert, key)| model::ClientIdentity { cert: path(cert), key: path(key) };
+    model::BackendTls {
+        verify: tls.verify,
+        ca: tls.ca.map(path),
+        identity: tls.cert.zip(tls.key).map(identity),
+        server_name: tls.server_name.map(|Host(name)| name),
+        min_version: match tls.min_version {
+            TlsVersion::Tls12 => model::TlsVersion::Tls12,
+            TlsVersion::Tls13 => model::TlsVersion::Tls13,
         },
     }
 }
@@ -91,11 +120,18 @@ fn backend(backend: pool::Backend) -> model::Backend {
 }
 
 fn health_check(check: pool::HealthCheck) -> model::HealthCheck {
-    let kind = match (check.http, check.tcp) {
-        (None, Some(pool::TcpCheck {})) => model::CheckKind::Tcp,
-        (http, _) => {
+    let kind = match (check.http, check.grpc, check.tcp) {
+        (None, Some(grpc), _) => model::CheckKind::Grpc { service: grpc.service.0 },
+        (None, None, Some(pool::TcpCheck {})) => model::CheckKind::Tcp,
+        (http, _, _) => {
             let http = http.unwrap_or_default();
-            model::CheckKind::Http { path: http.path.0, expect: http.expect.0 }
+            model::CheckKind::Http(model::HttpCheck {
+                path: http.path.0,
+                expect: http.expect.0,
+                host: http.host.map(|Host(host)| host),
+                headers: http.headers.into_iter().map(|it| (it.name, it.value)).collect(),
+                body_contains: http.body_contains.map(|Text(text)| text),
+            })
         }
     };
     model::HealthCheck {
@@ -113,6 +149,7 @@ fn retries(retries: pool::Retries) -> model::RetryPolicy {
     model::RetryPolicy {
         max_attempts: retries.max_attempts,
         statuses: retries.statuses,
+        grpc_statuses: retries.grpc_statuses,
         per_try_timeout: retries.per_try_timeout.0,
         budget_ratio: retries.budget.ratio.0,
         budget_min_per_second: retries.budget.min_per_second,

@@ -8,11 +8,13 @@ use serde::{Deserialize, Serialize};
 mod attempts;
 mod judging;
 mod tiers;
+mod transport;
 
 pub(crate) use crate::config::file::pool::{
     attempts::{HoldBack, Retries, Timeouts},
     judging::{HealthCheck, OutlierDetection, Suspicion, TcpCheck},
     tiers::{FailbackMode, Tiers},
+    transport::{ProxyProtocol, Tls},
 };
 use crate::config::units::{Name, duration::Wait, net::Url};
 
@@ -32,6 +34,13 @@ pub(crate) struct Pool {
     /// What is spoken with the backends.
     #[serde(default)]
     pub(crate) protocol: Protocol,
+    /// What is asked of backends with an `https` URL, and shown to them.
+    #[serde(default)]
+    pub(crate) tls: Tls,
+    /// How backends are told the address of the client, where headers do not tell it. Every request
+    /// then gets a connection of its own, because one says whose it is.
+    #[serde(default)]
+    pub(crate) proxy_protocol: ProxyProtocol,
     /// How long a backend that may be picked again takes to get its full share, so that cold caches
     /// do not make it fail at once. `0s`: no time.
     #[serde(default)]
@@ -98,8 +107,8 @@ pub(crate) enum WhenDown {
 pub(crate) struct Backend {
     /// Unique in its pool; also a metric label.
     pub(crate) name: Name,
-    /// Scheme, host and port: `http://127.0.0.1:3001`. With `https`, the certificate must bear the
-    /// host.
+    /// Scheme, host and port, `http://127.0.0.1:3001`, or a Unix socket, `unix:/run/app.sock`. With
+    /// `https`, the certificate must bear the host, or the pool's `tls.server_name`.
     pub(crate) url: Url,
     /// Preference: 0 first. A later tier serves only when those before it cannot.
     #[serde(default)]

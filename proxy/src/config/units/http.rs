@@ -2,13 +2,16 @@
 
 use std::net::Ipv6Addr;
 
-use crate::config::{
-    path::clip,
-    units::{
-        Fault,
-        leaf::{Leaf, leaf_impls},
-        net::{Url, is_host_name},
+use crate::{
+    config::{
+        path::clip,
+        units::{
+            Fault,
+            leaf::{Leaf, leaf_impls},
+            net::{Url, is_host_name},
+        },
     },
+    model::BackendAddress,
 };
 
 /// The host that a request names, lower case, without port.
@@ -72,8 +75,12 @@ impl Leaf for Origin {
             return Err(Fault::new(message, "list each origin: `http://127.0.0.1:3000`"));
         }
         let url = Url::parse(text)?;
+        if matches!(url.address, BackendAddress::Unix(_)) {
+            let message = format!("`{}` is not where a page comes from", clip(text));
+            return Err(Fault::new(message, "list each origin: `http://127.0.0.1:3000`"));
+        }
         // Browsers leave out the scheme's own port, and origins are compared to the letter.
-        let default_port = if url.address.tls { 443 } else { 80 };
+        let default_port = if url.address.is_tls() { 443 } else { 80 };
         let origin = url.address.to_string();
         let own_port = format!(":{default_port}");
         Ok(Self(origin.strip_suffix(&own_port).unwrap_or(&origin).to_owned()))

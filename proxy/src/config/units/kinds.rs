@@ -2,6 +2,7 @@
 
 use crate::config::units::{
     Fault, FilePath, Name, Percent, Statuses,
+    check::{HeaderLine, Service, Text},
     duration::{Length, Wait},
     http::{Host, Method, Origin, UrlPath},
     leaf::Leaf,
@@ -48,6 +49,9 @@ const KINDS: &[LeafKind] = &[
     kind_of::<Origin>(),
     kind_of::<Network>(),
     kind_of::<UrlPath>(),
+    kind_of::<HeaderLine>(),
+    kind_of::<Service>(),
+    kind_of::<Text>(),
     kind_of::<Method>(),
     kind_of::<HostPattern>(),
     kind_of::<Pattern>(),

@@ -26,7 +26,7 @@ pub(crate) struct Address(pub(crate) SocketAddr);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Listen(pub(crate) ListenAddress);
 
-/// The URL of a backend: scheme, host and port.
+/// The URL of a backend: scheme, host and port, or a Unix socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Url {
     /// As written.
@@ -121,6 +121,10 @@ impl Leaf for Url {
     const EXAMPLE: &'static str = "http://192.0.2.1:9";
 
     fn parse(text: &str) -> Result<Self, Fault> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return parse_socket(path)
+                .map(|path| Self { text: text.to_owned(), address: BackendAddress::Unix(path) });
+        }
         let Some((scheme, rest)) = text.split_once("://") else {
             let message = format!("`{}` is not a URL", clip(text));
             return Err(Fault::new(message, missing_scheme_remedy(text)));
@@ -130,7 +134,7 @@ impl Leaf for Url {
             "https" => true,
             _ => {
                 let message = format!("the scheme `{}` is not supported", clip(scheme));
-                return Err(Fault::new(message, "write `http://` or `https://`"));
+                return Err(Fault::new(message, "write `http://`, `https://` or `unix:`"));
             }
         };
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
@@ -163,6 +167,21 @@ fn missing_scheme_remedy(text: &str) -> String {
         Ok(_) if !text.is_empty() => format!("write `{candidate}`"),
         Ok(_) | Err(_) => "write scheme, host and port: `http://127.0.0.1:3001`".to_owned(),
     }
+}
+
+/// Reads the path of a Unix socket, with or without the two slashes of an authority that is empty.
+fn parse_socket(text: &str) -> Result<PathBuf, Fault> {
+    let path = text.strip_prefix("//").unwrap_or(text);
+    if !path.starts_with('/') || path.ends_with('/') || path.contains('\0') {
+        let message = format!("`unix:{}` is not the absolute path of a socket", clip(text));
+        return Err(Fault::new(message, "write all of its path: `unix:/run/app.sock`"));
+    }
+    if SOCKET_PATH_MAX < path.len() {
+        let message = format!("the path has {} bytes", path.len());
+        let remedy = format!("systems take up to {SOCKET_PATH_MAX}; move the socket");
+        return Err(Fault::new(message, remedy));
+    }
+    Ok(PathBuf::from(path))
 }
 
 fn parse_authority(authority: &str, tls: bool) -> Result<BackendAddress, Fault> {
@@ -202,7 +221,7 @@ fn parse_authority(authority: &str, tls: bool) -> Result<BackendAddress, Fault> 
             }
         },
     };
-    Ok(BackendAddress { tls, host: host.to_ascii_lowercase(), port })
+    Ok(BackendAddress::Tcp { tls, host: host.to_ascii_lowercase(), port })
 }
 
 /// Returns whether `text` is a DNS name or an IPv4 address.
@@ -283,6 +302,17 @@ mod tests {
         for host in hosts {
             assert!(Url::parse(&format!("http://{host}")).is_err(), "{host}");
         }
+    }
+
+    #[test]
+    fn a_unix_socket_is_named_by_its_whole_path() {
+        check("unix:/run/app.sock", Ok("unix:/run/app.sock"));
+        check("unix:///run/app.sock", Ok("unix:/run/app.sock"));
+        for bad in ["unix:", "unix:app.sock", "unix://app.sock", "unix:/run/", "unix:./a"] {
+            check(bad, Err("write all of its path: `unix:/run/app.sock`"));
+        }
+        let long = format!("unix:/{}", "a".repeat(107));
+        check(&long, Err("systems take up to 107; move the socket"));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use crate::{
     config::{file::File, path::Path, problem::Code, validate::Review},
-    model::ListenAddress,
+    model::{BackendAddress, ListenAddress},
 };
 
 pub(crate) fn review(file: &File, review: &mut Review<'_>) {
@@ -108,9 +108,10 @@ fn loops(file: &File, review: &mut Review<'_>) {
 }
 
 /// Returns the address that a backend's URL names, as far as it can be known without asking DNS.
-fn socket_of(address: &crate::model::BackendAddress) -> Option<SocketAddr> {
-    let host = if address.host == "localhost" { "127.0.0.1" } else { &address.host };
-    host.parse().ok().map(|ip| SocketAddr::new(ip, address.port))
+fn socket_of(address: &BackendAddress) -> Option<SocketAddr> {
+    let BackendAddress::Tcp { host, port, .. } = address else { return None };
+    let host = if host == "localhost" { "127.0.0.1" } else { host };
+    host.parse().ok().map(|ip| SocketAddr::new(ip, *port))
 }
 
 fn reaches(address: SocketAddr, listener: SocketAddr) -> bool {

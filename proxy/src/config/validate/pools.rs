@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 mod bounds;
 mod tiers;
+mod transport;
 
 use crate::config::{
     file::{File, pool::Pool},
@@ -26,6 +27,7 @@ pub(crate) fn review(file: &File, review: &mut Review<'_>) {
         backends(pool, &path.key("backends"), review);
         tiers::review(pool, &path, review);
         bounds::review(pool, &path, review);
+        transport::review(pool, &path, review);
         attempts(file, pool, &name.0, &path, review);
     }
 }
@@ -55,13 +57,13 @@ fn backends(pool: &Pool, path: &Path, review: &mut Review<'_>) {
         }
         let place = path.item(index).key("url");
         if review.is_sound(&[&place]) {
-            let authority = backend.url.address.authority();
-            match addresses.get(&authority) {
-                None => drop(addresses.insert(authority, place)),
+            let location = backend.url.address.location();
+            match addresses.get(&location) {
+                None => drop(addresses.insert(location, place)),
                 Some(other) => {
                     let line = review.line(other);
                     let message = format!(
-                        "`{authority}` is already the address of the backend in line {line}"
+                        "`{location}` is already the address of the backend in line {line}"
                     );
                     let remedy = "keep one of the two; for a larger share of the traffic, raise its `weight`";
                     review.report(Code::DuplicateAddress, &place, message, remedy);

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use socket2::SockRef;
 use tokio::{
@@ -7,7 +7,10 @@ use tokio::{
 };
 
 use super::*;
-use crate::model::{BackendAddress, BackendId, PoolId, Protocol};
+use crate::{
+    exchange::connection::Terms,
+    model::{BackendId, Place, PoolId},
+};
 
 const REQUEST: &[u8] = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\norder";
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -16,10 +19,10 @@ const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 async fn connected() -> (Connection, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let name = BackendAddress { tls: false, host: "127.0.0.1".into(), port: address.port() };
     let id = BackendId { pool: PoolId(0), index: 0 };
-    let limit = Duration::from_secs(5);
-    let opened = Connection::open(id, 0, address, &name, Protocol::Http1, limit);
+    let (place, limit) = (Arc::new(Place::Ip(address)), Duration::from_secs(5));
+    let terms = Terms { place, preamble: Bytes::new(), tls: None, limit };
+    let opened = Connection::open(id, 0, terms);
     let (connection, accepted) = tokio::join!(opened, listener.accept());
     (connection.unwrap(), accepted.unwrap().0)
 }

@@ -136,7 +136,7 @@ pub(crate) fn outcome_of(outcome: AttemptOutcome) -> Option<usize> {
         AttemptOutcome::Failed(symptom) => symptom,
     };
     Some(match symptom {
-        Symptom::ErrorStatus(_) | Symptom::Injected(FaultMode::Error) => 1,
+        Symptom::ErrorStatus(_) | Symptom::Unexpected | Symptom::Injected(FaultMode::Error) => 1,
         Symptom::ResponseTimedOut
         | Symptom::Overstayed
         | Symptom::OutOfLine

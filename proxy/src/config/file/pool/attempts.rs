@@ -21,6 +21,10 @@ pub(crate) struct Retries {
     /// Answers of a backend that count as a failed attempt. `[]` for none.
     #[schemars(inner(range(min = 400, max = 599)))]
     pub(crate) statuses: Vec<u16>,
+    /// Statuses of gRPC, by number, that count as a failed attempt if they end a call without a
+    /// message; 14 is `UNAVAILABLE`. `[]` for none.
+    #[schemars(inner(range(min = 1, max = 16)))]
+    pub(crate) grpc_statuses: Vec<u16>,
     /// How long one attempt may take to begin its answer.
     pub(crate) per_try_timeout: Length,
     /// How many retries there may be, so that they cannot double the load of an outage.
@@ -43,6 +47,7 @@ impl Default for Retries {
         Self {
             max_attempts: const { NonZeroU32::MIN.saturating_add(2) },
             statuses: vec![502, 503, 504],
+            grpc_statuses: vec![14],
             per_try_timeout: Length::seconds(2),
             budget: Budget::default(),
             backoff: Wait(Duration::from_millis(25)),
@@ -120,6 +125,11 @@ pub(crate) struct Timeouts {
     pub(crate) connect: Length,
     /// Between two reads of an answer's body, and between two writes of a request's.
     pub(crate) between_reads: Length,
+    /// How long a call of gRPC may be silent in both directions, in place of `between_reads`.
+    pub(crate) stream_idle: Length,
+    /// How long a WebSocket's backend may be silent. Long, because silence is normal there; below the
+    /// interval of its pings, conversations are cut off.
+    pub(crate) websocket_idle: Length,
     /// How long an unused connection to a backend is kept. Shorter than the minute after which
     /// most servers close, so that the proxy closes first.
     pub(crate) idle: Length,
@@ -134,6 +144,8 @@ impl Default for Timeouts {
         Self {
             connect: Length::millis(500),
             between_reads: Length::seconds(30),
+            stream_idle: Length::seconds(5 * 60),
+            websocket_idle: Length::seconds(60 * 60),
             idle: Length::seconds(55),
             idle_connections: 1024,
         }

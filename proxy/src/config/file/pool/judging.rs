@@ -5,17 +5,28 @@ use std::num::NonZeroU32;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::units::{Percent, Statuses, duration::Length, http::UrlPath, number::Factor};
+use crate::config::units::{
+    Percent, Statuses,
+    check::{HeaderLine, Service, Text},
+    duration::Length,
+    http::{Host, UrlPath},
+    number::Factor,
+};
 
-/// How and how often a backend is asked whether it is well. With neither `http` nor `tcp`, by
-/// HTTP.
+/// How and how often a backend is asked whether it is well. With none of `http`, `grpc` and `tcp`,
+/// by HTTP.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct HealthCheck {
-    /// `GET` a path and look at the status. Not together with `tcp`.
+    /// `GET` a path and look at the answer, in HTTP/2 if that is the pool's protocol. Not together
+    /// with `grpc` or `tcp`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) http: Option<HttpCheck>,
-    /// Only connect; write `tcp: {}`. Not together with `http`.
+    /// Ask by gRPC's own health checking (`grpc.health.v1`), in HTTP/2. Not together with `http` or
+    /// `tcp`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) grpc: Option<GrpcCheck>,
+    /// Only connect; write `tcp: {}`. Not together with `http` or `grpc`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) tcp: Option<TcpCheck>,
     /// From the start of one check to the start of the next.
@@ -39,6 +50,7 @@ impl Default for HealthCheck {
     fn default() -> Self {
         Self {
             http: None,
+            grpc: None,
             tcp: None,
             interval: Length::seconds(1),
             fast_interval: Length::millis(100),
@@ -50,7 +62,7 @@ impl Default for HealthCheck {
     }
 }
 
-/// `GET` a path and look at the status.
+/// `GET` a path and look at the answer.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct HttpCheck {
@@ -58,12 +70,35 @@ pub(crate) struct HttpCheck {
     pub(crate) path: UrlPath,
     /// The statuses that pass: one, or a range.
     pub(crate) expect: Statuses,
+    /// The `Host` that is asked for. By default, that of each URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) host: Option<Host>,
+    /// Headers that are sent, each as `Name: value`.
+    pub(crate) headers: Vec<HeaderLine>,
+    /// Text that must occur in the first 64 KiB of the answer's body. By default, the body is not
+    /// read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) body_contains: Option<Text>,
 }
 
 impl Default for HttpCheck {
     fn default() -> Self {
-        Self { path: UrlPath("/health".to_owned()), expect: Statuses(200..=299) }
+        Self {
+            path: UrlPath("/health".to_owned()),
+            expect: Statuses(200..=299),
+            host: None,
+            headers: Vec::new(),
+            body_contains: None,
+        }
     }
+}
+
+/// Ask by gRPC's own health checking.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct GrpcCheck {
+    /// The service that is asked for; `""` for the server as a whole.
+    pub(crate) service: Service,
 }
 
 /// Only connect.

@@ -46,9 +46,15 @@ pub(crate) fn review(pool: &Pool, path: &Path, review: &mut Review<'_>) {
 }
 
 fn health_check(check: &HealthCheck, path: &Path, review: &mut Review<'_>) {
-    if check.http.is_some() && check.tcp.is_some() {
-        let message = "both `http` and `tcp` are given";
-        review.report(Code::NotExactlyOne, &path.key("tcp"), message, "keep one of the two");
+    let given = [
+        ("http", check.http.is_some()),
+        ("grpc", check.grpc.is_some()),
+        ("tcp", check.tcp.is_some()),
+    ];
+    let given: Vec<&str> = given.into_iter().filter(|(_, is)| *is).map(|(key, _)| key).collect();
+    if let [first, .., last] = given[..] {
+        let message = format!("both `{first}` and `{last}` are given");
+        review.report(Code::NotExactlyOne, &path.key(last), message, "keep one of them");
     }
     let (interval, fast) = (path.key("interval"), path.key("fast_interval"));
     let (timeout, jitter) = (path.key("timeout"), path.key("jitter"));
