@@ -1,6 +1,9 @@
 //! The pure core in worlds made from seeds: virtual time, backends that fail in every way, clients
 //! that do not wait.
 //!
+//! Clients go away, facts are lost, late and overtaken on their way to the fleet, operators ask for
+//! things, and the whole machine stands still now and then.
+//!
 //! One number decides everything, so a world that breaks a law can be had again. `make test` runs
 //! 200 seeds, `make soak` 50,000. `BASCULE_SEEDS=N` sets how many, `BASCULE_SEED=S` runs one and
 //! shows what happened in it:
@@ -25,7 +28,9 @@
 //! 7. A bounded time after the last fault every backend is healthy, and the first tier active.
 //! 8. The same seed gives the same world, to the letter.
 //! 9. Every incident ends, and counts what clients counted in its window.
-//! 10. A deadline that was handled is over: the fleet's driver never spins.
+//! 10. Silence clears nobody on whom a trial waits.
+//! 11. Where nothing fails, nobody is suspected, though the machine stands still now and then.
+//! 12. A deadline that was handled is over: the fleet's driver never spins.
 
 #![expect(clippy::expect_used, reason = "a test may stop at the first thing that is wrong")]
 #![expect(clippy::panic, reason = "a test may stop at the first thing that is wrong")]
@@ -42,6 +47,8 @@ mod backends;
 mod core;
 #[path = "simulation/laws.rs"]
 mod laws;
+#[path = "simulation/mail.rs"]
+mod mail;
 #[path = "simulation/policy.rs"]
 mod policy;
 #[path = "simulation/requests.rs"]
@@ -87,11 +94,21 @@ fn seeds_hold_every_law() {
     println!("{total:?}");
     // A simulation in which nothing happens proves nothing.
     let tiers = [total.failovers, total.ramps, total.aborts, total.spilled, total.hoped];
-    for count in [total.retries, total.hedges, total.lost].into_iter().chain(tiers) {
+    let others = [total.retries, total.hedges, total.lost, total.heard_out, total.stalls];
+    for count in others.into_iter().chain(tiers) {
         assert!(0 < count, "something never happened: {total:?}");
     }
     for cause in CAUSES {
         assert!(total.incidents.contains_key(cause), "no {cause} happened: {total:?}");
+    }
+}
+
+#[test]
+fn where_nothing_fails_nobody_is_suspected_however_the_machine_stands_still() {
+    for seed in 0..100 {
+        if let Err(breach) = World::quiet(seed).run().map_err(|breach| told(seed, &breach)) {
+            panic!("{breach}");
+        }
     }
 }
 
@@ -152,6 +169,8 @@ fn add(total: &mut Chronicle, other: &Chronicle) {
     total.lost += other.lost;
     total.retries += other.retries;
     total.hedges += other.hedges;
+    total.heard_out += other.heard_out;
+    total.stalls += other.stalls;
     total.failovers += other.failovers;
     total.ramps += other.ramps;
     total.aborts += other.aborts;
@@ -165,15 +184,17 @@ fn add(total: &mut Chronicle, other: &Chronicle) {
 /// Runs the world of `seed`. An error says which law was broken, what led to it, and how to have it
 /// again.
 fn run(seed: u64) -> Result<Chronicle, String> {
-    World::new(seed).run().map_err(|Breach { law, at, lines }| {
-        let lines: Vec<&str> = lines.lines().collect();
-        let shown = lines[lines.len().saturating_sub(LINES_SHOWN)..].join("\n");
-        format!(
-            "{shown}\n\nseed {seed}, after {} ms: {law}\nreplay: BASCULE_SEED={seed} cargo test -p \
-             bascule --test simulation -- --nocapture seeds_hold",
-            at.as_millis()
-        )
-    })
+    World::new(seed).run().map_err(|breach| told(seed, &breach))
+}
+
+fn told(seed: u64, Breach { law, at, lines }: &Breach) -> String {
+    let lines: Vec<&str> = lines.lines().collect();
+    let shown = lines[lines.len().saturating_sub(LINES_SHOWN)..].join("\n");
+    format!(
+        "{shown}\n\nseed {seed}, after {} ms: {law}\nreplay: BASCULE_SEED={seed} cargo test -p \
+         bascule --test simulation -- --nocapture seeds_hold",
+        at.as_millis()
+    )
 }
 
 fn number(variable: &str) -> Option<u64> {

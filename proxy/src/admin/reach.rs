@@ -37,6 +37,20 @@ pub(crate) enum ReachError {
     },
 }
 
+impl ReachError {
+    /// Tells whether the backend certainly does not do as it was told. One that broke off may have
+    /// done so.
+    pub(crate) fn is_certain(&self) -> bool {
+        match self {
+            Self::Tls
+            | Self::NoAddress
+            | Self::Refused { .. }
+            | Self::NoAnswer(HttpClientError::Unreachable { .. }) => true,
+            Self::NoAnswer(_) => false,
+        }
+    }
+}
+
 /// A call that can be made.
 #[derive(Debug)]
 pub(crate) struct Call {

@@ -4,9 +4,10 @@ use tracing::{info, warn};
 
 use crate::{
     clock,
-    event::{Event, TierReason},
+    event::{Event, Fault, TierReason},
     incident::{Entry, News},
     model::{BackendId, Topology},
+    telemetry::logging::AUDIT,
 };
 
 /// Writes an event to the log: changes of state as `info`, what needs watching as `warn`.
@@ -69,7 +70,20 @@ pub(crate) fn log_event(event: &Event, topology: &Topology) {
             target: "bascule::fleet", pool = pool_of(*backend), backend = name_of(*backend), %mode,
             "an operator asked for a failure"
         ),
+        Event::FaultWithdrawn { backend } => info!(
+            target: "bascule::fleet", pool = pool_of(*backend), backend = name_of(*backend),
+            "the failure that was asked for did not come about"
+        ),
     }
+}
+
+/// Writes that an injected fault has ended by itself, where its beginning was written.
+pub(crate) fn log_fault_end(backend: BackendId, fault: &Fault, topology: &Topology) {
+    info!(
+        target: AUDIT, pool = topology.pool(backend.pool).name,
+        backend = topology.backend(backend).name, mode = %fault.mode,
+        "injected fault ended by itself"
+    );
 }
 
 fn log_tier_change(pool: &str, from: Option<usize>, to: Option<usize>, reason: TierReason) {

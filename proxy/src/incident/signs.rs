@@ -148,7 +148,7 @@ mod tests {
                 "injected" => Symptom::Injected(FaultMode::Hang),
                 status => Symptom::ErrorStatus(status.parse().unwrap()),
             };
-            signs.note(Evidence { at: now, source, symptom }, &timeline, 0, now);
+            signs.note(Evidence { at: now, began: now, source, symptom }, &timeline, 0, now);
         }
         assert_eq!(signs.cause(), expected, "{story}");
     }

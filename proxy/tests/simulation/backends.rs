@@ -38,10 +38,6 @@ pub(crate) struct Backend {
     faults: Vec<Kind>,
     /// Attempts that have reached it, or would have, and get nothing until the fault ends.
     pub(crate) limbo: Vec<u64>,
-    /// Answers to anybody, so far.
-    pub(crate) answers: u64,
-    /// When it answered lately, and how long that took.
-    pub(crate) recent: Vec<(bascule::clock::Timestamp, Duration)>,
 }
 
 impl Backend {

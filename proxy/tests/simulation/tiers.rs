@@ -6,7 +6,7 @@ use std::time::Duration;
 use bascule::{
     clock::Timestamp,
     event::{Event, TierReason},
-    model::{Backend, Capacity, Pool, WhenDown},
+    model::{Backend, Capacity, FailbackMode, Pool, WhenDown},
     snapshot::PoolSnapshot,
 };
 
@@ -30,6 +30,8 @@ pub(crate) struct TierLaws {
     returned: Option<(Timestamp, bool)>,
     /// The return under way, and when it began.
     ramp: Option<(usize, Timestamp)>,
+    /// Whether an operator is asking for traffic to return.
+    is_asked: bool,
     /// When each backend was regained, if it is eligible.
     regained: Vec<Option<Timestamp>>,
 }
@@ -42,8 +44,13 @@ impl TierLaws {
             hold_down: pool.tiers.failback_after,
             returned: None,
             ramp: None,
+            is_asked: false,
             regained: vec![None; pool.backends.len()],
         }
+    }
+
+    pub(crate) fn asks(&mut self, is_asking: bool) {
+        self.is_asked = is_asking;
     }
 
     /// Takes in an event. To be told before [`TierLaws::look`] forgets what was.
@@ -61,7 +68,7 @@ impl TierLaws {
             Event::FailbackBegan { to, .. } => {
                 let ramp = self.ramp.replace((to, now));
                 ensure(ramp.is_none(), || format!("failback to {to} began within {ramp:?}"))?;
-                self.is_due(to, now)
+                self.is_due(to, pool, now)
             }
             Event::FailbackAborted { to, .. } => {
                 let ramp = self.ramp.take();
@@ -86,7 +93,8 @@ impl TierLaws {
             | Event::BackendEjected { .. }
             | Event::EvidenceDisagreed { .. }
             | Event::EvidenceAgreed { .. }
-            | Event::FaultRequested { .. } => Ok(()),
+            | Event::FaultRequested { .. }
+            | Event::FaultWithdrawn { .. } => Ok(()),
         }
     }
 
@@ -116,7 +124,7 @@ impl TierLaws {
         let to = to.filter(|&to| Some(to) < from).ok_or_else(|| format!("{from:?} < {to:?}"))?;
         ensure(is_able, || format!("failback from tier {from:?}, which is not able"))?;
         if pool.tiers.failback_ramp.is_zero() {
-            return self.is_due(to, now);
+            return self.is_due(to, pool, now);
         }
         let is_over = ramp.is_some_and(|(it, at)| it == to && at + pool.tiers.failback_ramp <= now);
         ensure(is_over, || format!("failback to tier {to} is complete, but {ramp:?} was going on"))
@@ -139,7 +147,15 @@ impl TierLaws {
         self.hold_down = (self.hold_down * 2).min(pool.tiers.failback_after_max);
     }
 
-    fn is_due(&self, to: usize, now: Timestamp) -> Ruling {
+    /// Traffic returns when somebody asks for it, or, where that is not left to people, after the
+    /// hold-down.
+    fn is_due(&self, to: usize, pool: &Pool, now: Timestamp) -> Ruling {
+        if self.is_asked {
+            return ensure(self.able_since[to].is_some(), || format!("tier {to} is not able"));
+        }
+        ensure(pool.tiers.failback == FailbackMode::Automatic, || {
+            format!("nobody has asked for the failback to {to}")
+        })?;
         let (since, length) = (self.able_since[to], self.hold_down);
         ensure(since.is_some_and(|since| since + length <= now), || {
             format!("failback to tier {to}, able since {since:?}, within {length:?}")
@@ -201,6 +217,9 @@ impl TierLaws {
         }
         // A tier between waits for a better one that is able, too: traffic then moves once.
         let Some(best) = first_able.filter(|&best| best < active) else { return Ok(()) };
+        if pool.tiers.failback == FailbackMode::Manual {
+            return Ok(());
+        }
         let (since, length) = (self.able_since[best], self.hold_down);
         ensure(since.is_none_or(|since| now < since + length), || {
             format!("failback to tier {best}, able since {since:?}, is overdue after {length:?}")
