@@ -22,6 +22,8 @@ pub(crate) type Ruling = Result<(), String>;
 #[derive(Debug)]
 pub(crate) struct TierLaws {
     active: Option<usize>,
+    /// While no tier is able: one that has more left than the active one, and since when.
+    fitter: Option<(usize, Timestamp)>,
     /// Since when each tier has been able to serve without a break, and its returns.
     able_since: Vec<Option<Timestamp>>,
     /// How long the next hold-down is.
@@ -40,6 +42,7 @@ impl TierLaws {
     pub(crate) fn new(pool: &Pool) -> Self {
         Self {
             active: None,
+            fitter: None,
             able_since: vec![None; pool.tier_count()],
             hold_down: pool.tiers.failback_after,
             returned: None,
@@ -173,6 +176,14 @@ impl TierLaws {
         for (tier, since) in self.able_since.iter_mut().enumerate() {
             *since = is_able(pool, snapshot, tier).then(|| since.unwrap_or(now));
         }
+        let is_any_able = self.able_since.iter().any(Option::is_some);
+        let left = snapshot.active_tier.map_or(0.0, |active| share(pool, snapshot, active));
+        let is_fitter = |&it: &usize| !is_any_able && left + ROUNDING < share(pool, snapshot, it);
+        let fitter = fittest(pool, snapshot).filter(is_fitter);
+        self.fitter = fitter.map(|it| match self.fitter {
+            Some((known, since)) if known == it => (it, since),
+            Some(_) | None => (it, now),
+        });
         let (active, told) = (snapshot.active_tier, self.active);
         ensure(active == told, || format!("tier {active:?} is active, but told {told:?}"))?;
         lists(pool, snapshot)?;
@@ -195,7 +206,7 @@ impl TierLaws {
     }
 
     /// The active tier is the first that is able, but for those in their hold-down or returning;
-    /// where none is able, the one with the largest share left.
+    /// where none is able, the one with the largest share left, or, for a hold-down, one with less.
     fn serves(
         &self,
         active: usize,
@@ -205,9 +216,12 @@ impl TierLaws {
     ) -> Ruling {
         let first_able = self.able_since.iter().position(Option::is_some);
         if self.able_since[active].is_none() {
-            let expected = first_able.or_else(|| fittest(pool, snapshot));
-            return ensure(Some(active) == expected, || {
-                format!("tier {active} is active and not able; {expected:?} should be")
+            let may_wait = |(_, since): (usize, Timestamp)| {
+                now < since + self.hold_down && 0.0 < share(pool, snapshot, active)
+            };
+            let may_go_on = first_able.is_none() && self.fitter.is_none_or(may_wait);
+            return ensure(may_go_on, || {
+                format!("tier {active} is active and not able; {:?} is fitter", self.fitter)
             });
         }
         if let Some((to, began)) = self.ramp {
