@@ -279,11 +279,9 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(1);
 
-    fn nothing_in_time() -> impl Future<Output = (bool, bool)> + Send {
-        async {
-            let (ended, was_held_up) = watched(LIMIT, timeout(LIMIT, pending::<()>())).await;
-            (ended.is_ok(), was_held_up)
-        }
+    async fn nothing_in_time() -> (bool, bool) {
+        let (ended, was_held_up) = watched(LIMIT, timeout(LIMIT, pending::<()>())).await;
+        (ended.is_ok(), was_held_up)
     }
 
     #[tokio::test(start_paused = true)]

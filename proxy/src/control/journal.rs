@@ -4,7 +4,7 @@ use tracing::{info, warn};
 
 use crate::{
     clock,
-    event::{Event, Fault, TierReason},
+    event::{Event, Fault, FaultMode, TierReason},
     incident::{Entry, News},
     model::{BackendId, Topology},
     telemetry::logging::AUDIT,
@@ -66,12 +66,20 @@ pub(crate) fn log_event(event: &Event, topology: &Topology) {
             target: "bascule::fleet", pool = pool_of(*backend), backend = name_of(*backend),
             "first success since traffic moved here"
         ),
-        Event::FaultRequested { backend, mode } => warn!(
-            target: "bascule::fleet", pool = pool_of(*backend), backend = name_of(*backend), %mode,
-            "an operator asked for a failure"
-        ),
-        Event::FaultWithdrawn { backend } => info!(
-            target: "bascule::fleet", pool = pool_of(*backend), backend = name_of(*backend),
+        Event::FaultRequested { backend, mode } => {
+            log_order(pool_of(*backend), name_of(*backend), Some(*mode));
+        }
+        Event::FaultWithdrawn { backend } => log_order(pool_of(*backend), name_of(*backend), None),
+    }
+}
+
+fn log_order(pool: &str, backend: &str, mode: Option<FaultMode>) {
+    match mode {
+        Some(mode) => {
+            warn!(target: "bascule::fleet", pool, backend, %mode, "an operator asked for a failure");
+        }
+        None => info!(
+            target: "bascule::fleet", pool, backend,
             "the failure that was asked for did not come about"
         ),
     }

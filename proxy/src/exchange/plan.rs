@@ -134,7 +134,7 @@ impl Progress {
         }
     }
 
-    /// Says that the attempt is about to be given up, and its leg will be carried on.
+    /// Says that the leg is wanted if the attempt is given up: it may be carried on.
     pub(crate) fn want_leg(&self) {
         self.is_leg_wanted.store(true, Relaxed);
     }

@@ -104,7 +104,7 @@ impl Exchange {
         let [Some(id), _] = watch.backends() else { return Err(unserved()) };
         // One that does not begin here has sent its request.
         let is_sent = !matches!(stage, Stage::Start(_));
-        let progress = [Progress::new(watch.limit(), is_sent), Progress::new(plan.deadline, false)];
+        let progress = [watch.progress(is_sent), Progress::new(plan.deadline, false)];
         let sent = || progress.each_ref().map(Progress::is_sent);
         let mut alarms = (pin!(None), pin!(None));
         self.arm(alarms.0.as_mut(), Some(id));
@@ -118,11 +118,8 @@ impl Exchange {
             match next {
                 Next::Wait => {}
                 Next::Over(waited) => {
-                    if let Some(trial) = watch.outrun.take() {
-                        progress[0].want_leg();
-                        first.set(None);
-                        self.hear_out(trial, progress[0].take_leg(), ctx.kind);
-                    }
+                    first.set(None);
+                    self.hear_out(watch.outrun.take(), &progress[0], ctx.kind);
                     return Ok(waited);
                 }
                 Next::Hedge => {
@@ -437,6 +434,15 @@ impl<'a> Watch<'a> {
     fn limit(&self) -> Timestamp {
         let limits = self.attempts.iter().flatten().map(|it| self.plan.limit(it.asked));
         limits.min().unwrap_or(self.plan.deadline)
+    }
+
+    /// Returns the progress of the first attempt.
+    fn progress(&self, is_sent: bool) -> Progress {
+        let progress = Progress::new(self.limit(), is_sent);
+        if self.attempts[0].as_ref().is_some_and(|it| it.is_trial) {
+            progress.want_leg();
+        }
+        progress
     }
 
     /// Returns where the attempts under way are.

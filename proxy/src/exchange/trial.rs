@@ -17,6 +17,7 @@ use crate::{
         Exchange,
         http1::{Happened, LegError},
         leg::Leg,
+        plan::Progress,
         request::Attempt,
     },
     retry::Connection,
@@ -25,9 +26,16 @@ use crate::{
 };
 
 impl Exchange {
-    /// Waits for what becomes of a trial, in a task of its own, and reports it.
-    pub(crate) fn hear_out(self: &Arc<Self>, mut trial: Attempt, leg: Option<Leg>, kind: Kind) {
-        let Some(mut leg) = leg else {
+    /// Waits for what becomes of a trial that was given up, if one was, in a task of its own, and
+    /// reports it.
+    pub(crate) fn hear_out(
+        self: &Arc<Self>,
+        trial: Option<Attempt>,
+        progress: &Progress,
+        kind: Kind,
+    ) {
+        let Some(mut trial) = trial else { return };
+        let Some(mut leg) = progress.take_leg() else {
             return self.report(&mut trial, AttemptOutcome::Abandoned);
         };
         let exchange = Arc::clone(self);

@@ -227,3 +227,75 @@ fn attempts_from_before_a_loss_do_not_count_after_it() {
 fn checks_that_pass_for_an_ejected_backend_disagree_with_traffic() {
     check(&[0, 1], "1:a+ 2:b+ 10:a!3 20:a+ 5010:.", "->0 a? aX 0>1 a# a= aO aT");
 }
+
+mod properties {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use crate::{
+        clock::Timestamp,
+        fleet::suspicion::{Doubt, Ruling, Suspicion},
+    };
+
+    const IN_TIME: Duration = Duration::from_millis(200);
+    const SPACING: Duration = Duration::from_millis(100);
+
+    proptest! {
+        /// What happens, how long the attempt had taken, and after how long.
+        #[test]
+        fn whatever_was_it_ends_when_all_is_well_and_never_spins(
+            facts in prop::collection::vec((0_u8..7, 0_u64..3_000, 0_u64..1_000), 0..80),
+            has_traffic in any::<bool>(),
+        ) {
+            let mut suspicion = Suspicion::default();
+            let mut now = Timestamp::from_millis(10_000);
+            let mut passes = 0;
+            for (kind, took, wait) in facts {
+                let then = now + Duration::from_millis(wait);
+                while let Some(due) = suspicion.deadline().filter(|due| *due <= then) {
+                    now = now.max(due);
+                    suspicion.handle_deadline(now);
+                    prop_assert!(suspicion.deadline().is_none_or(|next| now < next), "stuck");
+                }
+                now = then;
+                let began = now.minus(Duration::from_millis(took));
+                let was_trusted = suspicion.is_absent();
+                match kind {
+                    0 => {
+                        passes += 1;
+                        suspicion.check_passed(passes, now);
+                    }
+                    1 => {
+                        passes = 0;
+                        suspicion.check_failed();
+                    }
+                    2 => {
+                        let ruling = suspicion.attempt_failed(began, now);
+                        prop_assert!(!was_trusted || ruling != Ruling::Convicted);
+                        prop_assert!(ruling == Ruling::Stale || !suspicion.is_absent());
+                    }
+                    3 => _ = suspicion.overstayed(began, now),
+                    4 => suspicion.trial_taken(now),
+                    5 => suspicion.readmitted(now),
+                    _ => suspicion.attempt_succeeded(began, IN_TIME, SPACING, now),
+                }
+                prop_assert!(!suspicion.has_trial() || suspicion.wants_successes());
+            }
+            // From here on all is well.
+            let mut left = 60;
+            while !matches!(suspicion.doubt, Doubt::None) {
+                prop_assert!(0 < left, "suspected for ever: {:?}", suspicion);
+                left -= 1;
+                passes += 1;
+                suspicion.check_passed(passes, now);
+                if has_traffic && suspicion.has_trial() {
+                    suspicion.trial_taken(now);
+                    suspicion.attempt_succeeded(now, IN_TIME, SPACING, now);
+                }
+                now = now + SPACING;
+                suspicion.handle_deadline(now);
+            }
+        }
+    }
+}

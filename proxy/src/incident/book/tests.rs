@@ -461,3 +461,65 @@ fn a_failure_that_did_not_come_about_explains_nothing() {
     world.lose(Symptom::ConnectionClosed);
     assert!(!world.incident().is_requested);
 }
+
+mod properties {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// Losses, recoveries, returns and late failures, with traffic between that fares in turn
+        /// well and badly, and pauses without any.
+        #[test]
+        fn every_window_counts_what_the_timeline_holds_and_ends(
+            facts in prop::collection::vec((0_u8..6, 0_u64..3_000), 1..25),
+        ) {
+            let mut world = World::new();
+            world.traffic(at(1_000), Fate::Served);
+            let (mut is_lost, mut began) = (false, world.now);
+            for (kind, wait) in facts {
+                let then = world.now + Duration::from_millis(wait);
+                match kind {
+                    0 if !is_lost => {
+                        began = world.now;
+                        world.lose(Symptom::ConnectionRefused);
+                        is_lost = true;
+                    }
+                    1 if is_lost => {
+                        world.tell(Event::BackendRegained { backend: PREFERRED });
+                        world.fail_back();
+                        is_lost = false;
+                    }
+                    2 => late_failure(&mut world, began),
+                    3 => world.tell(Event::BackendServed { backend: BACKUP }),
+                    4 => world.traffic(then, Fate::Lost),
+                    _ => world.traffic(then, Fate::Served),
+                }
+            }
+            world.tell(Event::BackendServed { backend: BACKUP });
+            if is_lost {
+                world.tell(Event::BackendRegained { backend: PREFERRED });
+                world.fail_back();
+            }
+            let end = world.now + Duration::from_secs(15);
+            world.traffic(end, Fate::Served);
+            prop_assert!(!world.book.is_open(PoolId(0)));
+            let mut told = BTreeMap::<u64, u64>::new();
+            for entry in std::iter::from_fn(|| world.book.poll_entry()) {
+                *told.entry(entry.incident.number).or_default() += entry.counted.total;
+            }
+            for incident in world.book.incidents() {
+                prop_assert_eq!(incident.state, IncidentState::Closed);
+                let to = incident.window_to.unwrap();
+                let timeline = &world.live.pools[0].timeline;
+                let counts = timeline.window(incident.window_from, to, world.now);
+                prop_assert_eq!(incident.requests.total, counts.requests);
+                prop_assert_eq!(incident.requests.lost, counts.lost);
+                prop_assert_eq!(told[&incident.number], counts.requests, "told in the metrics");
+                prop_assert!(incident.moments.suspected <= incident.moments.decided);
+            }
+        }
+    }
+}
