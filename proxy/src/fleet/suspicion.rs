@@ -12,7 +12,8 @@
 //!   answered in time do acquit. With the fast interval at its default that takes a quarter of a
 //!   second. If nobody comes to be tried and checks pass throughout, there is no traffic to ask and
 //!   no traffic to harm: the suspicion ends, too. A trial that somebody has come for and still waits
-//!   on is not silence: after as long a time another is granted.
+//!   on is not silence: after as long a time another is granted, and when nobody comes for that one,
+//!   the first still speaks against the backend.
 //! - **An ejection that has run out** (probation): the same trials, and none may fail.
 //!
 //! Only an attempt that began after the latest turn says anything of what came after it: requests
@@ -44,6 +45,9 @@ const STRIKES: u32 = 2;
 /// before another is tried. Longer than a trial is kept for requests that may be repeated, so that a
 /// pool that gets no others is tried, too.
 const SILENCE: Duration = Duration::from_millis(1_500);
+/// How long a trial that is not answered keeps silence from being taken for a good sign. Its client may
+/// have gone away, and then it never will be.
+const WAITED: Duration = Duration::from_secs(30);
 /// Trouble that comes this soon after an acquittal makes a repeat offender.
 const REPEAT: Duration = Duration::from_secs(10);
 
@@ -79,6 +83,8 @@ struct Inquiry {
     strikes: u32,
     /// Trials that were taken before this moment and overstayed are among them.
     struck: Timestamp,
+    /// When a trial was taken of which nothing has been heard, and no other has been answered.
+    waiting: Option<Timestamp>,
     trial: Trial,
     /// When the first trial was granted since the latest trouble. Any that was may fail yet, also
     /// one that has been answered: its response breaks off.
@@ -225,6 +231,7 @@ impl Suspicion {
         if inquiry.tried.is_none_or(|first| began < first) {
             return;
         }
+        inquiry.waiting = None;
         inquiry.answers += 1;
         inquiry.proofs += u32::from(now.since(began) <= in_time);
         inquiry.trial = Trial::Due(granted + spacing);
@@ -252,12 +259,14 @@ impl Suspicion {
         }
         let Doubt::Traffic(inquiry) = &mut self.doubt else { return };
         match inquiry.trial {
-            Trial::Granted(_) => return self.acquit(now),
+            Trial::Granted(_) if inquiry.waiting.is_none_or(|at| WAITED <= now.since(at)) => {
+                return self.acquit(now);
+            }
             Trial::Taken { has_overstayed: true, .. } => {
                 inquiry.strikes += 1;
                 inquiry.struck = now;
             }
-            Trial::Taken { .. } | Trial::Withheld | Trial::Due(_) => {}
+            Trial::Granted(_) | Trial::Taken { .. } | Trial::Withheld | Trial::Due(_) => {}
         }
         inquiry.trial = Trial::Granted(now);
         inquiry.tried.get_or_insert(now);
@@ -278,12 +287,14 @@ impl Inquiry {
             answers: 0,
             strikes: 0,
             struck: now,
+            waiting: None,
             trial: Trial::Withheld,
             tried: None,
         }
     }
 
     fn attempt_failed(&mut self, began: Timestamp, now: Timestamp) -> Ruling {
+        self.waiting = self.waiting.filter(|&at| began < at);
         if began < self.since {
             return Ruling::Stale;
         }
@@ -311,6 +322,7 @@ impl Inquiry {
         match &mut self.trial {
             Trial::Granted(granted) if *granted <= at => {
                 self.trial = Trial::Taken { granted: *granted, at, has_overstayed };
+                self.waiting.get_or_insert(at);
             }
             Trial::Taken { granted, has_overstayed: known, .. } if *granted <= at => {
                 *known |= has_overstayed;

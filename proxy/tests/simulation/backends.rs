@@ -50,7 +50,7 @@ impl Backend {
         if let Some(index) = self.faults.iter().position(|&it| it == kind) {
             self.faults.remove(index);
         }
-        if self.is_silent() {
+        if self.is_silent() || self.is(Kind::Stuck) {
             return Vec::new();
         }
         std::mem::take(&mut self.limbo)
@@ -71,7 +71,7 @@ impl Backend {
 
     /// Says what becomes of a request that was accepted.
     pub(crate) fn serve(&self, random: &mut Rng) -> Service {
-        if self.is_silent() {
+        if self.is_silent() || self.is(Kind::Stuck) {
             return Service::Waits;
         }
         if self.is(Kind::Closing) {
@@ -88,6 +88,7 @@ impl Backend {
                 Kind::Gone
                 | Kind::Vanished
                 | Kind::Hung
+                | Kind::Stuck
                 | Kind::Closing
                 | Kind::Errors
                 | Kind::Slow(_)
@@ -139,6 +140,7 @@ impl Backend {
             Kind::Gone
             | Kind::Vanished
             | Kind::Hung
+            | Kind::Stuck
             | Kind::Closing
             | Kind::Errors
             | Kind::Grey(_)
