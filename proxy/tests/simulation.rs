@@ -116,6 +116,11 @@ mod broken_once {
     fn the_story_of_a_backup_ends_when_traffic_returns_to_a_better_tier() {
         holds(9);
     }
+
+    #[test]
+    fn silence_after_a_second_grant_clears_nobody_on_whom_the_first_trial_waits() {
+        holds(129);
+    }
 }
 
 fn holds(seed: u64) {
