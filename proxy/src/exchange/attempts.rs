@@ -52,13 +52,10 @@ impl Exchange {
         ctx.attempts += 1;
         let mut attempt = Attempt::new(id, epoch, ctx.attempts, now, &self.live);
         attempt.is_trial = picked.is_trial;
-        if picked.is_trial {
-            self.tell(Input::TrialTaken { backend: id, at: now });
-        }
         Some(attempt)
     }
 
-    /// Picks a backend; tells its epoch, too.
+    /// Picks a backend, and tells the fleet if that takes a trial. Returns its epoch, too.
     pub(crate) fn pick(
         &self,
         pool: PoolId,
@@ -76,6 +73,9 @@ impl Exchange {
             now,
         )?;
         let id = BackendId { pool, index: picked.index };
+        if picked.is_trial {
+            self.tell(Input::TrialTaken { backend: id, at: now });
+        }
         Some((picked, snapshot.backend(id).epoch))
     }
 

@@ -119,7 +119,7 @@ impl Exchange {
                 Next::Wait => {}
                 Next::Over(waited) => {
                     first.set(None);
-                    self.hear_out(watch.outrun.take(), &progress[0], ctx.kind);
+                    self.hear_out(watch.outrun.take(), &progress[0], ctx);
                     return Ok(waited);
                 }
                 Next::Hedge => {

@@ -18,10 +18,9 @@ use crate::{
         http1::{Happened, LegError},
         leg::Leg,
         plan::Progress,
-        request::Attempt,
+        request::{Attempt, RequestContext},
     },
     retry::Connection,
-    snapshot::Kind,
     wire::response::Event,
 };
 
@@ -32,19 +31,20 @@ impl Exchange {
         self: &Arc<Self>,
         trial: Option<Attempt>,
         progress: &Progress,
-        kind: Kind,
+        ctx: &RequestContext,
     ) {
         let Some(mut trial) = trial else { return };
         let Some(mut leg) = progress.take_leg() else {
             return self.report(&mut trial, AttemptOutcome::Abandoned);
         };
         let exchange = Arc::clone(self);
+        let (route, kind) = (ctx.route, ctx.kind);
         let task = async move {
-            let pool = exchange.topology.pool(trial.backend.pool);
-            let limit = clock::instant_of(trial.asked + pool.retries.per_try_timeout);
+            let policy = exchange.topology.retries(route, trial.backend.pool);
+            let limit = clock::instant_of(trial.asked + policy.per_try_timeout);
             let ended = timeout_at(Instant::from_std(limit), status_of(&mut leg)).await;
             let outcome = match ended {
-                Ok(Ok(status)) if pool.retries.statuses.contains(&status) => {
+                Ok(Ok(status)) if policy.statuses.contains(&status) => {
                     AttemptOutcome::Failed(Symptom::ErrorStatus(status))
                 }
                 Ok(Ok(status)) => {
