@@ -36,6 +36,8 @@ pub struct Pick {
     pub tier: usize,
     /// Whether this request has not tried the backend before.
     pub is_untried: bool,
+    /// Whether the request has taken the backend's trial.
+    pub is_trial: bool,
 }
 
 /// Picks an eligible backend for the next attempt of a request that has tried those in `tried`.
@@ -58,14 +60,15 @@ pub fn pick(
         } else {
             None
         };
+        let is_trial = trial.is_some();
         let (tier, index) = trial.unwrap_or((tier, index));
-        return Some(Pick { index, tier, is_untried: true });
+        return Some(Pick { index, tier, is_untried: true, is_trial });
     }
     if tried.is_empty() {
         return None;
     }
     let (tier, index) = pick_excluding(pool, snapshot, live, &[], random)?;
-    Some(Pick { index, tier, is_untried: false })
+    Some(Pick { index, tier, is_untried: false, is_trial: false })
 }
 
 fn pick_excluding(

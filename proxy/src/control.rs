@@ -24,7 +24,7 @@ use crate::{
     clock::{self, Timestamp},
     control::{
         checker::Checker,
-        journal::{log_entry, log_event},
+        journal::{log_entry, log_event, log_fault_end},
     },
     event::Event,
     exchange::Connections,
@@ -123,23 +123,28 @@ impl Control {
         }
     }
 
-    /// Takes in a fact, and those that wait behind it, then publishes what follows from them.
+    /// Takes in a fact, and those that wait behind it, then publishes what follows from them. No
+    /// more than a full queue, however fast it fills: time passes, too.
     fn take_in(&mut self, first: Input, facts: &mut mpsc::Receiver<Input>) {
-        let mut next = Some(first);
-        let mut has_changed = false;
-        while let Some(input) = next {
-            let now = clock::now();
-            if let Input::Checked { backend, failure, took, recent: _ } = input {
-                self.metrics.health_check(backend, failure, took);
-                if failure.is_none() {
-                    self.book.check_passed(backend, now.minus(took));
-                }
-            }
-            self.fleet.handle(input, now);
-            has_changed |= self.perform(now);
-            next = facts.try_recv().ok();
+        let mut has_changed = self.learn(first);
+        for _ in 1..INBOX {
+            let Ok(input) = facts.try_recv() else { break };
+            has_changed |= self.learn(input);
         }
         self.publish(has_changed);
+    }
+
+    /// Takes in one fact. Returns whether anything but the latest check changed.
+    fn learn(&mut self, input: Input) -> bool {
+        let now = clock::now();
+        if let Input::Checked { backend, failure, took, recent: _ } = input {
+            self.metrics.health_check(backend, failure, took);
+            if failure.is_none() {
+                self.book.check_passed(backend, now.minus(took));
+            }
+        }
+        self.fleet.handle(input, now);
+        self.perform(now)
     }
 
     /// Acts on every deadline that has passed.
@@ -171,8 +176,13 @@ impl Control {
         self.connections.reap(&self.topology, |id| snapshot.backend(id).epoch, now);
         let topology = Arc::clone(&self.topology);
         for backend in topology.backend_ids() {
-            if let Some((median, answers)) = self.live.backend(backend).times.digest() {
-                self.fleet.handle(Input::Measured { backend, median, answers }, now);
+            let times = &self.live.backend(backend).times;
+            times.digest();
+            if let Some(fault) = self.live.backend(backend).expire_fault(now) {
+                log_fault_end(backend, &fault, &topology);
+            }
+            if let Some(measure) = times.measure(now) {
+                self.fleet.handle(Input::Measured { backend, measure }, now);
             }
         }
         let has_changed = self.perform(now);
@@ -220,6 +230,9 @@ impl Control {
         {
             self.alarms.raise(backend);
         }
+        if let Event::BackendRegained { backend } = *event {
+            self.live.backend(backend).regained();
+        }
         log_event(event, &self.topology);
         self.book.handle(event, &self.live, now);
         let trigger = match event {
@@ -237,7 +250,8 @@ impl Control {
             | Event::BackendServed { .. }
             | Event::EvidenceDisagreed { .. }
             | Event::EvidenceAgreed { .. }
-            | Event::FaultRequested { .. } => Trigger::Failure,
+            | Event::FaultRequested { .. }
+            | Event::FaultWithdrawn { .. } => Trigger::Failure,
         };
         self.metrics.event(event, trigger, now);
         self.record_entries();
@@ -264,9 +278,10 @@ impl Control {
                 }
             }
             News::Settled => {
-                self.metrics.incident_counted(pool, incident.cause, incident.requests);
+                self.metrics.incident_counted(pool, incident.cause, entry.counted);
             }
-            News::Recounted | News::Recovered | News::Closed => {}
+            News::Recounted => self.metrics.incident_recounted(pool, entry.counted),
+            News::Recovered | News::Closed => {}
         }
     }
 

@@ -110,6 +110,11 @@ pub enum Event {
         /// How.
         mode: FaultMode,
     },
+    /// The fault that was asked for did not come about.
+    FaultWithdrawn {
+        /// Of which backend.
+        backend: BackendId,
+    },
 }
 
 /// What took a backend out.

@@ -10,6 +10,7 @@
 //!   instead of delivered (`advance.rs`);
 //! - a request that waits at a backend that is lost is called back and sent elsewhere, and one that
 //!   waits out of line is sent to a second backend, too (`race.rs`);
+//! - a suspected backend is heard out, though another has answered its trial's request (`trial.rs`);
 //! - a connection that closes under a request is judged by what the kernel can prove (`http1.rs`);
 //! - a request's body is kept for as long as it may be sent again (`upload.rs`).
 //!
@@ -40,9 +41,10 @@ pub(crate) mod request;
 mod send;
 mod shared;
 mod tls;
+mod trial;
 pub(crate) mod upload;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use pingora::{Error, ErrorType, Result, http::RequestHeader, protocols::http::ServerSession};
 use tokio::{sync::mpsc, time::sleep};
@@ -70,7 +72,8 @@ use crate::{
     fleet::Input,
     model::{PoolId, SharedTopology},
     retry::{self, Body, Connection, Delivery, Reason, Response},
-    snapshot::{Live, SnapshotCell},
+    snapshot::{Kind, Live, SnapshotCell},
+    suspicion,
     telemetry::metrics::Metrics,
 };
 
@@ -178,7 +181,7 @@ impl Exchange {
 
     /// Makes one attempt, from sending to a response that may be passed on.
     async fn attempt(
-        &self,
+        self: &Arc<Self>,
         mut attempt: Attempt,
         outgoing: &Outgoing,
         upload: &mut Upload,
@@ -229,7 +232,7 @@ impl Exchange {
         let policy = self.topology.retries(ctx.route, id.pool);
         let Some(status) = answer.error_status(policy) else {
             let status = answer.head.status.as_u16();
-            self.learn(attempt, ctx);
+            self.learn(attempt, ctx.kind);
             self.report(attempt, AttemptOutcome::Answered { status });
             if 1 < attempt.number {
                 ctx.rescue.get_or_insert(Rescue::Retry);
@@ -246,16 +249,18 @@ impl Exchange {
 
     /// Learns how long an answer took. One that comes from a backend that has been lost says how
     /// long the trouble lasted, not how long answers take.
-    fn learn(&self, attempt: &Attempt, ctx: &RequestContext) {
+    pub(crate) fn learn(&self, attempt: &Attempt, kind: Kind) {
         let id = attempt.backend;
-        if self.snapshot.load().backend(id).condition.is_eligible() {
-            let took = clock::now().since(attempt.asked);
-            let times = &self.live.backend(id).times;
-            // What overstayed is taken for twice the longest known: a single hang teaches little, and
-            // what has really become slower is learned in a few steps.
-            let most = times.longest(ctx.kind).map_or(Duration::MAX, |it| it * 2);
-            times.learn(ctx.kind, took.min(most));
+        if !self.snapshot.load().backend(id).condition.is_eligible() {
+            return;
         }
+        let (now, times) = (clock::now(), &self.live.backend(id).times);
+        let took = now.since(attempt.asked);
+        let policy = &self.topology.pool(id.pool).suspicion;
+        if attempt.is_trial && suspicion::is_disproof(times, kind, took, policy) {
+            times.forget();
+        }
+        times.learn(kind, took, now);
     }
 
     /// Returns the longest body that the request may have.

@@ -30,7 +30,7 @@ use crate::{
         tiers::Tiers,
     },
     model::{BackendId, Pool, PoolId, SharedTopology},
-    snapshot::{Condition, LastCheck, Recent, Snapshot, TierSnapshot},
+    snapshot::{Condition, LastCheck, Measure, Recent, Snapshot, TierSnapshot},
 };
 
 /// What the fleet is told.
@@ -70,6 +70,13 @@ pub enum Input {
         /// From sending the request to the beginning of the response.
         took: Duration,
     },
+    /// A request has taken the trial of a suspected backend ([`Output::Trial`]).
+    TrialTaken {
+        /// Whose.
+        backend: BackendId,
+        /// When.
+        at: Timestamp,
+    },
     /// An attempt has waited longer than its backend has ever let anybody wait, and the backend
     /// answers nobody else either. It may still be answered.
     Overstayed {
@@ -82,14 +89,13 @@ pub enum Input {
         /// When it was noticed.
         at: Timestamp,
     },
-    /// How long the answers of the last ten seconds took.
+    /// How long answers take. To be told a few times a second, of backends that answered somebody
+    /// in the last ten.
     Measured {
         /// Whose.
         backend: BackendId,
-        /// The median, from sending the request to the beginning of the response.
-        median: Duration,
-        /// How many there were.
-        answers: u64,
+        /// What was measured.
+        measure: Measure,
     },
     /// An operator asked for this backend to fail.
     FaultRequested {
@@ -97,6 +103,11 @@ pub enum Input {
         backend: BackendId,
         /// How.
         mode: FaultMode,
+    },
+    /// The fault that was asked for did not come about.
+    FaultWithdrawn {
+        /// Of which backend.
+        backend: BackendId,
     },
     /// An operator asked for traffic to return to a preferred tier. Harmless when none can serve.
     FailbackRequested {
@@ -134,6 +145,10 @@ struct PoolMachine {
     /// What requests pick from, kept until somebody becomes eligible or trusted, or no longer is, or
     /// weighs more than before.
     picks: Vec<TierSnapshot>,
+    /// Tiers whose picks must be worked out again before anybody reads them.
+    stale: Vec<bool>,
+    /// Index and weight of those who take turns, by tier, as last worked out.
+    turns: Vec<Vec<(usize, u32)>>,
     /// The same of all backends, for the time when none is eligible.
     picks_of_all: Vec<TierSnapshot>,
     /// What each backend weighs at present.
@@ -155,6 +170,11 @@ impl Fleet {
 
     /// Takes in one fact, learned at `now`.
     pub fn handle(&mut self, input: Input, now: Timestamp) {
+        self.take_in(input, now);
+        self.renew_picks();
+    }
+
+    fn take_in(&mut self, input: Input, now: Timestamp) {
         match input {
             Input::Checked { backend, failure, took, recent } => {
                 self.checked(backend, LastCheck { at: now, failure, took }, recent);
@@ -162,7 +182,8 @@ impl Fleet {
             Input::AttemptFailed { backend, symptom, waited, run, recent, at } => {
                 let spare = self.may_eject(backend);
                 let failed = FailedAttempt { symptom, began: at.minus(waited), run, recent };
-                let evidence = Evidence { at, source: Source::Traffic, symptom };
+                let began = at.minus(waited);
+                let evidence = Evidence { at, began, source: Source::Traffic, symptom };
                 let reaction = self.change(backend, now, |machine, pool| {
                     let policy = &pool.outlier_detection;
                     Some((evidence, machine.attempt_failed(&failed, || spare, policy, now)))
@@ -176,35 +197,45 @@ impl Fleet {
                     None
                 });
             }
+            Input::TrialTaken { backend, at } => {
+                self.change(backend, now, |machine, _| {
+                    machine.trial_taken(at);
+                    None
+                });
+            }
             Input::Overstayed { backend, symptom, waited, at } => {
                 let spare = self.may_eject(backend);
-                let evidence = Evidence { at, source: Source::Traffic, symptom };
+                let began = at.minus(waited);
+                let evidence = Evidence { at, began, source: Source::Traffic, symptom };
                 let reaction = self.change(backend, now, |machine, pool| {
-                    let (policy, sent) = (&pool.outlier_detection, at.minus(waited));
-                    Some((evidence, machine.overstayed(symptom, sent, || spare, policy, now)))
+                    let policy = &pool.outlier_detection;
+                    Some((evidence, machine.overstayed(symptom, began, || spare, policy, now)))
                 });
                 self.disturbed(backend, reaction, now);
             }
-            Input::Measured { backend, median, answers } => {
-                let spare = self.may_eject(backend);
-                let others = self.median_beside(backend, now);
-                let evidence =
-                    Evidence { at: now, source: Source::Traffic, symptom: Symptom::OutOfLine };
-                self.change(backend, now, |machine, pool| {
-                    let (measured, policy) = ((median, answers), &pool.outlier_detection);
-                    let reaction = machine.measured(measured, others, || spare, policy, now);
-                    reaction.map(|reaction| (evidence, reaction))
-                });
-            }
+            Input::Measured { backend, measure } => self.measured(backend, measure, now),
             Input::FaultRequested { backend, mode } => {
                 self.emit(Event::FaultRequested { backend, mode });
             }
+            Input::FaultWithdrawn { backend } => self.emit(Event::FaultWithdrawn { backend }),
             Input::FailbackRequested { pool } => self.fail_back(pool, now),
         }
     }
 
+    fn measured(&mut self, id: BackendId, measure: Measure, now: Timestamp) {
+        let spare = self.may_eject(id);
+        let others = self.usual_beside(id, now);
+        let (source, symptom) = (Source::Traffic, Symptom::OutOfLine);
+        let evidence = Evidence { at: now, began: now, source, symptom };
+        self.change(id, now, |machine, pool| {
+            let policy = &pool.outlier_detection;
+            let reaction = machine.measured(measure, others, || spare, policy, now);
+            reaction.map(|reaction| (evidence, reaction))
+        });
+    }
+
     fn checked(&mut self, id: BackendId, check: LastCheck, recent: Recent) {
-        let now = check.at;
+        let (now, began) = (check.at, check.at.minus(check.took));
         let standing = Standing { recent, others: self.others(id) };
         self.change(id, now, |machine, pool| {
             let policy = &pool.health_check;
@@ -212,7 +243,7 @@ impl Fleet {
                 machine.check_passed(check, policy);
                 return None;
             };
-            let evidence = Evidence { at: now, source: Source::HealthCheck, symptom };
+            let evidence = Evidence { at: now, began, source: Source::HealthCheck, symptom };
             Some((evidence, machine.check_failed(symptom, check, standing, policy)))
         });
     }
@@ -246,9 +277,16 @@ impl Fleet {
         for id in (0..self.pools.len()).map(PoolId) {
             let (pool, machine) = (self.topology.pool(id), &mut self.pools[id.0]);
             for index in machine.slow_start.advance(pool.slow_start, now) {
-                machine.renew_picks(pool, pool.backends[index].tier);
+                machine.stale[pool.backends[index].tier] = true;
             }
             self.judge_tiers(id, now);
+        }
+        self.renew_picks();
+    }
+
+    fn renew_picks(&mut self) {
+        for (machine, pool) in self.pools.iter_mut().zip(&self.topology.pools) {
+            machine.renew_picks(pool);
         }
     }
 

@@ -132,6 +132,17 @@ impl Requests {
         self.rescued_by_retry + self.rescued_by_hedge
     }
 
+    /// Returns what these are more than `others`, which were counted before.
+    fn beyond(&self, others: &Self) -> Self {
+        Self {
+            total: self.total.saturating_sub(others.total),
+            rescued_by_retry: self.rescued_by_retry.saturating_sub(others.rescued_by_retry),
+            rescued_by_hedge: self.rescued_by_hedge.saturating_sub(others.rescued_by_hedge),
+            lost: self.lost.saturating_sub(others.lost),
+            extra_attempts: self.extra_attempts.saturating_sub(others.extra_attempts),
+        }
+    }
+
     /// Returns the share of requests that were lost, 0 to 1; 0 without requests.
     pub fn error_ratio(&self) -> f64 {
         if self.total == 0 {

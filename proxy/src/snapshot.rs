@@ -20,7 +20,7 @@ pub use live::{BackendLive, Live, PoolLive, Recent};
 pub use rate::RateWindow;
 pub use schedule::Schedule;
 pub use timeline::{Latencies, SLOT, Timeline, WindowCounts};
-pub use times::{Kind, Times};
+pub use times::{Kind, Measure, Times};
 
 use crate::{
     clock::Timestamp,

@@ -33,6 +33,13 @@ pub fn patience(times: &Times, kind: Kind, policy: &SuspicionPolicy) -> Option<D
     Some(longest.mul_f64(policy.factor).max(policy.floor))
 }
 
+/// Tells whether an answer, which took so long, shows that what is known of its kind is out of date:
+/// it came after the patience with it had ended, but not as late as if something were wrong.
+pub fn is_disproof(times: &Times, kind: Kind, took: Duration, policy: &SuspicionPolicy) -> bool {
+    patience(times, kind, policy)
+        .is_some_and(|patience| patience < took && took <= patience.mul_f64(policy.factor))
+}
+
 /// What to think of a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -63,6 +70,8 @@ pub fn judge(
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::model::sample;
 
@@ -77,18 +86,67 @@ mod tests {
         let policy = sample::pool("api", &[(0, 1)]).suspicion;
         let (times, kind) = (Times::default(), Kind::of(0, "GET", "/"));
         assert_eq!(patience(&times, kind, &policy), None);
-        for _ in 0..60 {
-            times.learn(kind, Duration::from_millis(1));
-        }
-        times.digest();
+        let learn = |millis| {
+            for _ in 0..60 {
+                times.learn(kind, Duration::from_millis(millis), at(1));
+            }
+            times.digest();
+        };
+        learn(1);
         assert_eq!(patience(&times, kind, &policy), Some(policy.floor));
-        for _ in 0..60 {
-            times.learn(kind, Duration::from_millis(100));
-        }
-        times.digest();
+        times.forget();
+        learn(100);
         assert!(Duration::from_millis(400) <= patience(&times, kind, &policy).unwrap());
         let off = SuspicionPolicy { is_enabled: false, ..policy };
         assert_eq!(patience(&times, kind, &off), None);
+    }
+
+    #[test]
+    fn an_answer_that_is_a_little_too_late_disproves_what_is_known() {
+        let policy = sample::pool("api", &[(0, 1)]).suspicion;
+        let (times, kind) = (Times::default(), Kind::of(0, "GET", "/"));
+        let is_disproof =
+            |millis| is_disproof(&times, kind, Duration::from_millis(millis), &policy);
+        assert!(!is_disproof(1_000), "nothing is known yet");
+        for _ in 0..60 {
+            times.learn(kind, Duration::from_millis(1), at(1));
+        }
+        times.digest();
+        let patience = u64::try_from(policy.floor.as_millis()).unwrap();
+        assert_eq!(
+            [patience, patience + 1, patience * 4, patience * 4 + 1].map(is_disproof),
+            [false, true, true, false]
+        );
+    }
+
+    proptest! {
+        /// However often it is judged again: only who has been silent for as long as a request has
+        /// waited for its patience is suspected, and never by a timer that was held up.
+        #[test]
+        fn nobody_is_suspected_who_answers_or_whose_judge_was_held_up(
+            patience in 4_u64..2_000,
+            answers in prop::collection::vec(0_u64..10_000, 0..20),
+            lates in prop::collection::vec(0_u64..3_000, 1..40),
+        ) {
+            let (began, patience) = (at(1_000), Duration::from_millis(patience));
+            let (mut due, mut now) = (began + patience, began);
+            for late in lates {
+                now = now.max(due) + Duration::from_millis(late);
+                let answered = answers.iter().map(|&it| at(it)).filter(|&it| it <= now).max();
+                let last_answer = answered.unwrap_or_default();
+                match judge(began, due, patience, last_answer, now) {
+                    Verdict::Overstayed => {
+                        prop_assert!(now.since(due) <= patience / 4);
+                        prop_assert!(patience <= now.since(began.max(last_answer)));
+                        return Ok(());
+                    }
+                    Verdict::WaitUntil(at) => {
+                        prop_assert!(now < at, "a judge that does not wait spins");
+                        due = at;
+                    }
+                }
+            }
+        }
     }
 
     #[test]

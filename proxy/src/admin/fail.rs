@@ -65,7 +65,13 @@ async fn attempt(sidecar: &Sidecar, body: Body) -> Result<wire::FailAccepted, Ht
         // Whatever can be known to be in the way is looked at before the fleet is told.
         let call = Call::to(sidecar, backend, "/fail").map_err(|error| unreachable(&error))?;
         tell_fleet(sidecar, input)?;
-        call.make(sidecar).await.map_err(|error| unreachable(&error))?;
+        if let Err(error) = call.make(sidecar).await {
+            if error.is_certain() {
+                // A crash that comes now is nobody's wish.
+                _ = tell_fleet(sidecar, fleet::Input::FaultWithdrawn { backend });
+            }
+            return Err(unreachable(&error));
+        }
         None
     } else {
         tell_fleet(sidecar, input)?;

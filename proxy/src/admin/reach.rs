@@ -33,6 +33,21 @@ pub(crate) enum ReachError {
     },
 }
 
+impl ReachError {
+    /// Tells whether the backend certainly does not do as it was told. One that broke off may have
+    /// done so.
+    pub(crate) fn is_certain(&self) -> bool {
+        match self {
+            Self::NoAddress | Self::Refused { .. } => true,
+            Self::NoAnswer(symptom) => matches!(
+                symptom,
+                Symptom::ConnectionRefused | Symptom::ConnectFailed | Symptom::ConnectTimedOut
+            ),
+            Self::TimedOut => false,
+        }
+    }
+}
+
 /// A call that can be made.
 #[derive(Debug)]
 pub(crate) struct Call {

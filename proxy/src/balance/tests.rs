@@ -100,11 +100,14 @@ fn the_active_tier_comes_first_then_the_preferred_ones() {
     let mut tried = Vec::new();
     for expected in [1, 0, 2] {
         let pick = world.pick(&tried, &mut random).unwrap();
-        assert_eq!(pick, Pick { index: expected, tier: expected, is_untried: true });
+        assert_eq!(
+            pick,
+            Pick { index: expected, tier: expected, is_untried: true, is_trial: false }
+        );
         tried.push(pick.index);
     }
     let again = world.pick(&tried, &mut random).unwrap();
-    assert_eq!(again, Pick { index: 1, tier: 1, is_untried: false });
+    assert_eq!(again, Pick { index: 1, tier: 1, is_untried: false, is_trial: false });
 }
 
 #[test]

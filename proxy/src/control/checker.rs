@@ -2,7 +2,7 @@
 //!
 //! One task per backend: a backend that hangs delays nobody else's checks.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
     net::lookup_host,
@@ -26,6 +26,10 @@ const RESOLVE_EVERY: Duration = Duration::from_secs(1);
 /// The same, after a resolver that did not answer.
 const RESOLVE_AGAIN: Duration = Duration::from_secs(10);
 
+/// Checks in a row that may be made in vain, because this process was held up. A machine on which
+/// every check is held up has to be believed in the end.
+const IN_VAIN_MAX: u32 = 3;
+
 /// Checks one backend for as long as the process runs.
 pub(crate) struct Checker {
     pub(crate) id: BackendId,
@@ -44,13 +48,22 @@ impl Checker {
         let check = Check::new(topology.pool(self.id.pool), topology.backend(self.id));
         let mut random = fastrand::Rng::new();
         let mut next_lookup = Instant::now();
+        let mut in_vain = 0;
         loop {
             let began = Instant::now();
             let deadline = began + policy.timeout;
-            let failure = match timeout_at(deadline, self.keep_address(&mut next_lookup)).await {
-                Ok(()) => self.check(&check, deadline, &mut random).await,
-                Err(_) => Some(Symptom::ResponseTimedOut),
+            let checked = async {
+                match timeout_at(deadline, self.keep_address(&mut next_lookup)).await {
+                    Ok(()) => self.check(&check, deadline, &mut random).await,
+                    Err(_) => Some(Symptom::ResponseTimedOut),
+                }
             };
+            let (failure, was_held_up) = watched(policy.timeout, checked).await;
+            if was_held_up && failure.is_some_and(Symptom::is_timeout) && in_vain < IN_VAIN_MAX {
+                in_vain += 1;
+                continue;
+            }
+            in_vain = 0;
             let took = began.elapsed();
             let recent = self.live.backend(self.id).just_now(clock::now());
             let input = Input::Checked { backend: self.id, failure, took, recent };
@@ -153,6 +166,31 @@ impl Checker {
     }
 }
 
+/// Carries out what has to be done within `limit`. Tells also whether this process was held up
+/// meanwhile, by more than a quarter of that: then it says nothing that nothing was done in time.
+///
+/// A process that is stopped, or starved, finds all its timers run out at once, while what it waited
+/// for may lie unread.
+async fn watched<F: Future>(limit: Duration, work: F) -> (F::Output, bool) {
+    let (tick, bearable) = (limit / 8, limit / 4);
+    let mut work = pin!(work);
+    let mut due = Instant::now() + tick;
+    let mut was_held_up = false;
+    loop {
+        let output = tokio::select! {
+            biased;
+            output = work.as_mut() => Some(output),
+            () = sleep_until(due) => None,
+        };
+        let now = Instant::now();
+        was_held_up |= due + bearable < now;
+        due = now + tick;
+        if let Some(output) = output {
+            return (output, was_held_up);
+        }
+    }
+}
+
 /// Looks up where the backend's name leads. What was known before stays when that fails: a backend
 /// whose name is gone for a moment is still asked where it was last.
 async fn resolve(backend: &Backend, live: &BackendLive) {
@@ -170,5 +208,41 @@ async fn resolve(backend: &Backend, live: &BackendLive) {
     let best = found.iter().find(|it| it.is_ipv4()).or(found.first());
     if let (false, Some(&address)) = (is_current, best) {
         live.resolved_to(address);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use tokio::{task, time::advance};
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(1);
+
+    async fn nothing_in_time() -> (bool, bool) {
+        let (ended, was_held_up) = watched(LIMIT, timeout(LIMIT, pending::<()>())).await;
+        (ended.is_ok(), was_held_up)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_late_by_himself_is_late() {
+        assert_eq!(nothing_in_time().await, (false, false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_process_that_was_stopped_learns_nothing_from_its_timers() {
+        for pause in [1_300, 6_000] {
+            let check = task::spawn(nothing_in_time());
+            task::yield_now().await;
+            advance(Duration::from_millis(pause)).await;
+            assert_eq!(check.await.unwrap(), (false, true), "{pause} ms");
+        }
+        // Also when it had time left after the stop, and not enough.
+        let check = task::spawn(nothing_in_time());
+        task::yield_now().await;
+        advance(Duration::from_millis(800)).await;
+        assert_eq!(check.await.unwrap(), (false, true));
     }
 }

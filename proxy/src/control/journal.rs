@@ -4,9 +4,10 @@ use tracing::{info, warn};
 
 use crate::{
     clock,
-    event::{Event, TierReason},
+    event::{Event, Fault, FaultMode, TierReason},
     incident::{Entry, News},
     model::{BackendId, Topology},
+    telemetry::logging::AUDIT,
 };
 
 /// Writes an event to the log: changes of state as `info`, what needs watching as `warn`.
@@ -65,11 +66,32 @@ pub(crate) fn log_event(event: &Event, topology: &Topology) {
             target: "bascule::fleet", pool = pool_of(*backend), backend = name_of(*backend),
             "first success since traffic moved here"
         ),
-        Event::FaultRequested { backend, mode } => warn!(
-            target: "bascule::fleet", pool = pool_of(*backend), backend = name_of(*backend), %mode,
-            "an operator asked for a failure"
+        Event::FaultRequested { backend, mode } => {
+            log_order(pool_of(*backend), name_of(*backend), Some(*mode));
+        }
+        Event::FaultWithdrawn { backend } => log_order(pool_of(*backend), name_of(*backend), None),
+    }
+}
+
+fn log_order(pool: &str, backend: &str, mode: Option<FaultMode>) {
+    match mode {
+        Some(mode) => {
+            warn!(target: "bascule::fleet", pool, backend, %mode, "an operator asked for a failure");
+        }
+        None => info!(
+            target: "bascule::fleet", pool, backend,
+            "the failure that was asked for did not come about"
         ),
     }
+}
+
+/// Writes that an injected fault has ended by itself, where its beginning was written.
+pub(crate) fn log_fault_end(backend: BackendId, fault: &Fault, topology: &Topology) {
+    info!(
+        target: AUDIT, pool = topology.pool(backend.pool).name,
+        backend = topology.backend(backend).name, mode = %fault.mode,
+        "injected fault ended by itself"
+    );
 }
 
 fn log_tier_change(pool: &str, from: Option<usize>, to: Option<usize>, reason: TierReason) {

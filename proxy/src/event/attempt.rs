@@ -157,6 +157,8 @@ impl Rescue {
 pub struct Evidence {
     /// When it was seen.
     pub at: Timestamp,
+    /// When the attempt or the check began that saw it.
+    pub began: Timestamp,
     /// Who saw it.
     pub source: Source,
     /// What was seen.

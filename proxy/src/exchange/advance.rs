@@ -19,7 +19,7 @@ use crate::{
         http2::Handle,
         http2_leg::Http2Leg,
         leg::Leg,
-        plan::{Plan, Progress},
+        plan::{LegInUse, Plan, Progress},
         shared::Flight,
     },
     model::{BackendId, Pool, Protocol},
@@ -85,7 +85,7 @@ impl Exchange {
         progress: &Progress,
         stage: Stage,
     ) -> Step {
-        let mut leg = match stage {
+        let leg = match stage {
             Stage::Start(strike) => match self.open_through(strike, plan, id, progress).await {
                 Ok(mut leg) => {
                     progress.set_sent();
@@ -102,21 +102,25 @@ impl Exchange {
                     .map_or_else(Step::Failed, Step::Ready);
             }
         };
-        loop {
-            match leg.next().await {
+        let mut used = LegInUse::new(leg, progress);
+        let happened = loop {
+            match used.next().await {
                 Ok(Happened::Sent) => {}
-                Ok(Happened::Said(Event::Interim(head))) => return Step::Interim(leg, head),
-                Ok(Happened::Said(Event::Head(head))) => {
-                    return self
-                        .hold(plan, id, progress.limit(), leg, head)
-                        .await
-                        .map_or_else(Step::Failed, Step::Ready);
-                }
-                Ok(Happened::Said(Event::Data(_) | Event::Trailers(_) | Event::End)) => {
-                    return Step::Failed(plan.failed(&leg, Symptom::Garbage));
-                }
-                Err(error) => return Step::Failed(plan.broken(&leg, error)),
+                Ok(Happened::Said(said)) => break Ok(said),
+                Err(error) => break Err(error),
             }
+        };
+        let Some(leg) = used.take() else { return pending().await };
+        match happened {
+            Ok(Event::Interim(head)) => Step::Interim(leg, head),
+            Ok(Event::Head(head)) => self
+                .hold(plan, id, progress.limit(), leg, head)
+                .await
+                .map_or_else(Step::Failed, Step::Ready),
+            Ok(Event::Data(_) | Event::Trailers(_) | Event::End) => {
+                Step::Failed(plan.failed(&leg, Symptom::Garbage))
+            }
+            Err(error) => Step::Failed(plan.broken(&leg, error)),
         }
     }
 

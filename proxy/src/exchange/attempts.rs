@@ -6,7 +6,7 @@
 use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
 use crate::{
-    balance,
+    balance::{self, Pick},
     clock::{self, Timestamp},
     event::{AttemptOutcome, FaultMode, Source, Strike, Symptom},
     exchange::{
@@ -43,22 +43,25 @@ impl Exchange {
             ctx.failure = Some(Failure::DeadlinePassed);
             return None;
         }
-        let Some((id, epoch)) = self.pick(pool, ctx, now) else {
+        let Some((picked, epoch)) = self.pick(pool, ctx, now) else {
             ctx.failure = Some(Failure::NoBackend);
             return None;
         };
+        let id = BackendId { pool, index: picked.index };
         ctx.tried.push(id.index);
         ctx.attempts += 1;
-        Some(Attempt::new(id, epoch, ctx.attempts, now, &self.live))
+        let mut attempt = Attempt::new(id, epoch, ctx.attempts, now, &self.live);
+        attempt.is_trial = picked.is_trial;
+        Some(attempt)
     }
 
-    /// Picks a backend; tells its epoch, too.
+    /// Picks a backend, and tells the fleet if that takes a trial. Returns its epoch, too.
     pub(crate) fn pick(
         &self,
         pool: PoolId,
         ctx: &RequestContext,
         now: Timestamp,
-    ) -> Option<(BackendId, u64)> {
+    ) -> Option<(Pick, u64)> {
         let snapshot = self.snapshot.load();
         let picked = balance::pick(
             self.topology.pool(pool),
@@ -70,7 +73,10 @@ impl Exchange {
             now,
         )?;
         let id = BackendId { pool, index: picked.index };
-        Some((id, snapshot.backend(id).epoch))
+        if picked.is_trial {
+            self.tell(Input::TrialTaken { backend: id, at: now });
+        }
+        Some((picked, snapshot.backend(id).epoch))
     }
 
     /// Takes in that an attempt failed. Returns whether another may follow; if not, `ctx.failure`

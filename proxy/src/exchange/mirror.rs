@@ -106,9 +106,10 @@ impl Exchange {
         let mut ctx = RequestContext::new(clock::now());
         ctx.deadline = copy.deadline;
         ctx.idempotence = Idempotence::NotIdempotent;
-        let Some((id, epoch)) = self.pick(copy.pool, &ctx, ctx.began) else {
+        let Some((picked, epoch)) = self.pick(copy.pool, &ctx, ctx.began) else {
             return MirrorOutcome::DroppedUnserved;
         };
+        let id = BackendId { pool: copy.pool, index: picked.index };
         let attempt = Attempt::new(id, epoch, 1, ctx.began, &self.live);
         let mut plan =
             Plan::new(pool, &pool.retries, &outgoing, Some(&copy.body), Body::Buffered, &ctx);

@@ -1,6 +1,12 @@
 //! What the attempts of one request have in common, and what a failed one leaves behind.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::{
+    future::pending,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+};
 
 use bytes::Bytes;
 
@@ -8,7 +14,11 @@ use crate::{
     clock::Timestamp,
     event::{Idempotence, Symptom},
     exchange::{
-        attempts::Remains, http1::LegError, leg::Leg, outgoing::Outgoing, request::RequestContext,
+        attempts::Remains,
+        http1::{Happened, LegError},
+        leg::Leg,
+        outgoing::Outgoing,
+        request::RequestContext,
     },
     model::{Pool, RetryPolicy},
     retry::{Body, Connection, Delivery, Response},
@@ -114,13 +124,31 @@ pub(crate) struct Progress {
     limit: AtomicU64,
     /// Whether any of the request may have been sent.
     is_sent: AtomicBool,
+    /// Whether the leg is wanted when the attempt is given up, and the leg.
+    is_leg_wanted: AtomicBool,
+    leg: Mutex<Option<Leg>>,
 }
 
 impl Progress {
     /// Makes the progress of an attempt of which something may have been sent already: a body that
     /// is sent while it comes, is sent before the answer is waited for.
     pub(crate) fn new(limit: Timestamp, is_sent: bool) -> Self {
-        Self { limit: AtomicU64::new(limit.as_micros()), is_sent: AtomicBool::new(is_sent) }
+        Self {
+            limit: AtomicU64::new(limit.as_micros()),
+            is_sent: AtomicBool::new(is_sent),
+            is_leg_wanted: AtomicBool::new(false),
+            leg: Mutex::new(None),
+        }
+    }
+
+    /// Says that the leg is wanted if the attempt is given up: it may be carried on.
+    pub(crate) fn want_leg(&self) {
+        self.is_leg_wanted.store(true, Relaxed);
+    }
+
+    /// Returns the leg of an attempt that was given up, if it had one and that was wanted.
+    pub(crate) fn take_leg(&self) -> Option<Leg> {
+        self.leg.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     pub(crate) fn limit(&self) -> Timestamp {
@@ -139,5 +167,40 @@ impl Progress {
 
     pub(crate) fn is_sent(&self) -> bool {
         self.is_sent.load(Relaxed)
+    }
+}
+
+/// A leg that an attempt uses. When the attempt is given up, the leg is left with its progress if
+/// somebody wants it.
+#[derive(Debug)]
+pub(crate) struct LegInUse<'a> {
+    leg: Option<Leg>,
+    progress: &'a Progress,
+}
+
+impl<'a> LegInUse<'a> {
+    pub(crate) fn new(leg: Leg, progress: &'a Progress) -> Self {
+        Self { leg: Some(leg), progress }
+    }
+
+    /// Sends and receives until something happens; for ever, after [`LegInUse::take`].
+    pub(crate) async fn next(&mut self) -> Result<Happened, LegError> {
+        match &mut self.leg {
+            Some(leg) => leg.next().await,
+            None => pending().await,
+        }
+    }
+
+    /// Returns the leg, which is no longer used here.
+    pub(crate) fn take(&mut self) -> Option<Leg> {
+        self.leg.take()
+    }
+}
+
+impl Drop for LegInUse<'_> {
+    fn drop(&mut self) {
+        if self.progress.is_leg_wanted.load(Relaxed) {
+            *self.progress.leg.lock().unwrap_or_else(PoisonError::into_inner) = self.leg.take();
+        }
     }
 }

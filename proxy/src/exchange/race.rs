@@ -5,6 +5,7 @@
 
 use std::{
     pin::{Pin, pin},
+    sync::Arc,
     time::Duration,
 };
 
@@ -66,12 +67,14 @@ struct Watch<'a> {
     due: Timestamp,
     is_hedged: bool,
     has_overstayed: bool,
+    /// The first attempt, if it was a trial and the second was faster.
+    outrun: Option<Attempt>,
 }
 
 impl Exchange {
     /// Waits for the answer to an attempt that has got to `stage`.
     pub(crate) async fn wait(
-        &self,
+        self: &Arc<Self>,
         plan: &Plan<'_>,
         attempt: Attempt,
         stage: Stage,
@@ -91,7 +94,7 @@ impl Exchange {
 
     /// Carries on what `watch` watches until it is over.
     async fn watch(
-        &self,
+        self: &Arc<Self>,
         watch: &mut Watch<'_>,
         stage: Stage,
         session: &mut ServerSession,
@@ -101,7 +104,7 @@ impl Exchange {
         let [Some(id), _] = watch.backends() else { return Err(unserved()) };
         // One that does not begin here has sent its request.
         let is_sent = !matches!(stage, Stage::Start(_));
-        let progress = [Progress::new(watch.limit(), is_sent), Progress::new(plan.deadline, false)];
+        let progress = [watch.progress(is_sent), Progress::new(plan.deadline, false)];
         let sent = || progress.each_ref().map(Progress::is_sent);
         let mut alarms = (pin!(None), pin!(None));
         self.arm(alarms.0.as_mut(), Some(id));
@@ -114,7 +117,11 @@ impl Exchange {
         loop {
             match next {
                 Next::Wait => {}
-                Next::Over(waited) => return Ok(waited),
+                Next::Over(waited) => {
+                    first.set(None);
+                    self.hear_out(watch.outrun.take(), &progress[0], ctx);
+                    return Ok(waited);
+                }
                 Next::Hedge => {
                     if let Some(id) = self.begin_hedge(watch, ctx) {
                         self.arm(alarms.1.as_mut(), Some(id));
@@ -209,11 +216,12 @@ impl Exchange {
         }
         match step {
             Step::Ready(answer) => {
-                for other in watch.attempts.iter_mut().flatten() {
-                    self.report(other, AttemptOutcome::Abandoned);
-                }
                 if index == 1 && symptom.is_none() {
                     ctx.rescue = Some(Rescue::Hedge);
+                    watch.outrun = watch.attempts[0].take_if(|it| it.is_trial);
+                }
+                for other in watch.attempts.iter_mut().flatten() {
+                    self.report(other, AttemptOutcome::Abandoned);
                 }
                 Next::Over(Waited::Answered(attempt, answer))
             }
@@ -256,6 +264,9 @@ impl Exchange {
     /// Looks at the attempts because time has passed.
     fn on_timer(&self, watch: &mut Watch<'_>, is_sent: [bool; 2], ctx: &RequestContext) -> Next {
         let now = clock::now();
+        if watch.was_held_up(now) {
+            return Next::Wait;
+        }
         for index in [1, 0] {
             let is_late =
                 watch.attempts[index].as_ref().is_some_and(|it| watch.plan.limit(it.asked) <= now);
@@ -415,7 +426,7 @@ impl<'a> Watch<'a> {
         let limit = plan.limit(attempt.asked);
         let due = patience.map_or(limit, |patience| limit.min(attempt.asked + patience));
         let attempts = [Some(attempt), None];
-        Self { plan, attempts, due, is_hedged: false, has_overstayed: false }
+        Self { plan, attempts, due, is_hedged: false, has_overstayed: false, outrun: None }
     }
 
     /// Returns when the first of the attempts under way has taken too long.
@@ -424,9 +435,33 @@ impl<'a> Watch<'a> {
         limits.min().unwrap_or(self.plan.deadline)
     }
 
+    /// Returns the progress of the first attempt.
+    fn progress(&self, is_sent: bool) -> Progress {
+        let progress = Progress::new(self.limit(), is_sent);
+        if self.attempts[0].as_ref().is_some_and(|it| it.is_trial) {
+            progress.want_leg();
+        }
+        progress
+    }
+
     /// Returns where the attempts under way are.
     fn backends(&self) -> [Option<BackendId>; 2] {
         self.attempts.each_ref().map(|it| it.as_ref().map(|it| it.backend))
+    }
+
+    /// Tells whether the timer is so late that this process must have been held up. Answers may lie
+    /// unread, so everybody is given that much more time and some, within the request's.
+    fn was_held_up(&mut self, now: Timestamp) -> bool {
+        let late = now.since(self.due);
+        let bearable = self.plan.retries.per_try_timeout / 4;
+        let was_held_up = bearable < late;
+        if was_held_up {
+            for attempt in self.attempts.iter_mut().flatten() {
+                attempt.asked = (attempt.asked + late + bearable).min(now);
+            }
+            self.due = now;
+        }
+        was_held_up
     }
 
     /// Has the attempt that is left looked at at once, now that it is alone again.

@@ -83,6 +83,8 @@ pub(crate) struct Attempt {
     pub(crate) epoch: u64,
     /// Its number among the request's attempts, from 1.
     pub(crate) number: u32,
+    /// Whether it is the trial of a backend that is suspected.
+    pub(crate) is_trial: bool,
     /// The injected fault that it meets.
     pub(crate) strike: Option<Strike>,
     /// Whether its outcome has been reported.
@@ -107,6 +109,7 @@ impl Attempt {
             _guard: InFlight::at(backend, live),
             epoch,
             number,
+            is_trial: false,
             strike: None,
             is_reported: false,
             run_ended: None,

@@ -12,7 +12,7 @@ use crate::{
         suspicion::{Ruling, Suspicion},
     },
     model::{HealthCheck, OutlierPolicy, Pool},
-    snapshot::{BackendSnapshot, Condition, LastCheck, Recent},
+    snapshot::{BackendSnapshot, Condition, LastCheck, Measure, Recent},
 };
 
 /// Follows one backend.
@@ -144,9 +144,9 @@ impl BackendMachine {
         self.dispute
     }
 
-    /// Returns how long its answers take, if that is known by now.
-    pub(crate) fn median(&self, now: Timestamp) -> Option<Duration> {
-        self.latency.median(now)
+    /// Returns how long its answers take at most, if that is known by now.
+    pub(crate) fn takes_at_most(&self, now: Timestamp) -> Option<Duration> {
+        self.latency.at_most(now)
     }
 
     /// Returns when [`BackendMachine::handle_deadline`] must be called next.
@@ -216,7 +216,9 @@ impl BackendMachine {
         self.is_upheld = is_disputed && before.is_eligible() && standing.others == Others::NoBetter;
         // Traffic that has just accused the backend, and then gone elsewhere, says nothing for it.
         let is_accused = self.suspicion.wants_successes() || !before.is_eligible();
-        let is_dispute = self.is_upheld || is_disputed && !is_accused;
+        // A backend that checks took from traffic is asked nothing more: what traffic said stands.
+        let is_parted = !before.is_eligible() && self.dispute == Some(Source::Traffic);
+        let is_dispute = self.is_upheld || is_parted || is_disputed && !is_accused;
         self.dispute = is_dispute.then_some(Source::Traffic);
         if before.is_eligible() {
             self.suspicion.check_failed();
@@ -267,13 +269,22 @@ impl BackendMachine {
         now: Timestamp,
     ) -> Reaction {
         let before = self.condition();
-        let ruling = self.rule(began, now);
+        let ruling = if self.is_eligible() && !self.is_of_loss(began) {
+            self.suspicion.overstayed(began, now)
+        } else {
+            Ruling::Stale
+        };
         let is_condemned = match ruling {
             Ruling::Stale | Ruling::Noted => false,
             Ruling::Repeated | Ruling::Convicted => true,
         };
         let ejection = (is_condemned && may_eject()).then_some(Ejection::Suspicion);
         self.decide(before, symptom, ruling, ejection, policy, now)
+    }
+
+    /// Takes in that a request has taken the trial at `at`.
+    pub(crate) fn trial_taken(&mut self, at: Timestamp) {
+        self.suspicion.trial_taken(at);
     }
 
     /// Takes in an answer that took so long. It may end the suspicion.
@@ -285,11 +296,12 @@ impl BackendMachine {
         self.settle(before, now);
     }
 
-    /// Takes in the median of its `answers`, to be compared with that of `others` in its tier.
-    /// Returns a reaction if it is out of line and the pool can do without it.
+    /// Takes in how long its answers take, to be compared with those of `others` in its tier.
+    /// Returns a reaction if it is out of line: it is ejected, or suspected if the pool cannot do
+    /// without it.
     pub(crate) fn measured(
         &mut self,
-        measured: (Duration, u64),
+        measure: Measure,
         others: Option<Duration>,
         may_eject: impl FnOnce() -> bool,
         policy: &OutlierPolicy,
@@ -301,10 +313,12 @@ impl BackendMachine {
             self.latency.forget();
             return None;
         }
-        let is_due = self.latency.measured(measured, others, policy, now);
-        let (symptom, ejection) = (Symptom::OutOfLine, Some(Ejection::Latency));
-        (is_due && may_eject())
-            .then(|| self.decide(before, symptom, Ruling::Noted, ejection, policy, now))
+        if !self.latency.measured(measure, others, policy, now) {
+            return None;
+        }
+        let ejection = may_eject().then_some(Ejection::Latency);
+        let ruling = self.suspicion.attempt_failed(now, now);
+        Some(self.decide(before, Symptom::OutOfLine, ruling, ejection, policy, now))
     }
 
     /// Acts on what is due: the end of an ejection, a trial, the end of a suspicion. A backend
@@ -352,6 +366,9 @@ impl BackendMachine {
         policy: &OutlierPolicy,
         now: Timestamp,
     ) -> Reaction {
+        if !before.is_eligible() && self.dispute == Some(Source::Traffic) {
+            self.dispute = None;
+        }
         let is_stale = ejection.is_none() && ruling == Ruling::Stale;
         let is_news = !is_stale || !before.is_eligible();
         let is_first = is_news && self.note(symptom, before);

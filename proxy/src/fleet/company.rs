@@ -35,26 +35,31 @@ impl Fleet {
         if is_vouched { Others::Vouched } else { Others::NoBetter }
     }
 
-    /// Returns how long the answers of the other eligible backends of this one's tier take.
-    pub(crate) fn median_beside(&self, id: BackendId, now: Timestamp) -> Option<Duration> {
+    /// Returns how long the answers of the other eligible backends of this one's tier take, of each
+    /// at most.
+    pub(crate) fn usual_beside(&self, id: BackendId, now: Timestamp) -> Option<Duration> {
         let pool = self.topology.pool(id.pool);
         let tier = pool.backends[id.index].tier;
-        let medians = self.pools[id.pool.0]
+        let measured = self.pools[id.pool.0]
             .backends
             .iter()
             .enumerate()
             .filter(|&(index, it)| {
                 index != id.index && pool.backends[index].tier == tier && it.is_eligible()
             })
-            .filter_map(|(_, it)| it.median(now))
+            .filter_map(|(_, it)| it.takes_at_most(now))
             .collect();
-        latency::middle(medians)
+        latency::middle(measured)
     }
 
     /// Waits for the first success of every backend that now gets traffic: those of the active
     /// tier, and, while nobody there is trusted, the trusted ones elsewhere.
     pub(crate) fn await_heirs(&mut self, pool: PoolId) {
         let machine = &mut self.pools[pool.0];
+        machine.renew_picks(self.topology.pool(pool));
+        // Who no longer gets traffic answers nothing of that question, though a request that it
+        // was sent before may yet succeed there.
+        machine.heirs.fill(false);
         if let Some(active) = machine.tiers.active() {
             for &index in &machine.picks[active].eligible {
                 machine.heirs[index] = true;

@@ -2,14 +2,19 @@
 //!
 //! A backend that answers everything, five times later than its equals, fails no attempt and no
 //! check. It is judged by comparison, never by an absolute bound: when everything is slow, nobody is
-//! out of line. The medians come every half second and cover ten, so that one long pause cannot
-//! condemn, and two of them in a row must agree.
+//! out of line. The medians come every half second and cover ten seconds, so that one long pause
+//! cannot condemn, and two of them in a row must agree.
+//!
+//! When everything becomes slow at once, the medians of two backends turn at slightly different
+//! times, the more so the fewer answers they stand for. So a backend is compared with what the others
+//! take *at most*: over ten seconds, or over the last two, whichever is longer.
 
 use std::time::Duration;
 
 use crate::{
     clock::Timestamp,
     model::{OutlierPolicy, SuspicionPolicy},
+    snapshot::Measure,
 };
 
 /// Answers that a median must stand for.
@@ -24,33 +29,34 @@ const FRESH: Duration = Duration::from_secs(2);
 /// Follows one backend's medians.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Latency {
-    latest: Option<(Timestamp, Duration)>,
-    /// The latest that was in line.
+    latest: Option<(Timestamp, Measure)>,
+    /// The latest median that was in line.
     usual: Duration,
     /// Medians out of line, in a row.
     run: u32,
 }
 
 impl Latency {
-    /// Returns the median to compare others with.
-    pub(crate) fn median(&self, now: Timestamp) -> Option<Duration> {
-        self.latest.and_then(|(at, median)| (now.since(at) <= FRESH).then_some(median))
+    /// Returns what to compare others with.
+    pub(crate) fn at_most(&self, now: Timestamp) -> Option<Duration> {
+        let (at, measure) = self.latest?;
+        (now.since(at) <= FRESH).then(|| measure.median.max(measure.latest))
     }
 
-    /// Takes in a median of so many `answers`, to be compared with `others`. Tells whether the
-    /// backend is out of line.
+    /// Takes in a measure, to be compared with `others`. Tells whether the backend is out of line.
     pub(crate) fn measured(
         &mut self,
-        (median, answers): (Duration, u64),
+        measure: Measure,
         others: Option<Duration>,
         policy: &OutlierPolicy,
         now: Timestamp,
     ) -> bool {
+        let Measure { median, answers, .. } = measure;
         if answers < ANSWERS {
             self.forget();
             return false;
         }
-        self.latest = Some((now, median));
+        self.latest = Some((now, measure));
         let limit = others.map(|others| others.mul_f64(policy.latency_factor).max(FLOOR));
         if limit.is_none_or(|limit| median < limit) {
             self.usual = median;
@@ -83,8 +89,13 @@ pub(crate) fn middle(mut medians: Vec<Duration>) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
-    use crate::model::sample;
+    use crate::{
+        model::sample,
+        snapshot::{Kind, Times},
+    };
 
     /// Plays medians, in milliseconds, of `answers` each, against an `other` backend's.
     fn check(medians: &[u64], answers: u64, other: u64, expected: &[bool]) {
@@ -93,9 +104,10 @@ mod tests {
         let judged: Vec<bool> = medians
             .iter()
             .map(|&median| {
-                let measured = (Duration::from_millis(median), answers);
+                let median = Duration::from_millis(median);
+                let measure = Measure { median, latest: median, answers };
                 let other = Some(Duration::from_millis(other));
-                latency.measured(measured, other, &policy, Timestamp::ZERO)
+                latency.measured(measure, other, &policy, Timestamp::ZERO)
             })
             .collect();
         assert_eq!(judged, expected, "{medians:?} of {answers} beside {other}");
@@ -119,5 +131,79 @@ mod tests {
         assert_eq!(middle(millis(&[])), None);
         assert_eq!(middle(millis(&[9, 1])), Some(Duration::from_millis(9)));
         assert_eq!(middle(millis(&[9, 1, 4])), Some(Duration::from_millis(4)));
+    }
+    #[test]
+    fn what_the_others_take_at_most_is_compared_with_while_it_is_fresh() {
+        let policy = sample::pool("api", &[(0, 1)]).outlier_detection;
+        let millis = Duration::from_millis;
+        let mut latency = Latency::default();
+        assert_eq!(latency.at_most(Timestamp::ZERO), None);
+        let measure = Measure { median: millis(5), latest: millis(40), answers: 20 };
+        latency.measured(measure, None, &policy, Timestamp::ZERO);
+        assert_eq!(latency.at_most(Timestamp::from_millis(2_000)), Some(millis(40)));
+        assert_eq!(latency.at_most(Timestamp::from_millis(2_001)), None);
+    }
+
+    proptest! {
+        // Each plays half a minute in steps of a millisecond.
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        /// Two backends, of which one answers up to ten times as often, become slower at once.
+        #[test]
+        fn nobody_is_out_of_line_when_everybody_becomes_slower_at_once(
+            rates in (5_u64..60, 5_u64..60),
+            factor in 2_u64..20,
+            offset in 0_u64..100,
+        ) {
+            let policy = sample::pool("api", &[(0, 1)]).outlier_detection;
+            let kind = Kind::of(0, "GET", "/");
+            let backends = [rates.0, rates.1].map(|rate| (rate, Times::default()));
+            let mut latencies = [Latency::default(); 2];
+            for millis in 0..30_000 {
+                let now = Timestamp::from_millis(millis);
+                let took = Duration::from_millis(if millis < 12_000 { 10 } else { 10 * factor });
+                for (rate, times) in &backends {
+                    if (millis + offset).is_multiple_of(1_000 / rate) {
+                        times.learn(kind, took, now);
+                    }
+                }
+                if !millis.is_multiple_of(500) {
+                    continue;
+                }
+                for (index, (_, times)) in backends.iter().enumerate() {
+                    let others = latencies[1 - index].at_most(now);
+                    let Some(measure) = times.measure(now) else { continue };
+                    let is_out = latencies[index].measured(measure, others, &policy, now);
+                    prop_assert!(!is_out, "{} at {} ms: {:?} beside {:?}", index, millis, measure, others);
+                }
+            }
+        }
+
+        #[test]
+        fn who_is_five_times_as_slow_for_ten_seconds_is_out_of_line(
+            rates in (5_u64..60, 5_u64..60),
+            factor in 11_u64..40,
+        ) {
+            let policy = sample::pool("api", &[(0, 1)]).outlier_detection;
+            let (slow, well) = (Times::default(), Times::default());
+            let kind = Kind::of(0, "GET", "/");
+            let (mut latency, mut other) = (Latency::default(), Latency::default());
+            let mut is_out = false;
+            for millis in 0..12_000 {
+                let now = Timestamp::from_millis(millis);
+                if millis.is_multiple_of(1_000 / rates.0) {
+                    slow.learn(kind, Duration::from_millis(10 * factor), now);
+                }
+                if millis.is_multiple_of(1_000 / rates.1) {
+                    well.learn(kind, Duration::from_millis(10), now);
+                }
+                if millis.is_multiple_of(500) {
+                    other.measured(well.measure(now).unwrap(), None, &policy, now);
+                    let others = other.at_most(now);
+                    is_out |= latency.measured(slow.measure(now).unwrap(), others, &policy, now);
+                }
+            }
+            prop_assert!(is_out);
+        }
     }
 }

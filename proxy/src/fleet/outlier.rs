@@ -104,6 +104,8 @@ pub(crate) fn is_rare(recent: Recent) -> bool {
 mod tests {
     use std::num::NonZeroU32;
 
+    use proptest::prelude::*;
+
     use super::*;
     use crate::model::sample;
 
@@ -164,5 +166,35 @@ mod tests {
     #[test]
     fn half_of_two_and_one_of_one_may_be_ejected() {
         assert_eq!([1, 2, 3, 4, 10].map(|n| ejectable(n, &policy())), [1, 1, 1, 2, 5]);
+    }
+    proptest! {
+        /// Ejections, each so many milliseconds after the end of the one before.
+        #[test]
+        fn each_is_twice_as_long_or_begins_anew_and_none_is_longer_than_the_longest(
+            gaps in prop::collection::vec(0_u64..120_000, 1..30),
+        ) {
+            let policy = policy();
+            let mut ejections = Ejections::default();
+            let mut now = Timestamp::from_millis(1_000_000);
+            let mut before: Option<Duration> = None;
+            for gap in gaps {
+                now = now + Duration::from_millis(gap);
+                let until = ejections.eject(&policy, now);
+                prop_assert_eq!(ejections.until(), Some(until));
+                let length = until.since(now);
+                let is_soon = Duration::from_millis(gap) < policy.eject_max;
+                let expected = match before {
+                    Some(before) if is_soon => (before * 2).min(policy.eject_max),
+                    Some(_) | None => policy.eject_base,
+                };
+                prop_assert_eq!(length, expected);
+                before = Some(length);
+                ejections.readmit(until);
+                // Repeating it is harmless.
+                ejections.readmit(until + Duration::from_secs(1));
+                prop_assert_eq!(ejections.until(), None);
+                now = until;
+            }
+        }
     }
 }

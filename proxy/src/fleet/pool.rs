@@ -16,6 +16,8 @@ impl PoolMachine {
         Self {
             tiers: Tiers::new(pool.tier_count(), now),
             picks: vec![TierSnapshot::default(); pool.tier_count()],
+            stale: vec![false; pool.tier_count()],
+            turns: vec![Vec::new(); pool.tier_count()],
             picks_of_all: (0..pool.tier_count()).map(of_all).collect(),
             weights: pool.backends.iter().map(|it| it.weight.get()).collect(),
             slow_start: SlowStart::new(count),
@@ -38,12 +40,21 @@ impl PoolMachine {
         }
         if before.is_eligible() != after.is_eligible() || before.is_trusted() != after.is_trusted()
         {
-            self.renew_picks(pool, pool.backends[index].tier);
+            self.stale[pool.backends[index].tier] = true;
+        }
+    }
+
+    /// Works out again what is picked from, where something has changed: once, however much has.
+    pub(crate) fn renew_picks(&mut self, pool: &Pool) {
+        for tier in 0..self.stale.len() {
+            if std::mem::replace(&mut self.stale[tier], false) {
+                self.renew_tier(pool, tier);
+            }
         }
     }
 
     /// Works out again who is picked, and in which order, in this tier.
-    pub(crate) fn renew_picks(&mut self, pool: &Pool, tier: usize) {
+    fn renew_tier(&mut self, pool: &Pool, tier: usize) {
         let is_eligible = |index: usize| self.backends[index].is_eligible();
         let mut shares = shares(pool, |index, it| it.tier == tier && is_eligible(index));
         self.slow_start.weigh(&mut shares);
@@ -56,10 +67,13 @@ impl PoolMachine {
         let trusted: Vec<(usize, u32)> =
             shares.iter().copied().filter(|&(index, _)| is_trusted(index)).collect();
         let is_whole = trusted.len() == shares.len();
-        self.picks[tier] = TierSnapshot {
-            trusted: (!is_whole).then(|| Arc::new(picks(&trusted))),
-            ..picks(&shares)
-        };
+        let trusted = (!is_whole).then(|| Arc::new(picks(&trusted)));
+        if self.turns[tier] == shares {
+            self.picks[tier].trusted = trusted;
+        } else {
+            self.picks[tier] = TierSnapshot { trusted, ..picks(&shares) };
+            self.turns[tier] = shares;
+        }
     }
 
     pub(crate) fn snapshot(&self, pool: &Pool) -> PoolSnapshot {

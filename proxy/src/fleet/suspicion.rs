@@ -11,7 +11,9 @@
 //!   is worth trying. From then on single requests are let through, one at a time, and three of them
 //!   answered in time do acquit. With the fast interval at its default that takes a quarter of a
 //!   second. If nobody comes to be tried and checks pass throughout, there is no traffic to ask and
-//!   no traffic to harm: the suspicion ends, too.
+//!   no traffic to harm: the suspicion ends, too. A trial that somebody has come for and still waits
+//!   on is not silence: after as long a time another is granted, and when nobody comes for that one,
+//!   the first still speaks against the backend.
 //! - **An ejection that has run out** (probation): the same trials, and none may fail.
 //!
 //! Only an attempt that began after the latest turn says anything of what came after it: requests
@@ -21,7 +23,9 @@
 //!
 //! A backend that fails its second trial, or gives trouble soon after it was acquitted, is not
 //! unlucky but ill in a way that checks do not see: [`Ruling`] says so, and it is ejected if the
-//! pool can do without it.
+//! pool can do without it. A trial that overstays has not failed by that: the backend may have become
+//! slower for good, and is well. It has when it is not answered by the time at which another is
+//! granted; that is told by the next one that overstays.
 
 use std::time::Duration;
 
@@ -37,9 +41,13 @@ const PROOFS: u32 = 3;
 const ANSWERS: u32 = 10;
 /// Trials that may fail before the backend is convicted.
 const STRIKES: u32 = 2;
-/// How long a trial waits for a request before it counts as not wanted. Longer than it is kept for
-/// requests that may be repeated, so that a pool that gets no others is tried, too.
+/// How long a trial waits for a request before it counts as not wanted, and a request for its answer
+/// before another is tried. Longer than a trial is kept for requests that may be repeated, so that a
+/// pool that gets no others is tried, too.
 const SILENCE: Duration = Duration::from_millis(1_500);
+/// How long a trial that is not answered keeps silence from being taken for a good sign. Its client may
+/// have gone away, and then it never will be.
+const WAITED: Duration = Duration::from_secs(30);
 /// Trouble that comes this soon after an acquittal makes a repeat offender.
 const REPEAT: Duration = Duration::from_secs(10);
 
@@ -73,9 +81,13 @@ struct Inquiry {
     answers: u32,
     /// Trials failed.
     strikes: u32,
+    /// Trials that were taken before this moment and overstayed are among them.
+    struck: Timestamp,
+    /// When a trial was taken of which nothing has been heard, and no other has been answered.
+    waiting: Option<Timestamp>,
     trial: Trial,
-    /// When the latest trial was granted. It may have been answered, and fail yet: its response
-    /// breaks off.
+    /// When the first trial was granted since the latest trouble. Any that was may fail yet, also
+    /// one that has been answered: its response breaks off.
     tried: Option<Timestamp>,
 }
 
@@ -92,8 +104,16 @@ enum Trial {
     Withheld,
     /// To be granted at this moment.
     Due(Timestamp),
-    /// Granted at this moment. A request has taken it, or will.
+    /// Granted at this moment. A request will take it.
     Granted(Timestamp),
+    /// A request has taken it, and waits.
+    Taken {
+        granted: Timestamp,
+        /// When it was taken.
+        at: Timestamp,
+        /// Whether the wait is out of line.
+        has_overstayed: bool,
+    },
 }
 
 /// What a failed attempt means.
@@ -165,7 +185,22 @@ impl Suspicion {
         }
     }
 
-    /// Takes in that an attempt, which began at `began`, failed or overstayed.
+    /// Takes in that a request has taken the trial at `at`.
+    pub(crate) fn trial_taken(&mut self, at: Timestamp) {
+        if let Doubt::Traffic(inquiry) = &mut self.doubt {
+            inquiry.taken(at, false);
+        }
+    }
+
+    /// Takes in that an attempt, which began at `began`, waits out of line.
+    pub(crate) fn overstayed(&mut self, began: Timestamp, now: Timestamp) -> Ruling {
+        match &mut self.doubt {
+            Doubt::Traffic(inquiry) => inquiry.overstayed(began),
+            Doubt::None | Doubt::Checks => self.attempt_failed(began, now),
+        }
+    }
+
+    /// Takes in that an attempt, which began at `began`, failed.
     pub(crate) fn attempt_failed(&mut self, began: Timestamp, now: Timestamp) -> Ruling {
         if let Doubt::Traffic(inquiry) = &mut self.doubt {
             return inquiry.attempt_failed(began, now);
@@ -190,10 +225,13 @@ impl Suspicion {
         now: Timestamp,
     ) {
         let Doubt::Traffic(inquiry) = &mut self.doubt else { return };
-        let Trial::Granted(granted) = inquiry.trial else { return };
-        if began < granted {
+        let (Trial::Granted(granted) | Trial::Taken { granted, .. }) = inquiry.trial else {
+            return;
+        };
+        if inquiry.tried.is_none_or(|first| began < first) {
             return;
         }
+        inquiry.waiting = None;
         inquiry.answers += 1;
         inquiry.proofs += u32::from(now.since(began) <= in_time);
         inquiry.trial = Trial::Due(granted + spacing);
@@ -210,6 +248,7 @@ impl Suspicion {
             Trial::Due(at) => Some(at),
             // Before that, the next pass tells.
             Trial::Granted(at) => (PASSES <= inquiry.passes).then(|| at + SILENCE),
+            Trial::Taken { at, .. } => Some(at + SILENCE),
         }
     }
 
@@ -219,12 +258,18 @@ impl Suspicion {
             return;
         }
         let Doubt::Traffic(inquiry) = &mut self.doubt else { return };
-        if let Trial::Granted(_) = inquiry.trial {
-            self.acquit(now);
-        } else {
-            inquiry.trial = Trial::Granted(now);
-            inquiry.tried = Some(now);
+        match inquiry.trial {
+            Trial::Granted(_) if inquiry.waiting.is_none_or(|at| WAITED <= now.since(at)) => {
+                return self.acquit(now);
+            }
+            Trial::Taken { has_overstayed: true, .. } => {
+                inquiry.strikes += 1;
+                inquiry.struck = now;
+            }
+            Trial::Granted(_) | Trial::Taken { .. } | Trial::Withheld | Trial::Due(_) => {}
         }
+        inquiry.trial = Trial::Granted(now);
+        inquiry.tried.get_or_insert(now);
     }
 
     fn acquit(&mut self, now: Timestamp) {
@@ -241,18 +286,52 @@ impl Inquiry {
             proofs: 0,
             answers: 0,
             strikes: 0,
+            struck: now,
+            waiting: None,
             trial: Trial::Withheld,
             tried: None,
         }
     }
 
     fn attempt_failed(&mut self, began: Timestamp, now: Timestamp) -> Ruling {
+        self.waiting = self.waiting.filter(|&at| began < at);
         if began < self.since {
             return Ruling::Stale;
         }
-        self.strikes += u32::from(self.tried.is_some_and(|at| at <= began));
+        let is_trial = self.tried.is_some_and(|at| at <= began);
+        if is_trial && began < self.struck {
+            // It has been counted already, and others are under way.
+            return self.ruling();
+        }
+        self.strikes += u32::from(is_trial);
         self.start_over();
         self.since = now;
+        self.ruling()
+    }
+
+    fn overstayed(&mut self, began: Timestamp) -> Ruling {
+        if began < self.since {
+            return Ruling::Stale;
+        }
+        self.taken(began, true);
+        self.ruling()
+    }
+
+    /// Notes that a request has taken the trial, if that is still news; or waits out of line.
+    fn taken(&mut self, at: Timestamp, has_overstayed: bool) {
+        match &mut self.trial {
+            Trial::Granted(granted) if *granted <= at => {
+                self.trial = Trial::Taken { granted: *granted, at, has_overstayed };
+                self.waiting.get_or_insert(at);
+            }
+            Trial::Taken { granted, has_overstayed: known, .. } if *granted <= at => {
+                *known |= has_overstayed;
+            }
+            Trial::Granted(_) | Trial::Taken { .. } | Trial::Withheld | Trial::Due(_) => {}
+        }
+    }
+
+    fn ruling(&self) -> Ruling {
         let allowed = match self.grounds {
             Grounds::Accusation => STRIKES,
             Grounds::Probation => 1,

@@ -10,7 +10,7 @@ use crate::{event::TierReason, model::sample};
 /// `+` a check passes, `-` a check fails, `-w` it fails while traffic is well, `!3` the third
 /// attempt in a row fails, `!3<250` after 250 ms, `!3%9/20` as the ninth failure of the last
 /// twenty attempts; `*` an attempt succeeds, `*250` in 250 ms; `^200` an attempt has overstayed, of
-/// 200 ms; `=90` twenty answers have a median of 90 ms; `.` (without a backend) time passes.
+/// 200 ms; `@` a request takes the trial; `=90` twenty answers have a median of 90 ms; `.` (without a backend) time passes.
 ///
 /// Returns what the fleet says, in the same short hand: `a?` suspected, `a~` evidence, `a.`
 /// cleared, `a:latency` ejected, `aX` lost, `aO` regained, `a*` served, `0>1` tier change, `1<0`
@@ -61,7 +61,12 @@ fn input(what: &str, now: Timestamp) -> Input {
             waited: millis(number, 0),
             at: now,
         },
-        "=" => Input::Measured { backend, median: millis(number, 0), answers: 20 },
+        "@" => Input::TrialTaken { backend, at: now },
+        "=" => {
+            let median = millis(number, 0);
+            let measure = Measure { median, latest: median, answers: 20 };
+            Input::Measured { backend, measure }
+        }
         _ => {
             let (number, recent) = number.split_once('%').unwrap_or((number, "0/0"));
             let (failures, attempts) = recent.split_once('/').unwrap();
@@ -108,6 +113,7 @@ fn short(event: &Event) -> String {
         Event::FailbackAborted { to, .. } => format!("{to}!"),
         Event::BackendServed { backend } => format!("{}*", name(backend)),
         Event::FaultRequested { backend, .. } => format!("{}f", name(backend)),
+        Event::FaultWithdrawn { backend } => format!("{}w", name(backend)),
     }
 }
 
@@ -198,7 +204,7 @@ mod properties {
 
     /// Facts of a random world: backend, kind of fact, a number, milliseconds since the one before.
     fn facts() -> impl Strategy<Value = Vec<(usize, u8, u64, u64)>> {
-        prop::collection::vec((0usize..4, 0u8..7, 0u64..200, 0u64..3_000), 1..120)
+        prop::collection::vec((0usize..4, 0u8..8, 0u64..200, 0u64..3_000), 1..120)
     }
 
     fn fact(backend: BackendId, kind: u8, number: u64, run: &mut u32, at: Timestamp) -> Input {
@@ -211,7 +217,11 @@ mod properties {
             1 => Input::Checked { backend, failure: Some(symptom), took, recent },
             2 => Input::AttemptFailed { backend, symptom, waited: took, run: *run, recent, at },
             3 => Input::Overstayed { backend, symptom: Symptom::Overstayed, waited: took, at },
-            4 => Input::Measured { backend, median: took, answers: number },
+            4 => {
+                let measure = Measure { median: took, latest: took, answers: number };
+                Input::Measured { backend, measure }
+            }
+            5 => Input::TrialTaken { backend, at },
             _ => {
                 *run = 0;
                 Input::AttemptSucceeded { backend, took }

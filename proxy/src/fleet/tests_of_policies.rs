@@ -148,7 +148,7 @@ fn a_backend_that_is_regained_gets_its_share_of_its_tier_little_by_little() {
     assert_eq!(turns(&fleet, 0).matches('b').count(), 20);
     assert_eq!(*fleet.snapshot().pools[0].weights, [1, 20]);
     hear(&mut fleet, "5910:.");
-    assert_eq!(turns(&fleet, 0), "bab");
+    assert_eq!(turns(&fleet, 0), "abb");
     assert_eq!(fleet.next_deadline(), Some(Timestamp::from_millis(6_010)));
     hear(&mut fleet, "6910:.");
     assert_eq!((turns(&fleet, 0), fleet.next_deadline()), ("ab".to_owned(), None));

@@ -6,6 +6,9 @@
 //! unless the tier that serves fails in the meantime, or an operator asks for it. It returns at
 //! once or along a [ramp].
 //!
+//! While no tier can serve as it should, the one with most left does. It takes over at once from one
+//! that has lost a backend; when another has merely regained one, that waits for the hold-down, too.
+//!
 //! The *active* tier is the first that can serve and is not in its hold-down. Normally it gets all
 //! traffic. While one returns, the active tier is the one that is being left; with spill-over, those
 //! after the active one get what it cannot [carry](capacity).
@@ -55,6 +58,8 @@ pub(crate) struct Tiers {
     is_started: bool,
     /// Since when each tier has been able to serve without a break.
     able_since: Vec<Option<Timestamp>>,
+    /// While no tier is able: one that has more left than the active one, and since when.
+    fitter: Option<(usize, Timestamp)>,
     hold_down: HoldDown,
     ramp: Option<Ramp>,
     division: Division,
@@ -67,6 +72,7 @@ impl Tiers {
             since: now,
             is_started: false,
             able_since: vec![None; count],
+            fitter: None,
             hold_down: HoldDown::default(),
             ramp: None,
             division: Division::default(),
@@ -109,6 +115,9 @@ impl Tiers {
 
     /// Returns when [`Tiers::judge`] must be called next.
     pub(crate) fn next_deadline(&self, policy: &TierPolicy) -> Option<Timestamp> {
+        if let Some((_, since)) = self.fitter {
+            return Some(since + self.hold_down.length(policy));
+        }
         match (&self.ramp, policy.failback) {
             (Some(ramp), _) => Some(ramp.next_deadline(policy)),
             (None, FailbackMode::Automatic) => self.hold_down_end(policy).map(|(_, end)| end),
@@ -130,6 +139,13 @@ impl Tiers {
         for (since, fitness) in self.able_since.iter_mut().zip(fitness) {
             *since = fitness.is_able(policy).then(|| since.unwrap_or(now));
         }
+        let may_be_fitter = self.active.is_some() && self.able_since.iter().all(Option::is_none);
+        let fitter =
+            fittest(fitness, self.active).filter(|&it| may_be_fitter && Some(it) != self.active);
+        self.fitter = fitter.map(|it| match self.fitter {
+            Some((known, since)) if known == it => (it, since),
+            Some(_) | None => (it, now),
+        });
         let step = self.step(fitness, loss, policy, now);
         self.divide(fitness, policy);
         step
@@ -175,6 +191,9 @@ impl Tiers {
     ) -> Option<Step> {
         if self.active.is_none_or(|active| self.able_since[active].is_none()) {
             let (to, reason) = self.successor(fitness, loss)?;
+            if self.may_wait(fitness, loss, policy, now) {
+                return None;
+            }
             return Some(self.change(to, reason, policy, now));
         }
         if let Some(ramp) = &mut self.ramp {
@@ -201,7 +220,7 @@ impl Tiers {
         loss: Option<Loss>,
     ) -> Option<(Option<usize>, TierReason)> {
         let first_able = self.able_since.iter().position(Option::is_some);
-        let to = first_able.or_else(|| fittest(fitness));
+        let to = first_able.or_else(|| fittest(fitness, self.active));
         if !self.is_started {
             // Nothing serves yet, and the first check of somebody better is still under way.
             let better = first_able.unwrap_or(fitness.len());
@@ -214,6 +233,22 @@ impl Tiers {
             None => TierReason::Regained,
         };
         (to != self.active).then_some((to, reason))
+    }
+
+    /// Tells whether the active tier, which cannot serve as it should, goes on all the same, because
+    /// nothing has happened to it: another one is fitter, and has not been for the hold-down.
+    fn may_wait(
+        &self,
+        fitness: &[Fitness],
+        loss: Option<Loss>,
+        policy: &TierPolicy,
+        now: Timestamp,
+    ) -> bool {
+        let is_left = |active: usize| fitness[active].eligible != 0;
+        let is_hit = loss.is_some_and(|loss| Some(loss.tier) == self.active);
+        self.active.is_some_and(is_left)
+            && !is_hit
+            && self.fitter.is_some_and(|(_, since)| now < since + self.hold_down.length(policy))
     }
 
     fn begin_failback(
@@ -258,6 +293,7 @@ impl Tiers {
         self.since = now;
         self.is_started = true;
         self.ramp = None;
+        self.fitter = None;
         Step::Changed { from, to, reason }
     }
 

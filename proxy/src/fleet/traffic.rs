@@ -27,6 +27,7 @@ impl Fleet {
         };
         let loss = Loss { tier, reason };
         let step = machine.tiers.judge(&fitness, Some(loss), &pool.tiers, now);
+        machine.renew_picks(pool);
         let heir = machine.tiers.active().and_then(|tier| {
             let picks = &machine.picks[tier];
             let first = picks.trusted().eligible.first().or(picks.eligible.first());

@@ -22,6 +22,10 @@ use crate::{
 const KEPT: usize = 200;
 /// Signs of trouble kept of one incident.
 const EVIDENCE_KEPT: usize = 16;
+/// How long signs of trouble are taken to be of one trouble, at least; where checks are so slow that
+/// they take longer to condemn a backend, as long as that. A backend may be suspected for hours
+/// before it is lost, and what was seen then explains nothing.
+const EVIDENCE_HOLDS: Duration = Duration::from_secs(60);
 /// A failure this soon after an operator asked for one is taken to be that one.
 const REQUEST_HOLDS: Duration = Duration::from_secs(60);
 
@@ -32,6 +36,8 @@ pub struct Entry {
     pub incident: Arc<Incident>,
     /// What is new.
     pub news: News,
+    /// With [`News::Settled`] and [`News::Recounted`]: what was counted and not told before.
+    pub counted: Requests,
 }
 
 /// What is new of an incident.
@@ -82,8 +88,26 @@ struct Story {
     incident: Incident,
     signs: Signs,
     window: Window,
-    /// Whether its window has closed before.
-    has_settled: bool,
+    /// What was counted each time that its window closed; `None` if it has not.
+    told: Option<Requests>,
+}
+
+impl Story {
+    /// Tells whether an attempt at its backend that began then belongs to it, by its end.
+    fn is_before_its_end(&self, began: Timestamp) -> bool {
+        self.incident.moments.recovered.is_none_or(|recovered| began < recovered)
+    }
+
+    /// Tells of the counts of its window, which has closed.
+    fn counted(&mut self) -> Entry {
+        let requests = self.incident.requests;
+        let told = self.told.replace(requests);
+        Entry {
+            incident: Arc::new(self.incident.clone()),
+            news: if told.is_none() { News::Settled } else { News::Recounted },
+            counted: requests.beyond(&told.unwrap_or_default()),
+        }
+    }
 }
 
 impl Book {
@@ -126,6 +150,7 @@ impl Book {
             | Event::EvidenceDisagreed { .. }
             | Event::EvidenceAgreed { .. } => {}
             Event::FaultRequested { backend, .. } => _ = self.requested.insert(backend, now),
+            Event::FaultWithdrawn { backend } => _ = self.requested.remove(&backend),
         }
         self.close_the_finished();
     }
@@ -159,10 +184,7 @@ impl Book {
                 if story.incident.state == IncidentState::Open {
                     story.incident.state = IncidentState::Serving;
                 }
-                let is_first = !std::mem::replace(&mut story.has_settled, true);
-                let news = if is_first { News::Settled } else { News::Recounted };
-                let incident = Arc::new(story.incident.clone());
-                self.entries.push_back(Entry { incident, news });
+                self.entries.push_back(story.counted());
             }
         }
         self.close_the_finished();
@@ -192,30 +214,47 @@ impl Book {
 
     fn trouble(&mut self, backend: BackendId, evidence: Evidence, live: &Live, now: Timestamp) {
         let timeline = &live.pool(backend.pool).timeline;
-        if let Some(trouble) = self.suspicions.get_mut(&backend) {
+        // An attempt that was waiting at the lost backend all along belongs to the story however
+        // late it ends, also when the backend is well again, and the story over.
+        let own = self
+            .stories
+            .iter()
+            .position(|it| it.incident.backend == backend && it.is_before_its_end(evidence.began));
+        let holds = self.evidence_holds(backend);
+        if let Some(trouble) = self.suspicions.get_mut(&backend).filter(|_| own.is_none()) {
+            if trouble.evidence.first().is_some_and(|first| first.at + holds < evidence.at) {
+                *trouble = Trouble::default();
+            }
             trouble.signs.note(evidence, timeline, backend.index, now);
             if trouble.evidence.len() < EVIDENCE_KEPT {
                 trouble.evidence.push(evidence);
             }
         }
-        for Story { incident, signs, window, .. } in &mut self.stories {
-            if incident.backend.pool != backend.pool || incident.state == IncidentState::Closed {
-                continue;
-            }
-            // An attempt that failed at the lost backend belongs to the story however late it
-            // ends; trouble elsewhere keeps a window open, but opens none again.
-            let is_of_it = incident.backend == backend && incident.is_under_way();
-            if is_of_it {
+        for (index, Story { incident, signs, window, .. }) in self.stories.iter_mut().enumerate() {
+            let is_own = own == Some(index);
+            if is_own {
                 signs.note(evidence, timeline, backend.index, now);
                 incident.cause = signs.cause();
                 if incident.evidence.len() < EVIDENCE_KEPT {
                     incident.evidence.push(evidence);
                 }
             }
-            if evidence.source == Source::Traffic && (is_of_it || incident.window_to.is_none()) {
+            if evidence.source == Source::HealthCheck || incident.backend.pool != backend.pool {
+                continue;
+            }
+            if is_own {
                 window.disturbed(incident, evidence.at);
+            } else if incident.window_to.is_none() {
+                // Trouble elsewhere keeps a window open, but opens none again.
+                window.disturbed_elsewhere(incident, evidence.at);
             }
         }
+    }
+
+    fn evidence_holds(&self, backend: BackendId) -> Duration {
+        let checks = &self.topology.pool(backend.pool).health_check;
+        let condemned = (checks.interval + checks.timeout) * (checks.fall.get().saturating_add(1));
+        EVIDENCE_HOLDS.max(condemned)
     }
 
     fn open(
@@ -269,7 +308,7 @@ impl Book {
         };
         self.enter(&incident, News::Opened);
         let window = Window::new(window_from, now);
-        self.stories.push(Story { window, signs, incident, has_settled: false });
+        self.stories.push(Story { window, signs, incident, told: None });
         self.forget_the_oldest();
     }
 
@@ -277,11 +316,16 @@ impl Book {
     /// back.
     fn finish_earlier(&mut self, backend: BackendId) {
         for index in 0..self.stories.len() {
-            let Story { incident, window, .. } = &mut self.stories[index];
-            if incident.backend == backend && incident.state != IncidentState::Closed {
-                window.close(incident);
-                incident.state = IncidentState::Closed;
-                let incident = incident.clone();
+            let story = &mut self.stories[index];
+            if story.incident.backend == backend && story.incident.state != IncidentState::Closed {
+                let was_open = story.incident.window_to.is_none();
+                story.window.close(&mut story.incident);
+                story.incident.state = IncidentState::Closed;
+                let incident = story.incident.clone();
+                if was_open {
+                    let counted = story.counted();
+                    self.entries.push_back(counted);
+                }
                 self.enter(&incident, News::Closed);
             }
         }
@@ -359,7 +403,8 @@ impl Book {
     }
 
     fn enter(&mut self, incident: &Incident, news: News) {
-        self.entries.push_back(Entry { incident: Arc::new(incident.clone()), news });
+        let incident = Arc::new(incident.clone());
+        self.entries.push_back(Entry { incident, news, counted: Requests::default() });
     }
 
     fn forget_the_oldest(&mut self) {

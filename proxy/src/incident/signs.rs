@@ -113,6 +113,8 @@ fn spoken_for(symptom: Symptom) -> Cause {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn at(millis: u64) -> Timestamp {
@@ -148,7 +150,7 @@ mod tests {
                 "injected" => Symptom::Injected(FaultMode::Hang),
                 status => Symptom::ErrorStatus(status.parse().unwrap()),
             };
-            signs.note(Evidence { at: now, source, symptom }, &timeline, 0, now);
+            signs.note(Evidence { at: now, began: now, source, symptom }, &timeline, 0, now);
         }
         assert_eq!(signs.cause(), expected, "{story}");
     }
@@ -191,5 +193,57 @@ mod tests {
         check("answer late check:late", Cause::Hang);
         // A stopped process that goes on answers everybody; nothing is late after that.
         check("late check:late answer answer pass", Cause::Hang);
+    }
+    proptest! {
+        /// Signs of trouble, passed checks and answers, each so many milliseconds after the last.
+        #[test]
+        fn a_cause_is_one_that_was_spoken_for_or_made_of_it(
+            facts in prop::collection::vec((0_u8..9, any::<bool>(), 0_u64..500), 0..60),
+        ) {
+            let timeline = Timeline::new(1);
+            let mut signs = Signs::default();
+            let (mut now, mut votes, mut has_failed_check) = (at(1_000), Vec::new(), false);
+            for (kind, is_check, wait) in facts {
+                now = now + std::time::Duration::from_millis(wait);
+                let symptom = match kind {
+                    0 => Symptom::ConnectionRefused,
+                    1 => Symptom::ConnectTimedOut,
+                    2 => Symptom::ResponseTimedOut,
+                    3 => Symptom::ErrorStatus(500),
+                    4 => Symptom::ResponseCut,
+                    5 => Symptom::OutOfLine,
+                    6 => Symptom::Injected(FaultMode::Slow),
+                    7 => {
+                        signs.check_passed(now);
+                        continue;
+                    }
+                    _ => {
+                        timeline.record_answer(now, 0);
+                        continue;
+                    }
+                };
+                let source = if is_check { Source::HealthCheck } else { Source::Traffic };
+                has_failed_check |= is_check;
+                votes.push(spoken_for(symptom));
+                signs.note(Evidence { at: now, began: now, source, symptom }, &timeline, 0, now);
+            }
+            let cause = signs.cause();
+            let count = |cause: Cause| votes.iter().filter(|it| **it == cause).count();
+            let most = votes.iter().map(|it| count(*it)).max().unwrap_or(0);
+            match cause {
+                Cause::Unknown => prop_assert!(votes.is_empty()),
+                Cause::Grey => prop_assert!(
+                    !has_failed_check && (count(Cause::Hang) == most || count(Cause::Errors) == most)
+                ),
+                Cause::Slow | Cause::Partition => {
+                    prop_assert!(count(cause) == most || count(Cause::Hang) == most);
+                }
+                Cause::Crash
+                | Cause::Hang
+                | Cause::Errors
+                | Cause::Truncation
+                | Cause::Injected => prop_assert_eq!(count(cause), most),
+            }
+        }
     }
 }

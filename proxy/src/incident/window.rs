@@ -4,6 +4,8 @@
 //! first success elsewhere. The window includes that second, so that there is always something to
 //! measure. An attempt that was waiting at the lost backend all along and fails after that, a
 //! `POST` in its timeout say, opens the window again: its client was hit by this incident.
+//! Attempts that fail elsewhere in the pool may belong to it, because its load has moved there, or
+//! be the stray errors of any day; after a minute of service they no longer keep a window open.
 //!
 //! Counts are summed up while time passes rather than at the end, so that an outage longer than
 //! the timeline's memory is counted whole.
@@ -25,8 +27,10 @@ const LATE: Duration = Duration::from_millis(50);
 /// How far before the first sign of trouble a window may begin: as long as the closing of idle
 /// connections can go unnoticed under traffic.
 const REACH_BACK: Duration = Duration::from_secs(1);
-/// Without a single request elsewhere for this long there is no traffic to settle.
+/// Without a single request for this long there is no traffic to settle.
 const IDLE: Duration = Duration::from_secs(10);
+/// How long after the first success elsewhere failures elsewhere are taken to be of the incident.
+const SPREAD: Duration = Duration::from_secs(60);
 
 /// Follows one incident's window.
 #[derive(Debug)]
@@ -36,7 +40,10 @@ pub(crate) struct Window {
     counted_to: Timestamp,
     /// The last time something failed, or the first success elsewhere.
     disturbed: Timestamp,
-    opened: Timestamp,
+    /// When there was a request last, or when the story began.
+    requested: Timestamp,
+    /// Whether attempts still failed elsewhere when the window was closed for its length.
+    is_unsettled: bool,
     /// What must be done next, and when.
     next: Option<Timestamp>,
 }
@@ -47,7 +54,8 @@ impl Window {
             sums: WindowCounts::default(),
             counted_to: from,
             disturbed: now,
-            opened: now,
+            requested: now,
+            is_unsettled: false,
             next: Some(now + SLOT),
         }
     }
@@ -61,6 +69,15 @@ impl Window {
     pub(crate) fn close(&mut self, incident: &mut Incident) {
         incident.window_to.get_or_insert(self.counted_to);
         self.next = None;
+    }
+
+    /// Notes that an attempt failed at `at` at another backend.
+    pub(crate) fn disturbed_elsewhere(&mut self, incident: &mut Incident, at: Timestamp) {
+        if incident.moments.serving.is_some_and(|serving| serving + SPREAD <= at) {
+            self.is_unsettled = true;
+        } else {
+            self.disturbed(incident, at);
+        }
     }
 
     /// Notes that traffic had not settled at `at`.
@@ -85,10 +102,10 @@ impl Window {
         let is_served = incident.moments.serving.is_some();
         let has_settled = is_served && end + LATE <= now;
         self.count(if has_settled { end } else { now.minus(LATE) }, timeline, now);
-        let is_idle = !is_served && self.sums.requests == 0 && self.opened + IDLE <= now;
+        let is_idle = !is_served && self.requested + IDLE <= now;
         if has_settled || is_idle {
             incident.window_to = Some(self.counted_to);
-            incident.moments.stable = has_settled.then_some(quiet_from);
+            incident.moments.stable = (has_settled && !self.is_unsettled).then_some(quiet_from);
             self.next = Some(self.counted_to + COMPARED + LATE);
         } else {
             self.next = Some(now + SLOT);
@@ -107,7 +124,11 @@ impl Window {
     fn count(&mut self, to: Timestamp, timeline: &Timeline, now: Timestamp) {
         let to = Timeline::floor(to);
         if self.counted_to < to {
-            self.sums.add(&timeline.window(self.counted_to, to, now));
+            let counts = timeline.window(self.counted_to, to, now);
+            if counts.requests != 0 {
+                self.requested = self.requested.max(to);
+            }
+            self.sums.add(&counts);
             self.counted_to = to;
         }
     }

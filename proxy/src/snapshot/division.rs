@@ -57,6 +57,8 @@ fn on_line(share: f64) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -83,5 +85,29 @@ mod tests {
     fn parts_are_in_proportion() {
         let division = Division::new(&[(0, 3.0), (1, 1.0)]);
         assert!((division.part(0).unwrap() - 0.75).abs() < 1e-6);
+    }
+    proptest! {
+        #[test]
+        fn every_point_falls_to_a_tier_with_a_part_and_parts_make_a_whole(
+            parts in prop::collection::vec(0.0_f64..5.0, 0..6),
+            points in prop::collection::vec(any::<u32>(), 1..50),
+        ) {
+            let parts: Vec<(usize, f64)> = parts.into_iter().enumerate().collect();
+            let total: f64 = parts.iter().map(|it| it.1).sum();
+            let division = Division::new(&parts);
+            let shares: Vec<f64> = parts.iter().filter_map(|it| division.part(it.0)).collect();
+            if shares.is_empty() {
+                prop_assert!(parts.iter().filter(|it| 0.0 < it.1).count() < 2);
+                return Ok(());
+            }
+            prop_assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-6);
+            for ((tier, part), share) in parts.iter().zip(&shares) {
+                prop_assert!((part / total - share).abs() < 1e-6, "{}", tier);
+            }
+            for point in points {
+                let tier = division.draw(|| point).unwrap();
+                prop_assert!(0.0 < parts[tier].1);
+            }
+        }
     }
 }

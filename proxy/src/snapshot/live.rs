@@ -154,6 +154,21 @@ impl BackendLive {
         self.fault.store(fault.map(Arc::new));
     }
 
+    /// Takes away a fault that has ended by itself, and returns it, once.
+    pub fn expire_fault(&self, now: Timestamp) -> Option<Fault> {
+        let ended = self.fault.load_full().filter(|fault| !fault.is_active(now))?;
+        // Another may have been injected in the meantime.
+        let found = self.fault.compare_and_swap(&Arc::clone(&ended), None);
+        found.as_ref().is_some_and(|found| Arc::ptr_eq(found, &ended)).then_some(*ended)
+    }
+
+    /// Forgets what led to a loss that is over. The backend may have been restarted, and be cold, or
+    /// be another one: how long its answers took, and that its attempts failed, says nothing of it.
+    pub fn regained(&self) {
+        self.failure_run.store(0, Relaxed);
+        self.times.forget();
+    }
+
     /// Returns the attempts that ended in the current second and the one before.
     pub fn just_now(&self, now: Timestamp) -> Recent {
         Recent {
@@ -189,5 +204,57 @@ impl BackendLive {
         self.recent_attempts.add(now);
         self.recent_failures.add(now);
         self.failure_run.fetch_add(1, Relaxed).saturating_add(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        event::{Delay, FaultMode, FaultScope, Percent},
+        model::sample,
+        snapshot::Kind,
+    };
+
+    fn live() -> Live {
+        Live::new(&sample::tiers(&[0]))
+    }
+
+    #[test]
+    fn a_fault_that_has_ended_by_itself_is_returned_once() {
+        let (live, at) = (live(), Timestamp::from_millis);
+        let backend = &live.pools[0].backends[0];
+        let fault = Fault {
+            mode: FaultMode::Hang,
+            scope: FaultScope::All,
+            percent: Percent::ALL,
+            delay: Delay::fixed(Duration::ZERO),
+            status: 503,
+            ends_at: at(1_000),
+        };
+        assert_eq!(backend.expire_fault(at(0)), None);
+        backend.inject(Some(fault));
+        assert_eq!(backend.expire_fault(at(999)), None);
+        assert_eq!(backend.expire_fault(at(1_000)), Some(fault));
+        assert_eq!(backend.expire_fault(at(1_000)), None);
+        backend.inject(Some(fault));
+        backend.inject(None);
+        assert_eq!(backend.expire_fault(at(1_000)), None, "an operator has ended it");
+    }
+
+    #[test]
+    fn a_backend_that_is_regained_begins_anew() {
+        let (live, now) = (live(), Timestamp::from_millis(1));
+        let (backend, kind) = (&live.pools[0].backends[0], Kind::of(0, "GET", "/"));
+        for _ in 0..60 {
+            backend.times.learn(kind, Duration::from_millis(1), now);
+            backend.failed(now);
+        }
+        backend.times.digest();
+        backend.regained();
+        assert_eq!(backend.times.longest(kind), None);
+        assert_eq!(backend.failed(now), 1);
     }
 }

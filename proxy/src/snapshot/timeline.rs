@@ -7,7 +7,7 @@
 //! is lost to a race between clearing and counting, and none pays for it.
 
 use std::{
-    sync::atomic::{AtomicU32, Ordering::Relaxed},
+    sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
 
@@ -36,6 +36,8 @@ pub struct Timeline {
     /// Attempts answered, by slot and backend: `slot * backends + index`.
     answered: Vec<AtomicU32>,
     backends: usize,
+    /// The last slot that is known to be clear, or to have been when its turn came.
+    cleared_to: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -158,6 +160,8 @@ impl Timeline {
             slots: (0..count).map(|_| Slot::new()).collect(),
             answered: (0..count * backends).map(|_| AtomicU32::new(0)).collect(),
             backends,
+            // Timestamps begin with the process: for the first turn of the ring all is clear.
+            cleared_to: AtomicU64::new(SLOTS - 1),
         }
     }
 
@@ -182,17 +186,24 @@ impl Timeline {
         self.answered[index_of(slot_of(now)) * self.backends + index].fetch_add(1, Relaxed);
     }
 
-    /// Clears the slots whose turn comes within the next ten seconds. Must be called more often
-    /// than that; calling it early or twice is harmless.
+    /// Clears the slots whose turn comes within the next ten seconds. For one caller, and to be
+    /// called more often than that; calling it early or twice is harmless.
+    ///
+    /// A slot is cleared once, long before its turn: requests go on counting while this runs, and
+    /// by the time that `now` is acted on, its slot may be over.
     pub fn clear_ahead(&self, now: Timestamp) {
         let present = slot_of(now);
-        for slot in present + 1..=present + AHEAD {
+        // After a pause longer than a turn of the ring nothing that is left in it is of use.
+        let first =
+            (self.cleared_to.load(Relaxed) + 1).max((present + AHEAD + 1).saturating_sub(SLOTS));
+        for slot in first..=present + AHEAD {
             let index = index_of(slot);
             self.slots[index].clear();
             for count in &self.answered[index * self.backends..(index + 1) * self.backends] {
                 count.store(0, Relaxed);
             }
         }
+        self.cleared_to.fetch_max(present + AHEAD, Relaxed);
     }
 
     /// Returns the sums over `from..to`, both rounded down to whole slots.
@@ -269,6 +280,8 @@ fn bucket_of(took: Duration) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn at(millis: u64) -> Timestamp {
@@ -303,6 +316,50 @@ mod tests {
         let counts = timeline.window(later, later + SLOT, later + SLOT);
         assert_eq!((counts.requests, counts.extra_attempts), (0, 0));
         assert_eq!(timeline.answers(later, later + SLOT, later + SLOT, 0), 0);
+    }
+
+    #[test]
+    fn what_was_counted_while_somebody_was_about_to_clear_stays() {
+        let timeline = Timeline::new(1);
+        for turn in 0..4_000 {
+            let read = at(turn * 500);
+            // The clearer read the time, and then had other things to do first.
+            let counted = read + Duration::from_millis(450);
+            timeline.record(counted, Duration::from_millis(1), Fate::Lost, 1);
+            timeline.clear_ahead(read);
+            let counts = timeline.window(counted, counted + SLOT, counted);
+            assert_eq!(counts.lost, 1, "at {counted:?}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// Requests and calls of the clearer, each so many milliseconds after the one before, the
+        /// clearer's time being that much old when it acts.
+        #[test]
+        fn a_window_holds_what_was_counted_in_it_whenever_somebody_clears(
+            steps in prop::collection::vec((0_u64..9_000, 0_u64..900, any::<bool>()), 1..200),
+        ) {
+            let timeline = Timeline::new(1);
+            let (mut now, mut counted, mut cleared) = (0, Vec::new(), 0);
+            for (wait, old, is_clearer) in steps {
+                now += wait;
+                if is_clearer || cleared + 9_000 <= now {
+                    timeline.clear_ahead(at(now.saturating_sub(old)));
+                    cleared = now.saturating_sub(old);
+                }
+                timeline.record(at(now), Duration::from_millis(1), Fate::Served, 1);
+                timeline.record_answer(at(now), 0);
+                counted.push(now);
+            }
+            let reach = u64::try_from(Timeline::reach().as_millis()).unwrap();
+            let from = now.saturating_sub(reach) / 100 * 100;
+            let (from, to) = (at(from), at(now) + SLOT);
+            let expected = counted.iter().filter(|&&it| from <= at(it)).count() as u64;
+            prop_assert_eq!(timeline.window(from, to, at(now)).requests, expected);
+            prop_assert_eq!(timeline.answers(from, to, at(now), 0), expected);
+        }
     }
 
     #[test]

@@ -2,15 +2,22 @@
 //!
 //! One backend serves quick and slow requests side by side, and a wait that is long for the one is
 //! short for the other. Times are therefore kept by *kind* of request, 64 kinds to a backend. Two
-//! kinds may share a place; the place then knows the slower one's times, and judges the quicker
-//! one late, never falsely.
+//! kinds may share a place, and a kind may cover what takes long and what does not (a query makes
+//! no kind of its own). What is rarer there than one answer in a thousand is then judged by the
+//! times of the rest: falsely suspected, for as long as three trials take, and hedged.
+//!
+//! Two questions are asked of them, and each has counts of its own. *Is this wait out of line?* is
+//! answered from all that is remembered, because what is rare must not be forgotten quickly. *Is
+//! this backend slower than its equals?* is answered from the last ten seconds alone: otherwise one
+//! that answers more would notice first that everybody has become slower, and one that stands by
+//! would be judged by what it did last week.
 
 use std::{
     sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
 
-use crate::clock::Timestamp;
+use crate::{clock::Timestamp, snapshot::RateWindow};
 
 /// Places for kinds of requests.
 const KINDS: usize = 64;
@@ -24,6 +31,11 @@ const ENOUGH: u64 = 50;
 const REMEMBERED: u64 = 4096;
 /// Share of answers that took no longer than the usual longest.
 const NEARLY_ALL: f64 = 0.999;
+/// An answer counts as no longer than this multiple of the longest known: a single hang teaches
+/// little, and what has really become slower is learned in a few steps.
+const STEP: u32 = 2;
+/// Seconds, the present one included, that tell how long answers take just now.
+const JUST_NOW: u64 = 2;
 
 /// What requests have in common that take about as long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +69,8 @@ impl Kind {
 #[derive(Debug)]
 pub struct Times {
     kinds: Vec<KindTimes>,
+    /// The answers of the last ten seconds, by how long they took.
+    recent: [RateWindow; BUCKETS],
     /// Microseconds at which the backend last answered anybody.
     answered: AtomicU64,
 }
@@ -74,8 +88,23 @@ impl Default for Times {
             buckets: std::array::from_fn(|_| AtomicU32::new(0)),
             longest_micros: AtomicU64::new(0),
         };
-        Self { kinds: (0..KINDS).map(|_| kind()).collect(), answered: AtomicU64::new(0) }
+        Self {
+            kinds: (0..KINDS).map(|_| kind()).collect(),
+            recent: std::array::from_fn(|_| RateWindow::default()),
+            answered: AtomicU64::new(0),
+        }
     }
+}
+
+/// How long the answers of the last ten seconds took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Measure {
+    /// The median, from sending the request to the beginning of the response.
+    pub median: Duration,
+    /// The median of the last two seconds, or of all ten if there was no answer in them.
+    pub latest: Duration,
+    /// How many there were.
+    pub answers: u64,
 }
 
 impl Times {
@@ -89,9 +118,22 @@ impl Times {
         Timestamp::from_micros(self.answered.load(Relaxed))
     }
 
-    /// Learns that an answer to a request of this kind took so long.
-    pub fn learn(&self, kind: Kind, took: Duration) {
-        self.kinds[kind.0].buckets[bucket_of(took)].fetch_add(1, Relaxed);
+    /// Learns that an answer of `now` to a request of this kind took so long.
+    pub fn learn(&self, kind: Kind, took: Duration, now: Timestamp) {
+        self.recent[bucket_of(took)].add(now);
+        let most = self.longest(kind).map_or(Duration::MAX, |it| it * STEP);
+        self.kinds[kind.0].buckets[bucket_of(took.min(most))].fetch_add(1, Relaxed);
+    }
+
+    /// Forgets what was learned of every kind: the backend is another one than it was, or has been
+    /// shown to take longer. Nothing is known again until there were enough answers.
+    pub fn forget(&self) {
+        for kind in &self.kinds {
+            kind.longest_micros.store(0, Relaxed);
+            for bucket in &kind.buckets {
+                bucket.store(0, Relaxed);
+            }
+        }
     }
 
     /// Returns what nearly all answers to requests of this kind stayed below; `None` while too
@@ -102,10 +144,8 @@ impl Times {
     }
 
     /// Works out anew what [`Times::longest`] returns, and forgets what is old. For one caller, a
-    /// few times a second. Returns the median of everything that is remembered, and how many
-    /// answers that is.
-    pub fn digest(&self) -> Option<(Duration, u64)> {
-        let mut sums = [0_u64; BUCKETS];
+    /// few times a second.
+    pub fn digest(&self) {
         for kind in &self.kinds {
             let mut counts = [0_u64; BUCKETS];
             for (count, bucket) in counts.iter_mut().zip(&kind.buckets) {
@@ -114,9 +154,6 @@ impl Times {
             let total: u64 = counts.iter().sum();
             if total == 0 {
                 continue;
-            }
-            for (sum, count) in sums.iter_mut().zip(&counts) {
-                *sum += count;
             }
             let longest = if total < ENOUGH { 0 } else { micros_at(&counts, NEARLY_ALL) };
             kind.longest_micros.store(longest, Relaxed);
@@ -127,8 +164,23 @@ impl Times {
                 }
             }
         }
-        let total: u64 = sums.iter().sum();
-        (total != 0).then(|| (Duration::from_micros(micros_at(&sums, 0.5)), total))
+    }
+
+    /// Returns how long the answers of the last ten seconds took; `None` if there were none.
+    pub fn measure(&self, now: Timestamp) -> Option<Measure> {
+        let all = self.recent.each_ref().map(|it| it.count(now));
+        let answers = all.iter().sum();
+        if answers == 0 {
+            return None;
+        }
+        let just_now = self.recent.each_ref().map(|it| it.count_last(JUST_NOW, now));
+        let median = Duration::from_micros(micros_at(&all, 0.5));
+        let latest = if just_now.iter().all(|&count| count == 0) {
+            median
+        } else {
+            Duration::from_micros(micros_at(&just_now, 0.5))
+        };
+        Some(Measure { median, latest, answers })
     }
 }
 
@@ -167,71 +219,4 @@ fn bucket_of(took: Duration) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn learn(times: &Times, kind: Kind, millis: u64, answers: usize) {
-        for _ in 0..answers {
-            times.learn(kind, Duration::from_millis(millis));
-        }
-    }
-
-    #[test]
-    fn nothing_is_known_until_there_were_enough_answers() {
-        let (times, kind) = (Times::default(), Kind::of(0, "GET", "/a"));
-        learn(&times, kind, 10, 49);
-        times.digest();
-        assert_eq!(times.longest(kind), None);
-        learn(&times, kind, 10, 1);
-        times.digest();
-        let longest = times.longest(kind).unwrap();
-        assert!((10..15).contains(&longest.as_millis()), "{longest:?}");
-    }
-
-    #[test]
-    fn a_slow_kind_does_not_change_what_is_known_of_a_quick_one() {
-        let times = Times::default();
-        let (quick, slow) = (Kind::of(0, "GET", "/quick"), Kind::of(0, "GET", "/slow"));
-        assert_ne!(quick, slow);
-        learn(&times, quick, 2, 5000);
-        learn(&times, slow, 900, 100);
-        let (median, answers) = times.digest().unwrap();
-        assert!(median.as_millis() <= 3 && answers == 5100, "{median:?} of {answers}");
-        assert!(times.longest(quick).unwrap() < Duration::from_millis(3));
-        assert!(Duration::from_millis(900) <= times.longest(slow).unwrap());
-    }
-
-    #[test]
-    fn ids_in_a_path_do_not_make_a_kind_of_their_own() {
-        let kind = |path| Kind::of(3, "GET", path);
-        assert_eq!(kind("/users/17/orders"), kind("/users/18/orders"));
-        assert_ne!(kind("/users/17/orders"), kind("/users/17"));
-        assert_ne!(Kind::of(3, "POST", "/users"), kind("/users"));
-    }
-
-    #[test]
-    fn what_is_known_follows_what_changes() {
-        let (times, kind) = (Times::default(), Kind::of(0, "GET", "/a"));
-        learn(&times, kind, 5, 10_000);
-        times.digest();
-        for _ in 0..3 {
-            learn(&times, kind, 400, 1_000);
-            times.digest();
-        }
-        assert!(Duration::from_millis(400) <= times.longest(kind).unwrap());
-        for _ in 0..30 {
-            learn(&times, kind, 5, 4_000);
-            times.digest();
-        }
-        assert!(times.longest(kind).unwrap() < Duration::from_millis(8));
-    }
-
-    #[test]
-    fn every_duration_has_a_bucket_whose_edge_is_not_below_it() {
-        for micros in [0, 1, 49, 50, 51, 99, 1_000, 123_456, 60_000_000] {
-            let edge = edge_micros(bucket_of(Duration::from_micros(micros)));
-            assert!(micros <= edge + 1, "{micros} above {edge}");
-        }
-        assert_eq!(bucket_of(Duration::from_secs(86_400)), BUCKETS - 1);
-    }
-}
+mod tests;

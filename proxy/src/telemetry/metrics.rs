@@ -230,7 +230,8 @@ impl Metrics {
             | Event::FailbackBegan { .. }
             | Event::FailbackAborted { .. }
             | Event::BackendServed { .. }
-            | Event::FaultRequested { .. } => {}
+            | Event::FaultRequested { .. }
+            | Event::FaultWithdrawn { .. } => {}
         }
     }
 
@@ -246,15 +247,31 @@ impl Metrics {
 
     /// Counts an incident whose window has ended: its cause, and what became of its requests.
     pub fn incident_counted(&self, pool: PoolId, cause: Cause, requests: Requests) {
-        let pool = &self.pools[pool.0];
-        #[expect(clippy::cast_precision_loss, reason = "the buckets end at 3000")]
-        pool.client_errors.observe(requests.lost as f64);
-        let rescued = [requests.rescued_by_retry, requests.rescued_by_hedge];
-        for (counter, rescued) in pool.masked.iter().zip(rescued) {
-            counter.inc_by(rescued);
-        }
+        self.observe_lost(pool, requests);
+        self.count_rescued(pool, requests);
         if let Some(index) = Cause::ALL.iter().position(|&it| it == cause) {
-            pool.incidents[index].inc();
+            self.pools[pool.0].incidents[index].inc();
+        }
+    }
+
+    /// Counts what an incident cost beyond what was counted before. Where that includes requests
+    /// that were lost, they are one more observation: a histogram takes nothing back.
+    pub fn incident_recounted(&self, pool: PoolId, more: Requests) {
+        if more.lost != 0 {
+            self.observe_lost(pool, more);
+        }
+        self.count_rescued(pool, more);
+    }
+
+    fn observe_lost(&self, pool: PoolId, requests: Requests) {
+        #[expect(clippy::cast_precision_loss, reason = "the buckets end at 3000")]
+        self.pools[pool.0].client_errors.observe(requests.lost as f64);
+    }
+
+    fn count_rescued(&self, pool: PoolId, requests: Requests) {
+        let rescued = [requests.rescued_by_retry, requests.rescued_by_hedge];
+        for (counter, rescued) in self.pools[pool.0].masked.iter().zip(rescued) {
+            counter.inc_by(rescued);
         }
     }
 

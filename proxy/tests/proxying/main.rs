@@ -35,6 +35,7 @@ mod ports;
 mod proxy;
 mod rescue;
 mod retries;
+mod returns;
 mod routing;
 mod setup;
 mod sharing;

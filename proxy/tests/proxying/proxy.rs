@@ -119,6 +119,11 @@ impl Proxy {
         format!("http://{}{path}", self.public)
     }
 
+    /// Where the sidecar listens.
+    pub(crate) fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.folder.join("log")).unwrap_or_default()
     }

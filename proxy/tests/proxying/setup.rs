@@ -66,6 +66,14 @@ impl Setup {
         self
     }
 
+    /// Checks, attempts and connections have the times that they have when nothing is said of them.
+    pub(crate) fn with_defaults(mut self) -> Self {
+        for section in ["health_check", "retries", "timeouts"] {
+            self.0["pools"]["api"][section] = json!({});
+        }
+        self
+    }
+
     /// Failed attempts take no backend out, so that a test can count them.
     pub(crate) fn without_ejection(self) -> Self {
         self.with("pools.api.outlier_detection.consecutive_failures", 1000)

@@ -38,10 +38,6 @@ pub(crate) struct Backend {
     faults: Vec<Kind>,
     /// Attempts that have reached it, or would have, and get nothing until the fault ends.
     pub(crate) limbo: Vec<u64>,
-    /// Answers to anybody, so far.
-    pub(crate) answers: u64,
-    /// When it answered lately, and how long that took.
-    pub(crate) recent: Vec<(bascule::clock::Timestamp, Duration)>,
 }
 
 impl Backend {
@@ -54,7 +50,7 @@ impl Backend {
         if let Some(index) = self.faults.iter().position(|&it| it == kind) {
             self.faults.remove(index);
         }
-        if self.is_silent() {
+        if self.is_silent() || self.is(Kind::Stuck) {
             return Vec::new();
         }
         std::mem::take(&mut self.limbo)
@@ -75,7 +71,7 @@ impl Backend {
 
     /// Says what becomes of a request that was accepted.
     pub(crate) fn serve(&self, random: &mut Rng) -> Service {
-        if self.is_silent() {
+        if self.is_silent() || self.is(Kind::Stuck) {
             return Service::Waits;
         }
         if self.is(Kind::Closing) {
@@ -92,6 +88,7 @@ impl Backend {
                 Kind::Gone
                 | Kind::Vanished
                 | Kind::Hung
+                | Kind::Stuck
                 | Kind::Closing
                 | Kind::Errors
                 | Kind::Slow(_)
@@ -143,6 +140,7 @@ impl Backend {
             Kind::Gone
             | Kind::Vanished
             | Kind::Hung
+            | Kind::Stuck
             | Kind::Closing
             | Kind::Errors
             | Kind::Grey(_)

@@ -5,16 +5,19 @@ use std::{collections::VecDeque, sync::atomic::Ordering::Relaxed, time::Duration
 use bascule::{
     balance,
     clock::Timestamp,
-    event::{Event, Fate, Idempotence, Symptom},
+    event::{Event, Fate, FaultMode, Idempotence, Symptom},
     fleet::{Fleet, Input, Output, Pace},
     incident::{Book, Incident},
     model::{BackendId, Pool, PoolId, SharedTopology},
     retry::{
         self, Body, Connection, Cost, Decision, Delivery, Facts, HedgeFacts, Reason, Response,
     },
-    snapshot::{BackendLive, Candidates, Condition, Live, PoolLive, PoolSnapshot, Snapshot},
+    snapshot::{BackendLive, Candidates, Condition, Kind, Live, PoolLive, PoolSnapshot, Snapshot},
+    suspicion::{self, Verdict},
 };
 use fastrand::Rng;
+
+use crate::mail::{Carried, Mail};
 
 const POOL: PoolId = PoolId(0);
 
@@ -26,6 +29,8 @@ pub(crate) struct Core {
     fleet: Fleet,
     book: Book,
     random: Rng,
+    /// What becomes of facts on their way.
+    mail: Mail,
     said: VecDeque<Said>,
 }
 
@@ -34,24 +39,27 @@ pub(crate) struct Core {
 pub(crate) enum Said {
     Event(Event),
     Pace(usize, Pace),
+    /// A fact arrives, after this long.
+    Later(Duration, Input),
 }
 
 /// A request, as far as decisions need it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plea<'a> {
     pub(crate) idempotence: Idempotence,
+    pub(crate) body: Body,
     pub(crate) attempts: u32,
     pub(crate) tried: &'a [usize],
     pub(crate) time_left: Duration,
 }
 
 impl Core {
-    pub(crate) fn new(topology: SharedTopology, random: Rng) -> Self {
+    pub(crate) fn new(topology: SharedTopology, random: Rng, mail: Mail) -> Self {
         let live = Live::new(&topology);
         let fleet = Fleet::new(topology.clone(), Timestamp::ZERO);
         let book = Book::new(topology.clone());
         let snapshot = fleet.snapshot();
-        Self { topology, live, snapshot, fleet, book, random, said: VecDeque::new() }
+        Self { topology, live, snapshot, fleet, book, random, mail, said: VecDeque::new() }
     }
 
     pub(crate) fn pool(&self) -> &Pool {
@@ -90,19 +98,58 @@ impl Core {
         }
     }
 
-    /// Keeps the timeline clear ahead, as `control` does now and then.
-    pub(crate) fn keep_house(&self, now: Timestamp) {
+    /// Keeps the timeline clear ahead and learns how long answers take, as `control` does.
+    pub(crate) fn keep_house(&mut self, now: Timestamp) {
         self.pool_live().timeline.clear_ahead(now);
+        for index in 0..self.pool().backends.len() {
+            let times = &self.backend_live(index).times;
+            times.digest();
+            if let Some(measure) = times.measure(now) {
+                self.tell(Input::Measured { backend: id(index), measure }, now);
+            }
+        }
     }
 
-    pub(crate) fn measured(
-        &mut self,
+    /// Takes in a fact that was on its way for a while.
+    pub(crate) fn arrives(&mut self, input: Input, now: Timestamp) {
+        self.tell(input, now);
+    }
+
+    /// An operator asks for traffic to return.
+    pub(crate) fn fail_back(&mut self, now: Timestamp) {
+        self.tell(Input::FailbackRequested { pool: POOL }, now);
+    }
+
+    /// An operator asks for a failure; whether it comes about is another matter.
+    pub(crate) fn request_fault(&mut self, index: usize, comes_about: bool, now: Timestamp) {
+        let backend = id(index);
+        self.tell(Input::FaultRequested { backend, mode: FaultMode::Crash }, now);
+        if !comes_about {
+            self.tell(Input::FaultWithdrawn { backend }, now);
+        }
+    }
+
+    /// Returns how long a request of this kind may wait at a backend before that is judged.
+    pub(crate) fn patience(&self, index: usize, kind: Kind) -> Option<Duration> {
+        suspicion::patience(&self.backend_live(index).times, kind, &self.pool().suspicion)
+    }
+
+    /// Returns how long one usually waits there at the longest.
+    pub(crate) fn usual(&self, index: usize, kind: Kind) -> Duration {
+        self.backend_live(index).times.longest(kind).unwrap_or(self.pool().suspicion.floor)
+    }
+
+    /// Judges a wait that began at `began` and was to be judged at `due`.
+    pub(crate) fn judge(
+        &self,
         index: usize,
-        median: Duration,
-        answers: u64,
+        kind: Kind,
+        (began, due): (Timestamp, Timestamp),
         now: Timestamp,
-    ) {
-        self.tell(Input::Measured { backend: id(index), median, answers }, now);
+    ) -> Option<Verdict> {
+        let patience = self.patience(index, kind)?;
+        let last_answer = self.backend_live(index).times.last_answer();
+        Some(suspicion::judge(began, due, patience, last_answer, now))
     }
 
     pub(crate) fn checked(
@@ -131,20 +178,19 @@ impl Core {
 
     /// Picks whom the next attempt of a request goes to. Tells also whether that is a trial.
     pub(crate) fn pick(&mut self, plea: Plea<'_>, now: Timestamp) -> Option<(usize, bool)> {
-        let live = self.live.pool(POOL);
-        let trials = || live.backends.iter().map(|it| it.trial_from.load(Relaxed));
-        let before: Vec<u64> = trials().collect();
         let pick = balance::pick(
             self.topology.pool(POOL),
             self.snapshot.pool(POOL),
-            live,
+            self.live.pool(POOL),
             plea.tried,
             plea.idempotence,
             &mut self.random,
             now,
         )?;
-        let is_trial = trials().nth(pick.index) != before.get(pick.index).copied();
-        Some((pick.index, is_trial))
+        if pick.is_trial {
+            self.send(Input::TrialTaken { backend: id(pick.index), at: now }, now);
+        }
+        Some((pick.index, pick.is_trial))
     }
 
     pub(crate) fn began(&self, index: usize) {
@@ -157,11 +203,25 @@ impl Core {
     }
 
     /// Reports an answer. Returns the run of failures that it ended.
-    pub(crate) fn answered(&mut self, index: usize, took: Duration, now: Timestamp) -> u32 {
+    pub(crate) fn answered(
+        &mut self,
+        index: usize,
+        (kind, is_trial): (Kind, bool),
+        took: Duration,
+        now: Timestamp,
+    ) -> u32 {
+        let times = &self.backend_live(index).times;
+        times.answered(now);
+        if self.snapshot().backends[index].condition.is_eligible() {
+            if is_trial && suspicion::is_disproof(times, kind, took, &self.pool().suspicion) {
+                times.forget();
+            }
+            times.learn(kind, took, now);
+        }
         let run = self.backend_live(index).failure_run.load(Relaxed);
         self.pool_live().timeline.record_answer(now, index);
         if self.backend_live(index).succeeded(now) {
-            self.tell(Input::AttemptSucceeded { backend: id(index), took }, now);
+            self.send(Input::AttemptSucceeded { backend: id(index), took }, now);
         }
         run
     }
@@ -189,7 +249,7 @@ impl Core {
 
     pub(crate) fn overstayed(&mut self, index: usize, waited: Duration, now: Timestamp) {
         let (backend, symptom) = (id(index), Symptom::Overstayed);
-        self.tell(Input::Overstayed { backend, symptom, waited, at: now }, now);
+        self.send(Input::Overstayed { backend, symptom, waited, at: now }, now);
     }
 
     /// Decides whether another attempt follows the one that ended with `symptom`, and pays for it.
@@ -197,16 +257,16 @@ impl Core {
         &mut self,
         plea: Plea<'_>,
         symptom: Symptom,
-        connection: Connection,
+        (connection, delivery): (Connection, Delivery),
         now: Timestamp,
     ) -> Result<Cost, Reason> {
         let facts = Facts {
             symptom,
             idempotence: plea.idempotence,
             response: Response::NotStarted,
-            body: Body::Buffered,
+            body: plea.body,
             connection,
-            delivery: Delivery::Possible,
+            delivery,
             attempts_made: plea.attempts,
             candidates: self.candidates(plea),
             time_left: plea.time_left,
@@ -227,9 +287,9 @@ impl Core {
         let pool = self.pool();
         let facts = HedgeFacts {
             idempotence: plea.idempotence,
-            body: Body::Buffered,
+            body: plea.body,
             attempts_made: plea.attempts,
-            candidates: self.candidates(plea),
+            candidates: self.snapshot().trusted_candidates(plea.tried),
         };
         let may =
             pool.suspicion.hedge && retry::may_hedge(&facts, &pool.retries, self.pool_live(), now);
@@ -254,7 +314,16 @@ impl Core {
     ) {
         let recent = self.backend_live(index).recent(now);
         let backend = id(index);
-        self.tell(Input::AttemptFailed { backend, symptom, waited, run, recent, at: now }, now);
+        self.send(Input::AttemptFailed { backend, symptom, waited, run, recent, at: now }, now);
+    }
+
+    /// Sends a fact the way that requests do: by a queue that may be full, and is read in turn.
+    fn send(&mut self, input: Input, now: Timestamp) {
+        match self.mail.carry(&input) {
+            Carried::AtOnce => self.tell(input, now),
+            Carried::Later(after) => self.said.push_back(Said::Later(after, input)),
+            Carried::Never => {}
+        }
     }
 
     fn tell(&mut self, input: Input, now: Timestamp) {
@@ -267,6 +336,9 @@ impl Core {
         while let Some(output) = self.fleet.poll_output() {
             match output {
                 Output::Event(event) => {
+                    if let Event::BackendRegained { backend } = event {
+                        self.live.backend(backend).regained();
+                    }
                     self.book.handle(&event, &self.live, now);
                     self.said.push_back(Said::Event(event));
                 }

@@ -1,7 +1,10 @@
 //! What must hold after every step, judged from what the core says and from what the world saw:
 //! never from the core's own books alone.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
 
 use bascule::{
     clock::Timestamp,
@@ -19,6 +22,8 @@ use crate::tiers::{Ruling, TierLaws};
 pub(crate) struct Laws {
     broken: Option<String>,
     views: Vec<View>,
+    /// Trials that were taken since the backend was first suspected, or regained, and wait.
+    trials: Vec<BTreeMap<u64, Timestamp>>,
     /// Of whom checks and traffic say the opposite.
     disputed: Vec<bool>,
     tiers: TierLaws,
@@ -52,6 +57,7 @@ impl Laws {
         Self {
             broken: None,
             views: vec![View::Unknown; pool.backends.len()],
+            trials: vec![BTreeMap::new(); pool.backends.len()],
             disputed: vec![false; pool.backends.len()],
             tiers: TierLaws::new(pool),
             arrivals: VecDeque::new(),
@@ -110,6 +116,32 @@ impl Laws {
         });
     }
 
+    /// A request has taken the trial of a backend.
+    pub(crate) fn tried(&mut self, index: usize, attempt: u64, now: Timestamp) {
+        self.trials[index].insert(attempt, now);
+    }
+
+    /// An attempt is over, or its backend has answered: nobody waits on that trial.
+    pub(crate) fn ended(&mut self, index: usize, attempt: u64) {
+        self.trials[index].remove(&attempt);
+    }
+
+    /// A backend has answered somebody: those that waited before do not speak alone.
+    pub(crate) fn spoke(&mut self, index: usize) {
+        self.trials[index].clear();
+    }
+
+    /// An operator asks for traffic to return, or has asked.
+    pub(crate) fn asks(&mut self, is_asking: bool) {
+        self.tiers.asks(is_asking);
+    }
+
+    /// Nothing is wrong, and nobody may say so.
+    pub(crate) fn quiet(&mut self, event: &Event) {
+        let is_alarm = matches!(event, Event::BackendSuspected { .. } | Event::BackendLost { .. });
+        self.hold(!is_alarm, || format!("a false alarm: {event:?}"));
+    }
+
     /// What may not be repeated is executed once at most.
     pub(crate) fn executed(&mut self, request: u64, idempotence: Idempotence, times: u32) {
         let holds = times <= 1 || idempotence == Idempotence::Idempotent;
@@ -156,6 +188,7 @@ impl Laws {
     ) {
         let ruling = self.tiers.heard(event, pool, snapshot, now);
         self.rule(ruling);
+        self.heard_of_trials(event, now);
         let (backend, from, to): (_, &[View], _) = match event {
             Event::BackendSuspected { backend, .. } => {
                 (backend, &[View::Healthy, View::Probation], View::Suspected)
@@ -180,11 +213,28 @@ impl Laws {
             | Event::TierChanged { .. }
             | Event::FailbackBegan { .. }
             | Event::FailbackAborted { .. }
-            | Event::FaultRequested { .. } => return,
+            | Event::FaultRequested { .. }
+            | Event::FaultWithdrawn { .. } => return,
         };
         let view = self.views[backend.index];
         self.hold(from.contains(&view), || format!("{event:?} while the backend was {view:?}"));
         self.views[backend.index] = to;
+    }
+
+    /// Silence acquits nobody on whom a trial waits.
+    fn heard_of_trials(&mut self, event: &Event, now: Timestamp) {
+        if let Event::BackendCleared { backend } = *event {
+            let mut waiting = std::mem::take(&mut self.trials[backend.index]);
+            // One that has just been taken says nothing against what was answered before.
+            waiting.retain(|_, taken| Duration::from_secs(1) < now.since(*taken));
+            self.hold(waiting.is_empty(), || {
+                format!("{event:?}, and the trials {waiting:?} are not answered")
+            });
+        }
+        if let Event::BackendSuspected { backend, .. } | Event::BackendRegained { backend } = *event
+        {
+            self.trials[backend.index].clear();
+        }
     }
 
     /// What is published agrees with what was said, and with the policies.

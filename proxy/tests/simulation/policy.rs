@@ -7,7 +7,9 @@ use std::{num::NonZeroU32, num::NonZeroUsize, time::Duration};
 
 use bascule::{
     config,
-    model::{Balance, Capacity, OutlierPolicy, Pool, RetryPolicy, Topology, WhenDown},
+    model::{
+        Balance, Capacity, FailbackMode, OutlierPolicy, Pool, RetryPolicy, Topology, WhenDown,
+    },
 };
 use fastrand::Rng;
 
@@ -21,6 +23,17 @@ pub(crate) struct Load {
     pub(crate) timeout: Duration,
     /// No wait shorter than this is an overstay.
     pub(crate) patience: Duration,
+    /// Of clients, the share that goes away before it has its answer.
+    pub(crate) impatient: f64,
+    /// Of bodies, the share that is too long to be kept for another attempt.
+    pub(crate) long: f64,
+    /// Of connections that requests are sent on that must not be repeated, the share that is closed
+    /// under them, with and without proof.
+    pub(crate) closed: f64,
+    /// How often the machine stands still, on average; never if that is zero.
+    pub(crate) stalls: Duration,
+    /// How often an operator asks for traffic to return; never if that is zero.
+    pub(crate) operator: Duration,
 }
 
 /// Returns the chance that decides about `matter` in the world of `seed`.
@@ -39,7 +52,22 @@ pub(crate) fn load(seed: u64) -> Load {
         idempotent: random.choice([0.0, 0.5, 0.8, 1.0]).unwrap_or(0.5),
         timeout: Duration::from_secs(random.u64(2..10)),
         patience: Duration::from_millis(random.u64(60..250)),
+        impatient: stream(seed, "impatience").choice([0.0, 0.0, 0.05, 0.2]).unwrap_or(0.0),
+        long: stream(seed, "bodies").choice([0.0, 0.2]).unwrap_or(0.0),
+        closed: stream(seed, "closes").choice([0.0, 0.02]).unwrap_or(0.0),
+        stalls: Duration::from_secs(stream(seed, "stalls").choice([0, 0, 3, 10]).unwrap_or(0)),
+        operator: match failback(seed) {
+            // Somebody has to.
+            FailbackMode::Manual => Duration::from_secs(2),
+            FailbackMode::Automatic => {
+                Duration::from_secs(stream(seed, "operator").choice([0, 0, 3]).unwrap_or(0))
+            }
+        },
     }
+}
+
+fn failback(seed: u64) -> FailbackMode {
+    if stream(seed, "manual").u8(..5) == 0 { FailbackMode::Manual } else { FailbackMode::Automatic }
 }
 
 pub(crate) fn topology(seed: u64) -> Topology {
@@ -61,6 +89,8 @@ pub(crate) fn topology(seed: u64) -> Topology {
     draw_tiers(pool, &mut stream(seed, "tiers"));
     draw_shares(pool, &mut stream(seed, "shares"));
     draw_returns(pool, &mut stream(seed, "returns"));
+    pool.tiers.failback = failback(seed);
+    pool.suspicion.floor = load(seed).patience;
     if stream(seed, "when down").u8(..3) == 0 {
         pool.when_down = WhenDown::FailOpen;
     }

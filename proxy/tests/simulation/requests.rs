@@ -2,15 +2,16 @@
 //!
 //! A request that may be repeated is given up at one backend after `per_try_timeout`, hedged when
 //! it overstays, and saved when its backend is lost. One that must not be repeated waits until it
-//! is answered or its time is over.
+//! is answered or its time is over. Wherever the real engine judges, the real judge is asked.
 
 use std::time::Duration;
 
 use bascule::{
     clock::Timestamp,
     event::{Fate, Idempotence, Rescue, Symptom},
-    retry::{Connection, Cost},
-    snapshot::Candidates,
+    retry::{Body, Connection, Cost, Delivery},
+    snapshot::{Candidates, Kind},
+    suspicion::Verdict,
 };
 
 use crate::{
@@ -30,6 +31,7 @@ pub(crate) struct Request {
     began: Timestamp,
     deadline: Timestamp,
     idempotence: Idempotence,
+    body: Body,
     tried: Vec<usize>,
     attempts: u32,
     /// Of those, the ones that reached nobody.
@@ -43,6 +45,7 @@ impl Request {
     fn plea(&self, now: Timestamp) -> Plea<'_> {
         Plea {
             idempotence: self.idempotence,
+            body: self.body,
             attempts: self.attempts,
             tried: &self.tried,
             time_left: self.deadline.since(now),
@@ -56,13 +59,15 @@ pub(crate) struct Attempt {
     request: u64,
     idempotence: Idempotence,
     backend: usize,
+    kind: Kind,
     began: Timestamp,
     connection: Connection,
     part: Part,
     is_running: bool,
+    is_trial: bool,
+    /// Whether it goes on without its request, which another backend has answered.
+    is_heard_out: bool,
     has_overstayed: bool,
-    /// What its backend had answered when it began.
-    answers_before: u64,
 }
 
 /// Which of its request's attempts it is.
@@ -89,6 +94,7 @@ impl World {
             } else {
                 Idempotence::NotIdempotent
             },
+            body: if self.clients.f64() < self.load.long { Body::Gone } else { Body::Buffered },
             tried: Vec::new(),
             attempts: 0,
             unreached: 0,
@@ -97,6 +103,10 @@ impl World {
         };
         self.requests.insert(number, request);
         self.plan(self.load.timeout, Happening::Deadline(number));
+        if self.clients.f64() < self.load.impatient {
+            let after = Duration::from_micros(self.clients.u64(..400_000));
+            self.plan(after, Happening::Leaves(number));
+        }
         self.begin(number, Part::First);
     }
 
@@ -118,21 +128,26 @@ impl World {
         let is_spilled = snapshot.active_tier < Some(tier) && 0.0 < snapshot.part(tier);
         self.chronicle.spilled += u64::from(is_spilled);
         self.chronicle.hoped += u64::from(snapshot.is_failing_open);
-        let is_reused = request.idempotence == Idempotence::Idempotent && self.service.u8(..10) < 7;
+        let is_reused = self.service.u8(..10) < 7;
         self.begun += 1;
         let id = self.begun;
         let attempt = Attempt {
             request: number,
             idempotence: request.idempotence,
             backend: index,
+            kind: kind_of(request.idempotence),
             began: self.now,
             connection: if is_reused { Connection::Reused } else { Connection::Fresh },
             part,
             is_running: true,
+            is_trial,
+            is_heard_out: false,
             has_overstayed: false,
-            answers_before: self.backends[index].answers,
         };
         self.attempts.insert(id, attempt);
+        if is_trial {
+            self.laws.tried(index, id, self.now);
+        }
         if let Some(request) = self.requests.get_mut(&number) {
             request.tried.push(index);
             request.attempts += 1;
@@ -149,8 +164,16 @@ impl World {
         let pool = self.core.pool();
         let (connect, per_try) = (pool.timeouts.connect, pool.retries.per_try_timeout);
         let is_reused = attempt.connection == Connection::Reused;
+        let is_once = attempt.idempotence == Idempotence::NotIdempotent;
         // Now and then an idle connection is closed just as it is reused, while things go wrong.
-        let is_stale = is_reused && self.now < OVER && self.service.u8(..100) == 0;
+        let is_stale = is_reused
+            && self.now < OVER
+            && !self.is_quiet
+            && if is_once {
+                self.service.f64() < self.load.closed
+            } else {
+                self.service.u8(..100) == 0
+            };
         let meeting = self.backends[attempt.backend].meet(&mut self.service);
         match meeting {
             Meeting::Accepted(_) if is_stale => {
@@ -164,10 +187,12 @@ impl World {
             Meeting::Void if is_reused => self.backends[attempt.backend].limbo.push(id),
             Meeting::Void => self.plan(connect, Happening::Fails(id, Symptom::ConnectTimedOut)),
         }
-        if attempt.idempotence == Idempotence::Idempotent {
-            self.plan(per_try, Happening::Late(id));
+        if !is_once {
+            self.plan(per_try, Happening::Late(id, self.now + per_try));
         }
-        self.plan(self.load.patience, Happening::Overstays(id));
+        if let Some(patience) = self.core.patience(attempt.backend, attempt.kind) {
+            self.plan(patience, Happening::Overstays(id, self.now + patience));
+        }
     }
 
     /// A backend comes to a request, which it executes even when nobody waits for it any more.
@@ -181,7 +206,10 @@ impl World {
         self.execute(attempt);
         match service {
             Service::Waits => {}
-            _ if !attempt.is_running => {}
+            Service::Answers | Service::Cuts if attempt.is_heard_out => {
+                _ = self.take_answer(id, attempt);
+            }
+            _ if !attempt.is_running && !attempt.is_heard_out => {}
             Service::Closes => self.fail(id, Symptom::ConnectionClosed),
             Service::Errs(status) => self.fail(id, Symptom::ErrorStatus(status)),
             // Held back, the client has seen nothing of it; or it was too long for that.
@@ -189,13 +217,28 @@ impl World {
             Service::Cuts => self.break_in_sight(id, attempt),
             Service::Answers => self.answer(id, attempt),
         }
+        self.laws.ended(attempt.backend, id);
         self.attempts.remove(&id);
+    }
+
+    /// An attempt's time is over. Where this process was held up, an answer may lie unread.
+    pub(crate) fn late(&mut self, id: u64, due: Timestamp) {
+        let bearable = self.core.pool().retries.per_try_timeout / 4;
+        if bearable < self.now.since(due) {
+            self.plan(bearable, Happening::Late(id, self.now + bearable));
+        } else {
+            self.fail(id, Symptom::ResponseTimedOut);
+        }
     }
 
     /// An attempt fails that never reached its backend.
     pub(crate) fn miss(&mut self, id: u64, symptom: Symptom) {
         self.fail(id, symptom);
         self.attempts.remove(&id);
+    }
+
+    fn is_executed(&self, request: u64) -> bool {
+        self.executions.contains_key(&request)
     }
 
     fn execute(&mut self, attempt: Attempt) {
@@ -225,19 +268,23 @@ impl World {
     fn take_answer(&mut self, id: u64, attempt: Attempt) -> u32 {
         self.stop(id);
         let took = self.now.since(attempt.began);
-        let backend = &mut self.backends[attempt.backend];
-        backend.answers += 1;
-        backend.recent.push((self.now, took));
-        self.core.answered(attempt.backend, took, self.now)
+        self.laws.spoke(attempt.backend);
+        let told = (attempt.kind, attempt.is_trial);
+        self.core.answered(attempt.backend, told, took, self.now)
     }
 
     /// An attempt fails; another may follow.
     pub(crate) fn fail(&mut self, id: u64, symptom: Symptom) {
-        let Some(attempt) = self.attempts.get(&id).copied().filter(|it| it.is_running) else {
+        let is_watched = |it: &Attempt| it.is_running || it.is_heard_out;
+        let Some(attempt) = self.attempts.get(&id).copied().filter(is_watched) else {
             return;
         };
         self.stop(id);
         let waited = self.now.since(attempt.began);
+        if attempt.is_heard_out {
+            self.core.failed(attempt.backend, symptom, waited, self.now);
+            return;
+        }
         if let Some(request) = self.requests.get_mut(&attempt.request) {
             request.unreached += u32::from(symptom.is_before_request());
         }
@@ -247,7 +294,16 @@ impl World {
             return;
         }
         let plea = request.plea(self.now);
-        let decision = self.core.decide(plea, symptom, attempt.connection, self.now);
+        let is_closed = symptom == Symptom::ConnectionClosed;
+        // Sometimes the kernel can prove that nothing of the request was received.
+        let is_proven = is_closed && !self.is_executed(attempt.request) && self.service.bool();
+        let delivery = if is_proven || symptom.is_before_request() {
+            Delivery::Disproved
+        } else {
+            Delivery::Possible
+        };
+        let reason = (attempt.connection, delivery);
+        let decision = self.core.decide(plea, symptom, reason, self.now);
         // The end of an idle connection says nothing of the backend, unless it cost a request.
         let is_stale = symptom == Symptom::ConnectionClosed
             && attempt.connection == Connection::Reused
@@ -276,19 +332,43 @@ impl World {
         }
     }
 
-    /// An attempt has waited for long. That is a sign, once, if its backend answers nobody else.
-    pub(crate) fn overstay(&mut self, id: u64) {
-        let Some(attempt) = self.attempts.get_mut(&id).filter(|it| it.is_running) else { return };
-        let is_silent = attempt.answers_before == self.backends[attempt.backend].answers;
-        let is_sign = is_silent && !attempt.has_overstayed;
-        attempt.has_overstayed |= is_sign;
-        let attempt = *attempt;
-        if is_sign {
-            let waited = self.now.since(attempt.began);
-            self.core.overstayed(attempt.backend, waited, self.now);
+    /// An attempt has waited for long. That is a sign, once, if it is out of line.
+    pub(crate) fn overstay(&mut self, id: u64, due: Timestamp) {
+        let Some(attempt) = self.attempts.get(&id).copied().filter(|it| it.is_running) else {
+            return;
+        };
+        if attempt.part == Part::Hedge || attempt.has_overstayed {
+            return;
         }
-        self.hedge(attempt);
-        self.plan(self.load.patience, Happening::Overstays(id));
+        let Attempt { backend, kind, began, .. } = attempt;
+        match self.core.judge(backend, kind, (began, due), self.now) {
+            Some(Verdict::Overstayed) => {
+                if let Some(attempt) = self.attempts.get_mut(&id) {
+                    attempt.has_overstayed = true;
+                }
+                self.core.overstayed(backend, self.now.since(began), self.now);
+                self.hedge(attempt);
+            }
+            Some(Verdict::WaitUntil(at)) => {
+                self.plan(at.since(self.now), Happening::Overstays(id, at));
+            }
+            None => {}
+        }
+    }
+
+    /// A backend is suspected: who has waited there for longer than usual has a reason to act.
+    pub(crate) fn alarm(&mut self, index: usize) {
+        for (id, attempt) in self.running_at(index) {
+            let usual = attempt.began + self.core.usual(index, attempt.kind);
+            self.plan(usual.since(self.now), Happening::Looks(id));
+        }
+    }
+
+    /// An attempt's backend was suspected a while ago.
+    pub(crate) fn look(&mut self, id: u64) {
+        if let Some(attempt) = self.attempts.get(&id).copied().filter(|it| it.is_running) {
+            self.hedge(attempt);
+        }
     }
 
     fn hedge(&mut self, attempt: Attempt) {
@@ -303,6 +383,11 @@ impl World {
         }
     }
 
+    /// A client goes away.
+    pub(crate) fn leave(&mut self, number: u64) {
+        self.finish(number, Fate::Abandoned);
+    }
+
     /// Saves whom a lost backend keeps waiting, if they may be repeated.
     pub(crate) fn rescue(&mut self, index: usize) {
         for (id, attempt) in self.running_at(index) {
@@ -311,8 +396,8 @@ impl World {
                 continue;
             }
             let plea = request.plea(self.now);
-            let decision =
-                self.core.decide(plea, Symptom::BackendLost, attempt.connection, self.now);
+            let reason = (attempt.connection, Delivery::Possible);
+            let decision = self.core.decide(plea, Symptom::BackendLost, reason, self.now);
             if let Ok(cost) = decision {
                 self.stop(id);
                 self.repeat(attempt.request, cost);
@@ -322,6 +407,12 @@ impl World {
 
     /// A process ends: whatever it was doing breaks off, executed or not.
     pub(crate) fn break_off(&mut self, index: usize) {
+        let heard_out = |it: &Attempt| it.is_heard_out && it.backend == index;
+        let trials: Vec<u64> =
+            self.attempts.iter().filter(|(_, it)| heard_out(it)).map(|(&id, _)| id).collect();
+        for id in trials {
+            self.fail(id, Symptom::ConnectionClosed);
+        }
         for (id, attempt) in self.running_at(index) {
             if self.service.bool() {
                 self.execute(attempt);
@@ -350,7 +441,11 @@ impl World {
     /// Ends the wait for an attempt; its backend may not know.
     fn stop(&mut self, id: u64) {
         let Some(attempt) = self.attempts.get_mut(&id) else { return };
-        attempt.is_running = false;
+        if !attempt.is_running && !attempt.is_heard_out {
+            return;
+        }
+        (attempt.is_running, attempt.is_heard_out) = (false, false);
+        self.laws.ended(attempt.backend, id);
         self.core.ended(attempt.backend);
         if let Some(request) = self.requests.get_mut(&attempt.request) {
             request.running.retain(|&it| it != id);
@@ -360,7 +455,14 @@ impl World {
     fn finish(&mut self, number: u64, fate: Fate) {
         let running = self.requests.get(&number).map(|it| it.running.clone()).unwrap_or_default();
         for id in running {
-            self.stop(id);
+            match self.attempts.get_mut(&id) {
+                // A trial is heard out though another backend was faster.
+                Some(trial) if trial.is_trial && fate == Fate::Rescued(Rescue::Hedge) => {
+                    (trial.is_running, trial.is_heard_out) = (false, true);
+                    self.chronicle.heard_out += 1;
+                }
+                Some(_) | None => self.stop(id),
+            }
         }
         let Some(request) = self.requests.remove(&number) else { return };
         let took = self.now.since(request.began);
@@ -369,4 +471,12 @@ impl World {
         self.finished.push(Finished { at: self.now, fate, attempts: request.attempts });
         self.note(|| format!("request {number} {fate:?} tried {:?} in {took:?}", request.tried));
     }
+}
+
+fn kind_of(idempotence: Idempotence) -> Kind {
+    let method = match idempotence {
+        Idempotence::Idempotent => "GET",
+        Idempotence::NotIdempotent => "POST",
+    };
+    Kind::of(0, method, "/")
 }

@@ -29,6 +29,8 @@ pub(crate) enum Kind {
     Vanished,
     /// The process is stopped; when it goes on, it does what it was asked in the meantime.
     Hung,
+    /// Traffic is taken and gets nothing until this ends; checks see nothing.
+    Stuck,
     /// Requests are executed, then their connection is closed; checks, too.
     Closing,
     /// Traffic and checks get 503.
@@ -76,7 +78,7 @@ pub(crate) fn draw(seed: u64, tiers: &[usize]) -> Vec<Fault> {
 }
 
 fn kind(random: &mut fastrand::Rng) -> Kind {
-    match random.u8(..9) {
+    match random.u8(..10) {
         0 => Kind::Vanished,
         1 => Kind::Hung,
         2 => Kind::Closing,
@@ -85,6 +87,7 @@ fn kind(random: &mut fastrand::Rng) -> Kind {
         5 => Kind::Slow(Duration::from_millis(random.u64(50..4_000))),
         6 => Kind::Cut(random.choice([10, 50, 100]).unwrap_or(10)),
         7 => Kind::FalseAlarm,
+        8 => Kind::Stuck,
         _ => Kind::Gone,
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bascule::{
     clock::Timestamp,
     event::{Event, TierReason},
-    model::{Backend, Capacity, Pool, WhenDown},
+    model::{Backend, Capacity, FailbackMode, Pool, WhenDown},
     snapshot::PoolSnapshot,
 };
 
@@ -22,6 +22,8 @@ pub(crate) type Ruling = Result<(), String>;
 #[derive(Debug)]
 pub(crate) struct TierLaws {
     active: Option<usize>,
+    /// While no tier is able: one that has more left than the active one, and since when.
+    fitter: Option<(usize, Timestamp)>,
     /// Since when each tier has been able to serve without a break, and its returns.
     able_since: Vec<Option<Timestamp>>,
     /// How long the next hold-down is.
@@ -30,6 +32,8 @@ pub(crate) struct TierLaws {
     returned: Option<(Timestamp, bool)>,
     /// The return under way, and when it began.
     ramp: Option<(usize, Timestamp)>,
+    /// Whether an operator is asking for traffic to return.
+    is_asked: bool,
     /// When each backend was regained, if it is eligible.
     regained: Vec<Option<Timestamp>>,
 }
@@ -38,12 +42,18 @@ impl TierLaws {
     pub(crate) fn new(pool: &Pool) -> Self {
         Self {
             active: None,
+            fitter: None,
             able_since: vec![None; pool.tier_count()],
             hold_down: pool.tiers.failback_after,
             returned: None,
             ramp: None,
+            is_asked: false,
             regained: vec![None; pool.backends.len()],
         }
+    }
+
+    pub(crate) fn asks(&mut self, is_asking: bool) {
+        self.is_asked = is_asking;
     }
 
     /// Takes in an event. To be told before [`TierLaws::look`] forgets what was.
@@ -61,7 +71,7 @@ impl TierLaws {
             Event::FailbackBegan { to, .. } => {
                 let ramp = self.ramp.replace((to, now));
                 ensure(ramp.is_none(), || format!("failback to {to} began within {ramp:?}"))?;
-                self.is_due(to, now)
+                self.is_due(to, pool, now)
             }
             Event::FailbackAborted { to, .. } => {
                 let ramp = self.ramp.take();
@@ -86,7 +96,8 @@ impl TierLaws {
             | Event::BackendEjected { .. }
             | Event::EvidenceDisagreed { .. }
             | Event::EvidenceAgreed { .. }
-            | Event::FaultRequested { .. } => Ok(()),
+            | Event::FaultRequested { .. }
+            | Event::FaultWithdrawn { .. } => Ok(()),
         }
     }
 
@@ -116,7 +127,7 @@ impl TierLaws {
         let to = to.filter(|&to| Some(to) < from).ok_or_else(|| format!("{from:?} < {to:?}"))?;
         ensure(is_able, || format!("failback from tier {from:?}, which is not able"))?;
         if pool.tiers.failback_ramp.is_zero() {
-            return self.is_due(to, now);
+            return self.is_due(to, pool, now);
         }
         let is_over = ramp.is_some_and(|(it, at)| it == to && at + pool.tiers.failback_ramp <= now);
         ensure(is_over, || format!("failback to tier {to} is complete, but {ramp:?} was going on"))
@@ -139,7 +150,15 @@ impl TierLaws {
         self.hold_down = (self.hold_down * 2).min(pool.tiers.failback_after_max);
     }
 
-    fn is_due(&self, to: usize, now: Timestamp) -> Ruling {
+    /// Traffic returns when somebody asks for it, or, where that is not left to people, after the
+    /// hold-down.
+    fn is_due(&self, to: usize, pool: &Pool, now: Timestamp) -> Ruling {
+        if self.is_asked {
+            return ensure(self.able_since[to].is_some(), || format!("tier {to} is not able"));
+        }
+        ensure(pool.tiers.failback == FailbackMode::Automatic, || {
+            format!("nobody has asked for the failback to {to}")
+        })?;
         let (since, length) = (self.able_since[to], self.hold_down);
         ensure(since.is_some_and(|since| since + length <= now), || {
             format!("failback to tier {to}, able since {since:?}, within {length:?}")
@@ -157,6 +176,14 @@ impl TierLaws {
         for (tier, since) in self.able_since.iter_mut().enumerate() {
             *since = is_able(pool, snapshot, tier).then(|| since.unwrap_or(now));
         }
+        let is_any_able = self.able_since.iter().any(Option::is_some);
+        let left = snapshot.active_tier.map_or(0.0, |active| share(pool, snapshot, active));
+        let is_fitter = |&it: &usize| !is_any_able && left + ROUNDING < share(pool, snapshot, it);
+        let fitter = fittest(pool, snapshot).filter(is_fitter);
+        self.fitter = fitter.map(|it| match self.fitter {
+            Some((known, since)) if known == it => (it, since),
+            Some(_) | None => (it, now),
+        });
         let (active, told) = (snapshot.active_tier, self.active);
         ensure(active == told, || format!("tier {active:?} is active, but told {told:?}"))?;
         lists(pool, snapshot)?;
@@ -179,7 +206,7 @@ impl TierLaws {
     }
 
     /// The active tier is the first that is able, but for those in their hold-down or returning;
-    /// where none is able, the one with the largest share left.
+    /// where none is able, the one with the largest share left, or, for a hold-down, one with less.
     fn serves(
         &self,
         active: usize,
@@ -189,9 +216,12 @@ impl TierLaws {
     ) -> Ruling {
         let first_able = self.able_since.iter().position(Option::is_some);
         if self.able_since[active].is_none() {
-            let expected = first_able.or_else(|| fittest(pool, snapshot));
-            return ensure(Some(active) == expected, || {
-                format!("tier {active} is active and not able; {expected:?} should be")
+            let may_wait = |(_, since): (usize, Timestamp)| {
+                now < since + self.hold_down && 0.0 < share(pool, snapshot, active)
+            };
+            let may_go_on = first_able.is_none() && self.fitter.is_none_or(may_wait);
+            return ensure(may_go_on, || {
+                format!("tier {active} is active and not able; {:?} is fitter", self.fitter)
             });
         }
         if let Some((to, began)) = self.ramp {
@@ -201,6 +231,9 @@ impl TierLaws {
         }
         // A tier between waits for a better one that is able, too: traffic then moves once.
         let Some(best) = first_able.filter(|&best| best < active) else { return Ok(()) };
+        if pool.tiers.failback == FailbackMode::Manual {
+            return Ok(());
+        }
         let (since, length) = (self.able_since[best], self.hold_down);
         ensure(since.is_none_or(|since| now < since + length), || {
             format!("failback to tier {best}, able since {since:?}, is overdue after {length:?}")

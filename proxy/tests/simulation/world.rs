@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fmt::Write, sync::Arc, time::Duration};
 use bascule::{
     clock::Timestamp,
     event::{Event, Symptom},
-    fleet::Pace,
+    fleet::{Input, Pace},
 };
 use fastrand::Rng;
 
@@ -14,6 +14,7 @@ use crate::{
     backends::Backend,
     core::{Core, Said},
     laws::{Finished, Laws},
+    mail::Mail,
     policy::{self, Load, stream},
     requests::{Attempt, Request},
     script::{self, Fault, Kind, OVER},
@@ -28,6 +29,10 @@ pub(crate) struct Chronicle {
     pub(crate) lost: u64,
     pub(crate) retries: u64,
     pub(crate) hedges: u64,
+    /// Trials that went on though their request had been answered.
+    pub(crate) heard_out: u64,
+    /// How often everything stood still.
+    pub(crate) stalls: u64,
     pub(crate) failovers: u64,
     /// Returns of traffic along a ramp, and those that were broken off.
     pub(crate) ramps: u64,
@@ -62,10 +67,20 @@ pub(crate) enum Happening {
     Turn(u64),
     /// An attempt fails before it has its turn.
     Fails(u64, Symptom),
-    /// An attempt has waited for as long as one may.
-    Late(u64),
-    /// An attempt has waited for longer than is usual.
-    Overstays(u64),
+    /// An attempt has waited for as long as one may, at this moment.
+    Late(u64, Timestamp),
+    /// An attempt has waited for longer than is usual, at this moment.
+    Overstays(u64, Timestamp),
+    /// An attempt has waited for as long as is usual, and its backend was suspected.
+    Looks(u64),
+    /// A request's client goes away.
+    Leaves(u64),
+    /// A fact that was on its way arrives.
+    Arrives(Input),
+    /// The machine stands still: whatever happens meanwhile is noticed late.
+    Stall,
+    /// An operator asks for something.
+    Order,
     /// A request's back-off is over.
     Again(u64),
     /// A request has no time left.
@@ -79,6 +94,8 @@ pub(crate) enum Happening {
 struct Checker {
     pace: Pace,
     began: Timestamp,
+    /// When the check under way ends.
+    due: Timestamp,
     is_under_way: bool,
     plan: u64,
 }
@@ -105,18 +122,28 @@ pub(crate) struct World {
     arrivals: Rng,
     checks: Rng,
     pub(crate) service: Rng,
+    pub(crate) clients: Rng,
+    machine: Rng,
+    /// Nothing goes wrong but for stalls.
+    pub(crate) is_quiet: bool,
     calm: Timestamp,
 }
 
 impl World {
     pub(crate) fn new(seed: u64) -> Self {
         let topology = Arc::new(policy::topology(seed));
-        let core = Core::new(topology, stream(seed, "picks"));
+        let mail = Mail::new(stream(seed, "mail"));
+        let core = Core::new(topology, stream(seed, "picks"), mail);
         let pool = core.pool();
         let tiers: Vec<usize> = pool.backends.iter().map(|backend| backend.tier).collect();
         let load = policy::load(seed);
-        let checker =
-            Checker { pace: Pace::Normal, began: Timestamp::ZERO, is_under_way: false, plan: 0 };
+        let checker = Checker {
+            pace: Pace::Normal,
+            began: Timestamp::ZERO,
+            due: Timestamp::ZERO,
+            is_under_way: false,
+            plan: 0,
+        };
         let mut world = Self {
             now: Timestamp::ZERO,
             queue: BTreeMap::new(),
@@ -135,9 +162,24 @@ impl World {
             arrivals: stream(seed, "arrivals"),
             checks: stream(seed, "jitter"),
             service: stream(seed, "service"),
+            clients: stream(seed, "clients"),
+            machine: stream(seed, "machine"),
+            is_quiet: false,
             calm: OVER + recovery(&core, &load),
             core,
         };
+        world.plan_all();
+        world
+    }
+
+    /// Makes the world of `seed` without anything that goes wrong, on a machine that stands still
+    /// now and then. Nobody may be suspected in it.
+    pub(crate) fn quiet(seed: u64) -> Self {
+        let mut world = Self::new(seed);
+        world.script.clear();
+        world.is_quiet = true;
+        (world.load.closed, world.load.stalls) = (0.0, Duration::from_secs(3));
+        world.queue.clear();
         world.plan_all();
         world
     }
@@ -201,6 +243,13 @@ impl World {
         }
         self.plan(Duration::from_millis(500), Happening::Arrival);
         self.plan(Duration::ZERO, Happening::Housekeeping);
+        for (every, happening) in
+            [(self.load.stalls, Happening::Stall), (self.load.operator, Happening::Order)]
+        {
+            if !every.is_zero() {
+                self.plan(every, happening);
+            }
+        }
         self.plan_at(self.calm, Happening::Calm);
     }
 
@@ -224,6 +273,7 @@ impl World {
             match said {
                 Said::Pace(index, pace) => self.pace(index, pace),
                 Said::Event(event) => self.hear(&event),
+                Said::Later(after, input) => self.plan(after, Happening::Arrives(input)),
             }
         }
         self.laws.look(self.core.pool(), self.core.snapshot(), self.now);
@@ -232,15 +282,18 @@ impl World {
     fn hear(&mut self, event: &Event) {
         self.note(|| format!("{event:?}"));
         self.laws.heard(event, self.core.pool(), self.core.snapshot(), self.now);
+        if self.is_quiet {
+            self.laws.quiet(event);
+        }
         match event {
             Event::BackendLost { backend, .. } => self.rescue(backend.index),
+            Event::BackendSuspected { backend, .. } => self.alarm(backend.index),
             Event::TierChanged { from: Some(from), to: Some(to), .. } if from < to => {
                 self.chronicle.failovers += 1;
             }
             Event::FailbackBegan { .. } => self.chronicle.ramps += 1,
             Event::FailbackAborted { .. } => self.chronicle.aborts += 1,
-            Event::BackendSuspected { .. }
-            | Event::EvidenceGathered { .. }
+            Event::EvidenceGathered { .. }
             | Event::BackendCleared { .. }
             | Event::BackendRegained { .. }
             | Event::TierChanged { .. }
@@ -248,7 +301,8 @@ impl World {
             | Event::BackendEjected { .. }
             | Event::EvidenceDisagreed { .. }
             | Event::EvidenceAgreed { .. }
-            | Event::FaultRequested { .. } => {}
+            | Event::FaultRequested { .. }
+            | Event::FaultWithdrawn { .. } => {}
         }
     }
 
@@ -270,8 +324,13 @@ impl World {
             Happening::CheckEnds(index, plan, failure) => self.check_ends(index, plan, failure),
             Happening::Turn(number) => self.turn(number),
             Happening::Fails(number, symptom) => self.miss(number, symptom),
-            Happening::Late(number) => self.fail(number, Symptom::ResponseTimedOut),
-            Happening::Overstays(number) => self.overstay(number),
+            Happening::Late(number, due) => self.late(number, due),
+            Happening::Overstays(number, due) => self.overstay(number, due),
+            Happening::Looks(number) => self.look(number),
+            Happening::Leaves(number) => self.leave(number),
+            Happening::Arrives(input) => self.core.arrives(input, self.now),
+            Happening::Stall => self.stand_still(),
+            Happening::Order => self.order(),
             Happening::Again(number) => self.attempt(number),
             Happening::Deadline(number) => self.run_out(number),
             Happening::Housekeeping => self.keep_house(),
@@ -319,6 +378,7 @@ impl World {
         let plan = checker.plan;
         let over = checker.began + self.core.pool().health_check.timeout;
         let (failure, after) = self.backends[index].check(over.since(self.now));
+        self.checkers[index].due = self.now + after;
         self.plan(after, Happening::CheckEnds(index, plan, failure));
     }
 
@@ -328,6 +388,12 @@ impl World {
             return;
         }
         checker.is_under_way = false;
+        let was_held_up = self.core.pool().health_check.timeout / 4 < self.now.since(checker.due);
+        if was_held_up && failure.is_some_and(Symptom::is_timeout) {
+            let plan = checker.plan;
+            return self.check_begins(index, plan);
+        }
+        let checker = &self.checkers[index];
         let took = self.now.since(checker.began);
         self.plan_check(index);
         self.core.checked(index, failure, took, self.now);
@@ -361,18 +427,35 @@ impl World {
         self.plan_at(at, Happening::CheckBegins(index, plan));
     }
 
+    /// Everything waits for a while, until after the last fault.
+    fn stand_still(&mut self) {
+        if OVER <= self.now {
+            return;
+        }
+        let stall =
+            Duration::from_millis(self.machine.choice([20, 200, 1_000, 3_000]).unwrap_or(20));
+        self.now = self.now + stall;
+        self.chronicle.stalls += 1;
+        self.note(|| format!("everything stood still for {stall:?}"));
+        self.core.pass(self.now);
+        let wait = self.load.stalls.mul_f64(2.0 * self.machine.f64());
+        self.plan(wait.max(Duration::from_millis(100)), Happening::Stall);
+    }
+
+    /// An operator asks for traffic to return, or for a failure that may not come about.
+    fn order(&mut self) {
+        self.laws.asks(true);
+        self.core.fail_back(self.now);
+        self.settle();
+        self.laws.asks(false);
+        let index = self.machine.usize(..self.backends.len());
+        let comes_about = self.machine.bool();
+        self.core.request_fault(index, comes_about, self.now);
+        self.plan(self.load.operator, Happening::Order);
+    }
+
     fn keep_house(&mut self) {
         self.core.keep_house(self.now);
-        let oldest = self.now.minus(Duration::from_secs(10));
-        for index in 0..self.backends.len() {
-            let recent = &mut self.backends[index].recent;
-            recent.retain(|(at, _)| oldest <= *at);
-            let mut took: Vec<Duration> = recent.iter().map(|(_, took)| *took).collect();
-            took.sort_unstable();
-            if let Some(&median) = took.get(took.len() / 2) {
-                self.core.measured(index, median, took.len() as u64, self.now);
-            }
-        }
         self.plan(Duration::from_millis(500), Happening::Housekeeping);
     }
 }

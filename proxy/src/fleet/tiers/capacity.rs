@@ -46,10 +46,10 @@ impl Fitness {
     }
 }
 
-/// Returns the tier with the largest share left, the first of equals; `None` when nothing is
-/// eligible.
-pub(crate) fn fittest(fitness: &[Fitness]) -> Option<usize> {
-    let mut best: Option<usize> = None;
+/// Returns the tier with the largest share left, of equals the `active` one, or else the first;
+/// `None` when nothing is eligible.
+pub(crate) fn fittest(fitness: &[Fitness], active: Option<usize>) -> Option<usize> {
+    let mut best: Option<usize> = active.filter(|&active| fitness[active].eligible != 0);
     for (tier, it) in fitness.iter().enumerate().filter(|(_, it)| it.eligible != 0) {
         if best.is_none_or(|best| fitness[best].share() + ROUNDING < it.share()) {
             best = Some(tier);
@@ -157,9 +157,10 @@ mod tests {
 
     #[test]
     fn the_fittest_has_the_largest_share_and_comes_first_among_equals() {
-        assert_eq!(fittest(&[tier(1, 3), tier(1, 2), tier(2, 4)]), Some(1));
-        assert_eq!(fittest(&[tier(0, 3), tier(1, 9)]), Some(1));
-        assert_eq!(fittest(&[tier(0, 3), tier(0, 1)]), None);
+        assert_eq!(fittest(&[tier(1, 3), tier(1, 2), tier(2, 4)], None), Some(1));
+        assert_eq!(fittest(&[tier(1, 3), tier(1, 2), tier(2, 4)], Some(2)), Some(2));
+        assert_eq!(fittest(&[tier(0, 3), tier(1, 9)], Some(0)), Some(1));
+        assert_eq!(fittest(&[tier(0, 3), tier(0, 1)], Some(1)), None);
     }
 
     /// The parts, in percent, of these tiers above a threshold of 71 %.
@@ -203,7 +204,7 @@ mod tests {
                 tiers.iter().map(|&(eligible, lost)| tier(eligible, eligible + lost)).collect();
             let policy = policy(Capacity::Share(threshold), spill_over);
             let able = fitness.iter().position(|it| it.is_able(&policy));
-            let active = able.or_else(|| fittest(&fitness));
+            let active = able.or_else(|| fittest(&fitness, None));
             let division = division(&fitness, active, None, &policy);
             let parts: Vec<_> = (0..fitness.len()).filter_map(|it| division.part(it)).collect();
             if !parts.is_empty() {

@@ -71,6 +71,8 @@ fn max(policy: &TierPolicy) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::model::sample;
 
@@ -133,5 +135,45 @@ mod tests {
     #[test]
     fn a_return_broken_off_doubles_it_too() {
         check("1> 10x 30x 70< 71>", &[10, 20, 40, 40, 60]);
+    }
+    proptest! {
+        /// Returns, departures and aborted returns, each so many seconds after the one before.
+        #[test]
+        fn it_is_doubled_once_for_each_return_and_keeps_to_its_bounds(
+            facts in prop::collection::vec((0_u8..3, 0_u64..100), 1..60),
+        ) {
+            let policy = TierPolicy {
+                failback_after: Duration::from_secs(10),
+                failback_after_max: Duration::from_secs(60),
+                ..sample::pool("api", &[(0, 1)]).tiers
+            };
+            let mut hold_down = HoldDown::default();
+            let mut now = Timestamp::ZERO;
+            let mut returned = None;
+            for (kind, wait) in facts {
+                now = now + Duration::from_secs(wait);
+                let before = hold_down.length(&policy);
+                match kind {
+                    0 => hold_down.returned(now),
+                    1 => hold_down.failed_over(&policy, now),
+                    _ => hold_down.aborted(&policy, now),
+                }
+                let after = hold_down.length(&policy);
+                prop_assert!(policy.failback_after <= after && after <= policy.failback_after_max);
+                let doubled = (before * 2).min(policy.failback_after_max);
+                let has_held = returned.is_none_or(|(at, _)| Duration::from_secs(60) < now.since(at));
+                match (kind, returned) {
+                    (0, _) => prop_assert_eq!(after, before),
+                    (1, _) if has_held => prop_assert_eq!(after, policy.failback_after),
+                    (1, Some((_, true))) => prop_assert_eq!(after, before),
+                    _ => prop_assert_eq!(after, doubled),
+                }
+                returned = match kind {
+                    0 => Some((now, false)),
+                    1 => returned.map(|(at, _)| (at, true)),
+                    _ => Some((now, true)),
+                };
+            }
+        }
     }
 }

@@ -73,6 +73,8 @@ impl Ramp {
 mod tests {
     use std::time::Duration;
 
+    use proptest::prelude::*;
+
     use super::*;
     use crate::model::sample;
 
@@ -116,5 +118,36 @@ mod tests {
         check("10", Some(1));
         check("11111000", Some(5));
         check(".........1000000", Some(11));
+    }
+    proptest! {
+        /// Failures in the returning tier (`true`) and elsewhere, at these parts of the climb.
+        #[test]
+        fn only_a_failure_in_the_returning_tier_breaks_it_off_and_the_first_alone_does(
+            failures in prop::collection::vec((any::<bool>(), 0_u64..19), 1..60),
+        ) {
+            let policy = TierPolicy {
+                failback_ramp: Duration::from_secs(19),
+                ..sample::pool("api", &[(0, 1), (1, 1)]).tiers
+            };
+            let mut failures = failures;
+            failures.sort_by_key(|it| it.1);
+            let mut ramp = Ramp::new(0, TierReason::HoldDownEnded, Timestamp::ZERO);
+            let (mut here, mut elsewhere) = (0_u32, 0_u32);
+            for (is_here, second) in failures {
+                ramp.advance(&policy, Timestamp::from_millis(second * 1_000));
+                let is_worse = ramp.is_worse_after(if is_here { 0 } else { 1 });
+                here += u32::from(is_here);
+                elsewhere += u32::from(!is_here);
+                prop_assert!(is_here || !is_worse);
+                if is_here && elsewhere == 0 {
+                    prop_assert!(is_worse);
+                }
+                // With a half of the traffic or less, it fails more often than the others, or not.
+                if is_worse && 0 < elsewhere && second <= 9 {
+                    let traffic = ramp.share() / (1.0 - ramp.share());
+                    prop_assert!(f64::from(elsewhere) * traffic < f64::from(here) * 2.0);
+                }
+            }
+        }
     }
 }

@@ -181,6 +181,19 @@ fn when_no_tier_is_able_the_fittest_serves() {
 }
 
 #[test]
+fn when_no_tier_is_able_traffic_does_not_follow_every_backend_that_comes_and_goes() {
+    let flapping =
+        ["0 4/4 4/4", "10 3/4 2/4", "20 1/4 2/4", "30 3/4 2/4", "40 1/4 2/4", "50 3/4 2/4"];
+    check(share(0.9), &flapping, "->0 0>1");
+    // What stays fitter for the hold-down is moved to, and equals are not.
+    check(share(0.9), &[&flapping[..], &["1051 3/4 2/4"]].concat(), "->0 0>1 1>0");
+    check(share(0.9), &["0 4/4 4/4", "10 1/4 2/4", "20 2/4 2/4", "5000 2/4 2/4"], "->0 0>1");
+    // Whoever is hit has no time to wait, nor one that has nothing left.
+    check(share(0.9), &["0 4/4 4/4", "10 1/4 2/4", "20 3/4 2/4", "30 3/4 1/4"], "->0 0>1 1>0");
+    check(share(0.9), &["0 4/4 4/4", "10 1/4 2/4", "20 1/4 0/4"], "->0 0>1 1>0");
+}
+
+#[test]
 fn with_spill_over_a_tier_keeps_what_it_can_carry() {
     let mut world = World::new(TierPolicy { spill_over: true, ..share(0.5) });
     for (line, parts) in [

@@ -55,7 +55,7 @@ impl World {
     }
 
     fn evidence(&self, symptom: Symptom) -> Evidence {
-        Evidence { at: self.now, source: Source::Traffic, symptom }
+        Evidence { at: self.now, began: self.now, source: Source::Traffic, symptom }
     }
 
     fn lose(&mut self, symptom: Symptom) {
@@ -327,4 +327,199 @@ fn a_backend_that_recovers_after_its_tier_got_its_traffic_back_is_back_with_it()
     world.fail_back();
     world.tell(Event::BackendRegained { backend: PREFERRED });
     assert_eq!(world.incident().state, IncidentState::Closed);
+}
+
+/// A `POST` that began before the loss and ends after `after` has passed.
+fn late_failure(world: &mut World, began: Timestamp) {
+    let evidence = Evidence { began, ..world.evidence(Symptom::ResponseTimedOut) };
+    world.live.pools[0].timeline.record(world.now, Duration::from_secs(9), Fate::Lost, 1);
+    world.tell(Event::EvidenceGathered { backend: PREFERRED, evidence });
+}
+
+#[test]
+fn what_waited_all_along_belongs_to_the_story_also_when_that_is_over() {
+    for is_back in [false, true] {
+        let mut world = World::new();
+        world.traffic(at(1_000), Fate::Served);
+        let began = world.now;
+        world.lose(Symptom::ConnectionRefused);
+        world.tell(Event::BackendServed { backend: BACKUP });
+        world.traffic(at(4_000), Fate::Served);
+        world.tell(Event::BackendRegained { backend: PREFERRED });
+        if is_back {
+            world.fail_back();
+            assert_eq!(world.incident().state, IncidentState::Closed);
+        }
+        let lost = world.incident().requests.lost;
+        world.news();
+        late_failure(&mut world, began);
+        world.traffic(at(12_000), Fate::Served);
+        let incident = world.incident();
+        assert_eq!(incident.requests.lost, lost + 1);
+        assert!(incident.window_to.is_some());
+        assert_eq!(world.news(), [News::Recounted]);
+        // One that began after it is none of it.
+        let began = world.now;
+        late_failure(&mut world, began);
+        world.traffic(at(15_000), Fate::Served);
+        assert_eq!(world.incident().requests.lost, lost + 1);
+    }
+}
+
+#[test]
+fn what_is_counted_late_is_told_once() {
+    let mut world = World::new();
+    world.traffic(at(1_000), Fate::Served);
+    let began = world.now;
+    world.lose(Symptom::ConnectionRefused);
+    world.tell(Event::BackendServed { backend: BACKUP });
+    world.traffic(at(4_000), Fate::Served);
+    late_failure(&mut world, began);
+    world.traffic(at(8_000), Fate::Served);
+    let told: Vec<Requests> = std::iter::from_fn(|| world.book.poll_entry())
+        .filter(|it| matches!(it.news, News::Settled | News::Recounted))
+        .map(|it| it.counted)
+        .collect();
+    assert_eq!(told.len(), 2);
+    let requests = world.incident().requests;
+    assert_eq!(told[0].total + told[1].total, requests.total);
+    assert_eq!((told[0].lost, told[1].lost), (requests.lost - 1, 1));
+}
+
+#[test]
+fn one_lost_request_and_then_a_quiet_night_end_the_window() {
+    let mut world = World::new();
+    world.traffic(at(1_000), Fate::Served);
+    world.lose(Symptom::ConnectionRefused);
+    world.traffic(at(1_500), Fate::Lost);
+    for tenth in 16..=110 {
+        world.pass(at(tenth * 100));
+    }
+    assert_eq!(world.incident().state, IncidentState::Open);
+    for tenth in 111..=120 {
+        world.pass(at(tenth * 100));
+    }
+    let incident = world.incident();
+    assert_eq!((incident.state, incident.moments.stable), (IncidentState::Serving, None));
+    assert!(0 < incident.requests.lost);
+}
+
+#[test]
+fn a_suspicion_of_an_hour_is_not_how_long_a_crash_took_to_notice() {
+    let mut world = World::new();
+    world.traffic(at(1_000), Fate::Served);
+    let evidence = world.evidence(Symptom::ErrorStatus(500));
+    world.tell(Event::BackendSuspected { backend: PREFERRED, evidence });
+    for minute in 1..60 {
+        world.pass(at(1_000 + minute * 60_000));
+        let evidence = world.evidence(Symptom::ErrorStatus(500));
+        world.tell(Event::EvidenceGathered { backend: PREFERRED, evidence });
+    }
+    world.live.pools[0].timeline.clear_ahead(world.now);
+    world.pass(at(3_600_000));
+    world.live.pools[0].timeline.clear_ahead(world.now);
+    let evidence = world.evidence(Symptom::ConnectionRefused);
+    world.tell(Event::EvidenceGathered { backend: PREFERRED, evidence });
+    let reason = LossReason::Outlier;
+    world.tell(Event::BackendLost { backend: PREFERRED, reason, served: Some(0), heir: None });
+    let incident = world.incident();
+    assert!(incident.detection() <= EVIDENCE_HOLDS, "{:?}", incident.detection());
+    assert!(at(3_538_000) <= incident.window_from, "{:?}", incident.window_from);
+}
+
+#[test]
+fn stray_errors_elsewhere_keep_no_window_open_for_ever() {
+    let mut world = World::new();
+    world.traffic(at(1_000), Fate::Served);
+    world.lose(Symptom::ConnectionRefused);
+    world.tell(Event::BackendServed { backend: BACKUP });
+    for half in 1..240 {
+        world.traffic(at(1_050 + half * 500), Fate::Served);
+        let evidence = world.evidence(Symptom::ErrorStatus(503));
+        let event = if half == 1 {
+            Event::BackendSuspected { backend: BACKUP, evidence }
+        } else {
+            Event::EvidenceGathered { backend: BACKUP, evidence }
+        };
+        world.tell(event);
+        if half == 100 {
+            assert_eq!(world.incident().window_to, None, "a minute is not over");
+        }
+    }
+    let incident = world.incident();
+    let length = incident.window_to.map(|to| to.since(incident.window_from));
+    assert!(length.is_some_and(|it| it < Duration::from_secs(63)), "{length:?}");
+    assert_eq!(incident.moments.stable, None);
+}
+
+#[test]
+fn a_failure_that_did_not_come_about_explains_nothing() {
+    let mut world = World::new();
+    world.tell(Event::FaultRequested { backend: PREFERRED, mode: crate::event::FaultMode::Crash });
+    world.tell(Event::FaultWithdrawn { backend: PREFERRED });
+    world.traffic(at(1_000), Fate::Served);
+    world.lose(Symptom::ConnectionClosed);
+    assert!(!world.incident().is_requested);
+}
+
+mod properties {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// Losses, recoveries, returns and late failures, with traffic between that fares in turn
+        /// well and badly, and pauses without any.
+        #[test]
+        fn every_window_counts_what_the_timeline_holds_and_ends(
+            facts in prop::collection::vec((0_u8..6, 0_u64..3_000), 1..25),
+        ) {
+            let mut world = World::new();
+            world.traffic(at(1_000), Fate::Served);
+            let (mut is_lost, mut began) = (false, world.now);
+            for (kind, wait) in facts {
+                let then = world.now + Duration::from_millis(wait);
+                match kind {
+                    0 if !is_lost => {
+                        began = world.now;
+                        world.lose(Symptom::ConnectionRefused);
+                        is_lost = true;
+                    }
+                    1 if is_lost => {
+                        world.tell(Event::BackendRegained { backend: PREFERRED });
+                        world.fail_back();
+                        is_lost = false;
+                    }
+                    2 => late_failure(&mut world, began),
+                    3 => world.tell(Event::BackendServed { backend: BACKUP }),
+                    4 => world.traffic(then, Fate::Lost),
+                    _ => world.traffic(then, Fate::Served),
+                }
+            }
+            world.tell(Event::BackendServed { backend: BACKUP });
+            if is_lost {
+                world.tell(Event::BackendRegained { backend: PREFERRED });
+                world.fail_back();
+            }
+            let end = world.now + Duration::from_secs(15);
+            world.traffic(end, Fate::Served);
+            prop_assert!(!world.book.is_open(PoolId(0)));
+            let mut told = BTreeMap::<u64, u64>::new();
+            for entry in std::iter::from_fn(|| world.book.poll_entry()) {
+                *told.entry(entry.incident.number).or_default() += entry.counted.total;
+            }
+            for incident in world.book.incidents() {
+                prop_assert_eq!(incident.state, IncidentState::Closed);
+                let to = incident.window_to.unwrap();
+                let timeline = &world.live.pools[0].timeline;
+                let counts = timeline.window(incident.window_from, to, world.now);
+                prop_assert_eq!(incident.requests.total, counts.requests);
+                prop_assert_eq!(incident.requests.lost, counts.lost);
+                prop_assert_eq!(told[&incident.number], counts.requests, "told in the metrics");
+                prop_assert!(incident.moments.suspected <= incident.moments.decided);
+            }
+        }
+    }
 }

@@ -163,8 +163,12 @@ fn attempts_and_checks_are_counted_by_how_they_ended() {
 fn a_failover_is_told_in_full() {
     let metrics = Metrics::new(&topology()).unwrap();
     let now = Timestamp::from_millis(5_000);
-    let evidence =
-        Evidence { at: now, source: Source::Traffic, symptom: Symptom::ConnectionRefused };
+    let evidence = Evidence {
+        at: now,
+        began: now,
+        source: Source::Traffic,
+        symptom: Symptom::ConnectionRefused,
+    };
     let lost = LossReason::Outlier;
     let [over, back] =
         [(Some(0), Some(1), TierReason::Lost(lost)), (Some(1), Some(0), TierReason::HoldDownEnded)]
@@ -184,6 +188,7 @@ fn a_failover_is_told_in_full() {
     metrics.failover_served(API, MILLI);
     let requests = Requests { rescued_by_retry: 7, rescued_by_hedge: 2, ..Requests::default() };
     metrics.incident_counted(API, Cause::Crash, requests);
+    metrics.incident_recounted(API, Requests { rescued_by_retry: 3, ..Requests::default() });
     metrics.request_in_incident(API, MILLI);
     check(
         &metrics,
@@ -195,7 +200,7 @@ fn a_failover_is_told_in_full() {
             r#"bascule_failover_detection_seconds_bucket{pool="api",reason="fault_injection",le="0.05"} 1"#,
             r#"bascule_failover_switch_seconds_count{pool="api"} 1"#,
             r#"bascule_failover_client_errors_bucket{pool="api",le="0"} 1"#,
-            r#"bascule_failover_masked_requests_total{pool="api",rescue="retry"} 7"#,
+            r#"bascule_failover_masked_requests_total{pool="api",rescue="retry"} 10"#,
             r#"bascule_failover_masked_requests_total{pool="api",rescue="hedge"} 2"#,
             r#"bascule_failover_request_duration_seconds_count{pool="api"} 1"#,
             r#"bascule_incident_events_total{cause="crash",pool="api"} 1"#,

@@ -234,6 +234,7 @@ fn story(state: IncidentState) -> Arc<incident::Incident> {
         heir: Some(Heir { tier: 1, index: 1 }),
         evidence: vec![Evidence {
             at: at(10.0),
+            began: at(9.9),
             source: Source::Traffic,
             symptom: Symptom::ConnectionRefused,
         }],
