@@ -38,11 +38,24 @@ pub struct Pick {
     pub is_untried: bool,
 }
 
+/// Why nobody can be picked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unpicked {
+    /// Nobody is eligible.
+    Nobody,
+    /// Everybody who could be picked is full: has as many attempts under way as the pool allows.
+    Full,
+}
+
 /// Picks an eligible backend for the next attempt of a request that has tried those in `tried`.
 ///
 /// A backend in `tried` is picked only when no other may be picked in any tier, a suspected one only
-/// when no other is trusted in any tier, or on trial. `None` means that nothing may be picked at
-/// all. The snapshot and the live numbers must be of `pool`.
+/// when no other is trusted in any tier, or on trial. A full one is not picked; unless the pool's
+/// tiers spill over, nobody else is then than others of its tier, because a busy tier is not a lost
+/// one. The snapshot and the live numbers must be of `pool`.
+///
+/// # Errors
+/// When nobody may be picked, or only backends that are full.
 pub fn pick(
     pool: &Pool,
     snapshot: &PoolSnapshot,
@@ -51,57 +64,103 @@ pub fn pick(
     idempotence: Idempotence,
     random: &mut fastrand::Rng,
     now: Timestamp,
-) -> Option<Pick> {
-    if let Some((tier, index)) = pick_excluding(pool, snapshot, live, tried, random) {
-        let trial = if tried.is_empty() {
-            take_trial(snapshot, live, tier, idempotence, now)
-        } else {
-            None
-        };
-        let (tier, index) = trial.unwrap_or((tier, index));
-        return Some(Pick { index, tier, is_untried: true });
+) -> Result<Pick, Unpicked> {
+    let open = Open { tried, live, slots: pool.slots() };
+    match pick_among(pool, snapshot, open, random) {
+        Ok((tier, index)) => {
+            let trial = if tried.is_empty() {
+                take_trial(snapshot, open, tier, idempotence, now)
+            } else {
+                None
+            };
+            let (tier, index) = trial.unwrap_or((tier, index));
+            Ok(Pick { index, tier, is_untried: true })
+        }
+        Err(Unpicked::Nobody) if !tried.is_empty() => {
+            let open = Open { tried: &[], ..open };
+            let (tier, index) = pick_among(pool, snapshot, open, random)?;
+            Ok(Pick { index, tier, is_untried: false })
+        }
+        Err(unpicked) => Err(unpicked),
     }
-    if tried.is_empty() {
-        return None;
-    }
-    let (tier, index) = pick_excluding(pool, snapshot, live, &[], random)?;
-    Some(Pick { index, tier, is_untried: false })
 }
 
-fn pick_excluding(
+/// Tells whether a first attempt would find a backend that is not full, in a tier that gets traffic
+/// or, with `anywhere`, in any.
+pub fn has_room(pool: &Pool, snapshot: &PoolSnapshot, live: &PoolLive, anywhere: bool) -> bool {
+    let open = Open { tried: &[], live, slots: pool.slots() };
+    let is_asked =
+        |number: usize| anywhere || pool.limits.spill_over || 0.0 < snapshot.part(number);
+    let mut tiers = snapshot.tiers.iter().enumerate();
+    tiers.any(|(number, tier)| is_asked(number) && open.is_any(tier))
+}
+
+/// Which backends are open to an attempt.
+#[derive(Clone, Copy, Debug)]
+struct Open<'a> {
+    tried: &'a [usize],
+    live: &'a PoolLive,
+    /// Attempts that may be under way at each backend.
+    slots: Option<u64>,
+}
+
+impl Open<'_> {
+    /// Tells whether the request has not tried this backend, and it is not full.
+    fn has(&self, index: usize) -> bool {
+        !self.tried.contains(&index) && !self.is_full(index)
+    }
+
+    fn is_full(&self, index: usize) -> bool {
+        self.slots.is_some_and(|slots| slots <= self.live.backends[index].in_flight.load(Relaxed))
+    }
+
+    fn is_any(&self, tier: &TierSnapshot) -> bool {
+        tier.eligible.iter().any(|&index| self.has(index))
+    }
+
+    /// Tells whether the tier has a backend, full or not, that the request has not tried.
+    fn is_any_untried(&self, tier: &TierSnapshot) -> bool {
+        tier.eligible.iter().any(|index| !self.tried.contains(index))
+    }
+}
+
+fn pick_among(
     pool: &Pool,
     snapshot: &PoolSnapshot,
-    live: &PoolLive,
-    tried: &[usize],
+    open: Open<'_>,
     random: &mut fastrand::Rng,
-) -> Option<(usize, usize)> {
-    let first = tier::elsewhere(pool, snapshot, tried);
-    let first = first.or_else(|| tier::first(snapshot, tried, random));
+) -> Result<(usize, usize), Unpicked> {
+    let first = tier::elsewhere(pool, snapshot, open.tried);
+    let first = first.or_else(|| tier::first(snapshot, open.tried, random));
     let weights = &*snapshot.weights;
-    let mut pick_among = |number: usize, tier: &TierSnapshot| {
-        if !has_candidate(tier, tried) {
-            return None;
-        }
-        let index = match pool.balance {
-            Balance::RoundRobin => {
-                round_robin::pick(weights, tier, &live.cursors[number], tried, random)
+    let mut unpicked = Unpicked::Nobody;
+    let trusted = tier::by_preference(snapshot, first).map(|(it, tier)| (it, tier.trusted()));
+    for (number, tier) in trusted.chain(tier::by_preference(snapshot, first)) {
+        if open.is_any(tier) {
+            let cursor = &open.live.cursors[number];
+            let index = match pool.balance {
+                Balance::RoundRobin => round_robin::pick(weights, tier, cursor, open, random),
+                Balance::LeastRequests => least_requests::pick(weights, tier, open, random),
+            };
+            if let Some(index) = index {
+                return Ok((number, index));
             }
-            Balance::LeastRequests => least_requests::pick(weights, tier, live, tried, random),
-        };
-        index.map(|index| (number, index))
-    };
-    tier::by_preference(snapshot, first)
-        .find_map(|(number, tier)| pick_among(number, tier.trusted()))
-        .or_else(|| {
-            tier::by_preference(snapshot, first).find_map(|(number, tier)| pick_among(number, tier))
-        })
+        }
+        if open.is_any_untried(tier) {
+            unpicked = Unpicked::Full;
+            if !pool.limits.spill_over {
+                break;
+            }
+        }
+    }
+    Err(unpicked)
 }
 
 /// Takes the trial of a suspected backend, if one is granted: in a tier that gets traffic, or in one
 /// that is preferred to the tier that would serve otherwise, which is `picked`.
 fn take_trial(
     snapshot: &PoolSnapshot,
-    live: &PoolLive,
+    open: Open<'_>,
     picked: usize,
     idempotence: Idempotence,
     now: Timestamp,
@@ -113,18 +172,15 @@ fn take_trial(
             let suspected = tier.eligible.iter().filter(|it| !trusted.eligible.contains(it));
             suspected.map(move |&index| (number, index))
         })
+        .filter(|&(_, index)| open.has(index))
         .find(|&(_, index)| {
-            let grant = &live.backends[index].trial_from;
+            let grant = &open.live.backends[index].trial_from;
             let from = grant.load(Relaxed);
             let age = now.since(Timestamp::from_millis(from));
             let is_open = from != 0 && (idempotence == Idempotence::Idempotent || LATE <= age);
             // The exchange lets exactly one request have it.
             is_open && grant.compare_exchange(from, 0, Relaxed, Relaxed).is_ok()
         })
-}
-
-fn has_candidate(tier: &TierSnapshot, tried: &[usize]) -> bool {
-    tier.eligible.iter().any(|index| !tried.contains(index))
 }
 
 /// Draws one of the tier's eligible backends that are candidates, as often as its weight says.

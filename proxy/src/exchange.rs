@@ -41,6 +41,7 @@ mod send;
 mod shared;
 mod tls;
 pub(crate) mod upload;
+mod wait;
 
 use std::{sync::Arc, time::Duration};
 
@@ -141,7 +142,9 @@ impl Exchange {
         self.mirror(&outgoing, &upload, ctx);
         // The latest answer that was not good enough, for when nothing better comes.
         let mut spare: Option<(Attempt, Answer)> = None;
-        while let Some(attempt) = self.begin_attempt(pool, ctx) {
+        while let Some(attempt) =
+            self.await_attempt(pool, upload.is_complete(), session, ctx).await?
+        {
             let waited = self.attempt(attempt, &outgoing, &mut upload, session, ctx).await?;
             match waited {
                 Waited::Answered(mut attempt, answer) => {

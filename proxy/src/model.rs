@@ -5,6 +5,7 @@
 //! has a backend, every threshold is at least one.
 
 mod check;
+mod limits;
 mod listener;
 mod pattern;
 mod route;
@@ -21,6 +22,7 @@ use std::{
 };
 
 pub use check::{CheckKind, HttpCheck};
+pub use limits::PoolLimits;
 #[cfg(test)]
 pub(crate) use listener::sample as sample_listener;
 pub use listener::{
@@ -129,6 +131,8 @@ pub struct Pool {
     pub slow_start: Duration,
     /// What happens to requests while no backend may be picked.
     pub when_down: WhenDown,
+    /// How much each backend is asked at a time, and what becomes of more.
+    pub limits: PoolLimits,
     /// Bounds on what one attempt may take.
     pub timeouts: Timeouts,
 }
@@ -137,6 +141,19 @@ impl Pool {
     /// Returns the number of tiers; they are numbered from 0, which is preferred, without gaps.
     pub fn tier_count(&self) -> usize {
         self.backends.iter().map(|backend| backend.tier + 1).max().unwrap_or(0)
+    }
+
+    /// Returns how many attempts may be under way at each backend; `None` for as many as there are.
+    ///
+    /// With HTTP/1.1, where a connection carries one at a time, a bound on connections is one on
+    /// attempts, too.
+    pub fn slots(&self) -> Option<u64> {
+        let connections = match self.protocol {
+            Protocol::Http1 => self.limits.max_connections,
+            Protocol::Http2 => None,
+        };
+        let bounds = [self.limits.max_requests, connections];
+        bounds.into_iter().flatten().map(|it| u64::from(it.get())).min()
     }
 }
 

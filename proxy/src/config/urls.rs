@@ -11,7 +11,7 @@ use crate::{
             Admin, File, Logging, Named,
             listener::Listener,
             pool::{
-                Backend, Balance, HealthCheck, HoldBack, OutlierDetection, Pool, Protocol,
+                Backend, Balance, HealthCheck, HoldBack, Limits, OutlierDetection, Pool, Protocol,
                 ProxyProtocol, Retries, Suspicion, TcpCheck, Tiers, Timeouts, Tls, WhenDown,
             },
             route::Route,
@@ -112,6 +112,7 @@ fn file(listen: SocketAddr, backends: Vec<Backend>, admin: Admin) -> File {
         suspicion: Suspicion::default(),
         retries: Retries::default(),
         hold_back: HoldBack::default(),
+        limits: Limits::default(),
         timeouts: Timeouts::default(),
     };
     let name = || Name("main".to_owned());

@@ -6,18 +6,21 @@
 use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
 use crate::{
-    balance,
+    balance::{self, Unpicked},
     clock::{self, Timestamp},
     event::{AttemptOutcome, FaultMode, Source, Strike, Symptom},
     exchange::{
         Exchange,
-        request::{Attempt, Failure, RequestContext},
+        request::{Attempt, Failure, InFlight, Overload, RequestContext},
     },
     fleet::Input,
     model::{BackendId, PoolId},
     retry::{self, Body, Connection, Cost, Decision, Delivery, Facts, Reason, Response},
     telemetry::metrics::RetryOutcome,
 };
+
+/// How often a pick is repeated that others were faster to use, before the request queues up.
+const PICKS: usize = 4;
 
 /// What a failed attempt leaves behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,29 +39,54 @@ pub(crate) struct Remains {
 
 impl Exchange {
     /// Picks the backend of the next attempt and begins it. `None` when none can be made;
-    /// `ctx.failure` then says why.
+    /// `ctx.failure` then says why. Who waits for a slot comes first.
     pub(crate) fn begin_attempt(&self, pool: PoolId, ctx: &mut RequestContext) -> Option<Attempt> {
+        if self.alarms.queue(pool).is_some_and(|queue| !queue.is_empty()) {
+            ctx.failure = Some(Failure::Overloaded(Overload::QueueFull));
+            return None;
+        }
+        self.begin_attempt_at_once(pool, ctx)
+    }
+
+    /// The same for a request whose turn it is.
+    pub(crate) fn begin_attempt_at_once(
+        &self,
+        pool: PoolId,
+        ctx: &mut RequestContext,
+    ) -> Option<Attempt> {
         let now = clock::now();
         if ctx.time_left(now).is_zero() {
             ctx.failure = Some(Failure::DeadlinePassed);
             return None;
         }
-        let Some((id, epoch)) = self.pick(pool, ctx, now) else {
-            ctx.failure = Some(Failure::NoBackend);
-            return None;
-        };
-        ctx.tried.push(id.index);
-        ctx.attempts += 1;
-        Some(Attempt::new(id, epoch, ctx.attempts, now, &self.live))
+        // Between a pick and the slot somebody else may take it; then nobody else has a slot more.
+        for _ in 0..PICKS {
+            let (id, epoch) = match self.pick(pool, ctx, now) {
+                Ok(picked) => picked,
+                Err(Unpicked::Nobody) => {
+                    ctx.failure = Some(Failure::NoBackend);
+                    return None;
+                }
+                Err(Unpicked::Full) => break,
+            };
+            let Some(guard) = InFlight::at(id, &self.live, self.alarms.queue(pool)) else {
+                continue;
+            };
+            ctx.tried.push(id.index);
+            ctx.attempts += 1;
+            return Some(Attempt::new(id, epoch, ctx.attempts, now, guard));
+        }
+        ctx.failure = Some(Failure::Overloaded(Overload::QueueFull));
+        None
     }
 
     /// Picks a backend; tells its epoch, too.
-    pub(crate) fn pick(
+    fn pick(
         &self,
         pool: PoolId,
         ctx: &RequestContext,
         now: Timestamp,
-    ) -> Option<(BackendId, u64)> {
+    ) -> Result<(BackendId, u64), Unpicked> {
         let snapshot = self.snapshot.load();
         let picked = balance::pick(
             self.topology.pool(pool),
@@ -70,7 +98,7 @@ impl Exchange {
             now,
         )?;
         let id = BackendId { pool, index: picked.index };
-        Some((id, snapshot.backend(id).epoch))
+        Ok((id, snapshot.backend(id).epoch))
     }
 
     /// Takes in that an attempt failed. Returns whether another may follow; if not, `ctx.failure`

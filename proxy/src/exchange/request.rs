@@ -6,6 +6,7 @@ use std::{
 };
 
 use crate::{
+    alarms::Queue,
     clock::Timestamp,
     event::{Idempotence, Rescue, Strike, Symptom},
     model::{BackendId, Target},
@@ -98,13 +99,13 @@ impl Attempt {
         epoch: u64,
         number: u32,
         began: Timestamp,
-        live: &Arc<Live>,
+        guard: InFlight,
     ) -> Self {
         Self {
             backend,
             began,
             asked: began,
-            _guard: InFlight::at(backend, live),
+            _guard: guard,
             epoch,
             number,
             strike: None,
@@ -119,6 +120,8 @@ impl Attempt {
 pub(crate) enum Failure {
     /// No backend of the pool may be picked.
     NoBackend,
+    /// Somebody could serve the request, and has too much to do.
+    Overloaded(Overload),
     /// An attempt failed and no other may follow.
     GivenUp(Reason),
     /// No response began before the deadline.
@@ -131,24 +134,46 @@ pub(crate) enum Failure {
     Injected(u16),
 }
 
+/// Which bound on what is under way turned a request away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Overload {
+    /// All backends are full, and as many requests wait as may.
+    QueueFull,
+    /// All backends were full for as long as the request could wait.
+    QueueTimeout,
+}
+
 /// Counts something as in flight for as long as it lives.
 #[derive(Debug)]
 pub(crate) struct InFlight {
     live: Arc<Live>,
     backend: Option<BackendId>,
+    /// Who waits for a slot, where there is a bound on them.
+    queue: Option<Arc<Queue>>,
 }
 
 impl InFlight {
     /// A request, on any listener.
     pub(crate) fn request(live: &Arc<Live>) -> Self {
         live.requests_in_flight.fetch_add(1, Relaxed);
-        Self { live: Arc::clone(live), backend: None }
+        Self { live: Arc::clone(live), backend: None, queue: None }
     }
 
-    /// An attempt at `backend`.
-    fn at(backend: BackendId, live: &Arc<Live>) -> Self {
-        live.backend(backend).in_flight.fetch_add(1, Relaxed);
-        Self { live: Arc::clone(live), backend: Some(backend) }
+    /// An attempt at `backend`; `queue` is its pool's. `None` when the backend is full.
+    pub(crate) fn at(
+        backend: BackendId,
+        live: &Arc<Live>,
+        queue: Option<&Arc<Queue>>,
+    ) -> Option<Self> {
+        let in_flight = &live.backend(backend).in_flight;
+        match queue {
+            None => _ = in_flight.fetch_add(1, Relaxed),
+            Some(queue) => {
+                let one_more = |it: u64| (it < queue.slots()).then_some(it + 1);
+                in_flight.fetch_update(Relaxed, Relaxed, one_more).ok()?;
+            }
+        }
+        Some(Self { live: Arc::clone(live), backend: Some(backend), queue: queue.cloned() })
     }
 }
 
@@ -158,6 +183,9 @@ impl Drop for InFlight {
             Some(backend) => self.live.backend(backend).in_flight.fetch_sub(1, Relaxed),
             None => self.live.requests_in_flight.fetch_sub(1, Relaxed),
         };
+        if let Some(queue) = &self.queue {
+            queue.freed();
+        }
     }
 }
 

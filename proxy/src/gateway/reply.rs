@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use crate::{
     event::{FaultMode, Symptom},
-    exchange::request::Failure,
+    exchange::request::{Failure, Overload},
     gateway::{CLIENT_PATIENCE, reply::accept::Form},
     retry::Reason,
 };
@@ -82,6 +82,12 @@ impl Reply {
                 remedy: "retry after the time in Retry-After; operators: see /proxy/health",
             },
             Failure::BodyTooLong => Self::body_too_long(),
+            Failure::Overloaded(overload) => Self {
+                status: 503,
+                code: "overloaded",
+                message: format!("pool `{pool}` {}{last}", too_much(overload)),
+                remedy: "retry after the time in Retry-After; operators: see `limits` of the pool",
+            },
             Failure::BodyUnfinished => Self {
                 status: 408,
                 code: "body_unfinished",
@@ -184,6 +190,13 @@ fn given_up_status(reason: Reason, symptom: Option<Symptom>) -> u16 {
         ) => 504,
         (Reason::NoBackend | Reason::Budget, _) => 503,
         _ => 502,
+    }
+}
+
+fn too_much(overload: Overload) -> &'static str {
+    match overload {
+        Overload::QueueFull => "has as much to do as it may, and no room for more to wait",
+        Overload::QueueTimeout => "had as much to do as it may for as long as the request waited",
     }
 }
 

@@ -10,9 +10,9 @@ use std::{
 use crate::model::{
     Admin, Backend, BackendAddress, BackendTls, Balance, Capacity, CertificateFiles, CheckKind,
     Destination, FailbackMode, HeaderEdits, HealthCheck, HoldBack, HttpCheck, Level, Listener,
-    ListenerTls, LogFormat, LogStreamLimits, Logging, Match, OutlierPolicy, Pool, PoolId, Protocol,
-    RetryPolicy, Route, SharedTopology, SuspicionPolicy, TierPolicy, Timeouts, TlsVersion,
-    Topology, WhenDown, sample_listener,
+    ListenerTls, LogFormat, LogStreamLimits, Logging, Match, OutlierPolicy, Pool, PoolId,
+    PoolLimits, Protocol, RetryPolicy, Route, SharedTopology, SuspicionPolicy, TierPolicy,
+    Timeouts, TlsVersion, Topology, WhenDown, sample_listener,
 };
 
 /// Makes a pool of backends `b0`, `b1`, … from their tiers and weights.
@@ -69,6 +69,7 @@ pub(crate) fn pool(name: &str, backends: &[(usize, u32)]) -> Pool {
         proxy_protocol: None,
         slow_start: Duration::ZERO,
         when_down: WhenDown::Reject,
+        limits: limits(),
         timeouts: timeouts(),
     }
 }
@@ -81,6 +82,16 @@ fn timeouts() -> Timeouts {
         websocket_idle: Duration::from_secs(3600),
         idle: Duration::from_secs(55),
         idle_connections: 1024,
+    }
+}
+
+fn limits() -> PoolLimits {
+    PoolLimits {
+        max_requests: None,
+        max_connections: None,
+        queue: 100,
+        queue_timeout: Duration::from_secs(1),
+        spill_over: false,
     }
 }
 

@@ -176,6 +176,21 @@ impl Metrics {
         }
     }
 
+    /// Counts a request that has to wait for a backend that is not full.
+    pub fn queued(&self, pool: PoolId) {
+        self.pools[pool.0].queued.inc();
+    }
+
+    /// Observes that a request has waited that long, and has got a backend.
+    pub fn queue_left(&self, pool: PoolId, waited: Duration) {
+        self.pools[pool.0].queue_duration.observe(waited.as_secs_f64());
+    }
+
+    /// Shows how many requests wait.
+    pub fn queue_length(&self, pool: PoolId, length: usize) {
+        self.pools[pool.0].queue_length.set(family::small(length));
+    }
+
     /// Counts a request that was answered without an attempt.
     pub fn rejected(&self, pool: PoolId, reason: Rejection) {
         self.pools[pool.0].rejected[reason as usize].inc();

@@ -27,6 +27,7 @@ mod http2;
 mod http2_abuse;
 mod incidents;
 mod life;
+mod limits;
 mod load;
 mod once;
 mod outage;

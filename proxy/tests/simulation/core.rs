@@ -142,7 +142,8 @@ impl Core {
             plea.idempotence,
             &mut self.random,
             now,
-        )?;
+        )
+        .ok()?;
         let is_trial = trials().nth(pick.index) != before.get(pick.index).copied();
         Some((pick.index, is_trial))
     }

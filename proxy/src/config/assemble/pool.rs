@@ -52,6 +52,7 @@ pub(crate) fn pool(Name(name): Name, pool: pool::Pool, base: &Path) -> model::Po
             WhenDown::Reject => model::WhenDown::Reject,
             WhenDown::FailOpen => model::WhenDown::FailOpen,
         },
+        limits: limits(&pool.limits),
         timeouts: model::Timeouts {
             connect: pool.timeouts.connect.0,
             between_reads: pool.timeouts.between_reads.0,
@@ -76,6 +77,16 @@ fn tls(tls: pool::Tls, base: &Path) -> model::BackendTls {
             TlsVersion::Tls12 => model::TlsVersion::Tls12,
             TlsVersion::Tls13 => model::TlsVersion::Tls13,
         },
+    }
+}
+
+fn limits(limits: &pool::Limits) -> model::PoolLimits {
+    model::PoolLimits {
+        max_requests: limits.max_requests,
+        max_connections: limits.max_connections,
+        queue: limits.queue,
+        queue_timeout: limits.queue_timeout.0,
+        spill_over: limits.spill_over,
     }
 }
 

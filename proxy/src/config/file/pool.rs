@@ -7,12 +7,14 @@ use serde::{Deserialize, Serialize};
 
 mod attempts;
 mod judging;
+mod limits;
 mod tiers;
 mod transport;
 
 pub(crate) use crate::config::file::pool::{
     attempts::{HoldBack, Retries, Timeouts},
     judging::{HealthCheck, OutlierDetection, Suspicion, TcpCheck},
+    limits::Limits,
     tiers::{FailbackMode, Tiers},
     transport::{ProxyProtocol, Tls},
 };
@@ -66,6 +68,10 @@ pub(crate) struct Pool {
     /// retried. Longer ones are passed on as they come.
     #[serde(default)]
     pub(crate) hold_back: HoldBack,
+    /// How much each backend is asked at a time, and what becomes of more. Without `max_requests`
+    /// and `max_connections`, as much as there is.
+    #[serde(default)]
+    pub(crate) limits: Limits,
     /// Bounds on what one attempt may take.
     #[serde(default)]
     pub(crate) timeouts: Timeouts,

@@ -46,10 +46,14 @@ impl MirrorOutcome {
 pub enum Rejection {
     /// Nothing was eligible.
     NoBackend,
+    /// Everybody was full, and so was the queue.
+    QueueFull,
+    /// Everybody was full for as long as the request could wait.
+    QueueTimeout,
 }
 
 impl Rejection {
-    pub(crate) const NAMES: [&'static str; 1] = ["no_backend"];
+    pub(crate) const NAMES: [&'static str; 3] = ["no_backend", "queue_full", "queue_timeout"];
 }
 
 /// Whether somebody asked for a failure.

@@ -87,6 +87,12 @@ table! {
         "Copies of requests for this pool, by whether they were sent or why they were not.";
     REJECTED = Kind::Counter, "bascule_rejected_total", ["pool", "reason"],
         "Requests answered with an error because no attempt could be made.";
+    QUEUED = Kind::Counter, "bascule_queued_total", ["pool"],
+        "Requests that had to wait because every backend that could serve them was full.";
+    QUEUE_LENGTH = Kind::Gauge, "bascule_queue_length", ["pool"],
+        "Requests that wait at present for a backend that is not full.";
+    QUEUE_DURATION = REQUEST_SECONDS, "bascule_queue_duration_seconds", ["pool"],
+        "Time that requests waited that then got a backend.";
     BACKEND_ELIGIBLE = Kind::Gauge, "bascule_backend_eligible", ["pool", "backend"],
         "Whether the backend may be picked.";
     BACKEND_ACTIVE = Kind::Gauge, "bascule_backend_active", ["pool", "backend"],

@@ -1,0 +1,203 @@
+//! Bounds on what is under way: full backends, the queue, and what becomes of more.
+
+use std::time::Duration;
+
+use bascule_backend::{Fault, FaultKind, Running, Scope};
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use crate::{
+    client::{Answer, Raw, soon, try_ask, until},
+    proxy::Proxy,
+    setup::{Setup, backend},
+};
+
+const QUEUE_LENGTH: &str = r#"bascule_queue_length{pool="api"}"#;
+
+fn rejected(reason: &str) -> String {
+    format!(r#"bascule_rejected_total{{pool="api",reason="{reason}"}}"#)
+}
+
+/// What is asked of this backend is not answered until this fault ends.
+async fn hang(backend: &Running) {
+    let fault = Fault::new(FaultKind::Hang, Duration::from_secs(60));
+    backend.inject(fault.in_scope(Scope::Traffic)).await.unwrap();
+}
+
+/// Waits are not judged, so that only limits decide.
+fn limited(setup: Setup, limits: serde_json::Value) -> Setup {
+    setup
+        .without_ejection()
+        .with("pools.api.suspicion.enabled", false)
+        .with("pools.api.retries.per_try_timeout", "15s")
+        .with("pools.api.limits", limits)
+}
+
+/// A request that nobody waits for yet.
+fn ask(proxy: &Proxy, id: &'static str) -> impl Future<Output = Answer> + Send + 'static {
+    let public = proxy.public;
+    async move { try_ask(public, "GET", "/echo", &[("x-request-id", id)], "").await.unwrap() }
+}
+
+/// Waits until the backend has received these requests.
+async fn received(backend: &Running, ids: &[&str]) {
+    until(async || {
+        let counts: Vec<_> = ids.iter().map(|id| backend.executed(id).received).collect();
+        if counts.iter().all(|it| *it == 1) { Ok(()) } else { Err(format!("{counts:?}")) }
+    })
+    .await;
+}
+
+/// Waits until so many attempts are under way at the pool's first backend.
+async fn in_flight(proxy: &Proxy, number: u64) {
+    proxy.pool_until(|pool| pool["backends"][0]["in_flight"] == number).await;
+}
+
+#[tokio::test]
+async fn who_finds_all_backends_full_waits_and_goes_on_when_a_slot_is_free() {
+    let a = backend("a");
+    let setup = Setup::one_tier(&[(&a, 100)]);
+    let limits = json!({ "max_requests": 1, "queue_timeout": "15s" });
+    let proxy = limited(setup, limits).start().await;
+    hang(&a).await;
+    let mut holder = proxy.connect().await;
+    holder.get("/echo", "x-request-id: holder\r\n").await;
+    received(&a, &["holder"]).await;
+    let waiting = tokio::spawn(ask(&proxy, "waiting"));
+    proxy.metric_until(QUEUE_LENGTH, 1.0).await;
+    assert_eq!(a.executed("waiting").received, 0);
+    a.recover().await;
+    // The client that holds the slot goes away: its attempt ends, and with it the wait.
+    drop(holder);
+    let answer = soon(waiting).await.unwrap();
+    assert_eq!((answer.status, answer.backend()), (200, "a"));
+    proxy.metric_until(QUEUE_LENGTH, 0.0).await;
+    proxy.metric_until(r#"bascule_queued_total{pool="api"}"#, 1.0).await;
+    proxy.metric_until(r#"bascule_queue_duration_seconds_count{pool="api"}"#, 1.0).await;
+    assert_eq!(proxy.echo("GET", "after").await.status, 200);
+    in_flight(&proxy, 0).await;
+}
+
+#[tokio::test]
+async fn what_finds_the_queue_full_or_waits_too_long_is_told_to_come_back_and_blames_nobody() {
+    let (a, b) = (backend("a"), backend("b"));
+    let limits = json!({ "max_requests": 1, "queue": 1, "queue_timeout": "2s" });
+    let proxy = limited(Setup::tiers(&[&a, &b]), limits).start().await;
+    hang(&a).await;
+    let mut holder = proxy.connect().await;
+    holder.get("/echo", "x-request-id: holder\r\n").await;
+    received(&a, &["holder"]).await;
+    let waiting = tokio::spawn(ask(&proxy, "waiting"));
+    proxy.metric_until(r#"bascule_queued_total{pool="api"}"#, 1.0).await;
+    let answer = proxy.echo("GET", "surplus").await;
+    assert_eq!((answer.status, answer.header("retry-after")), (503, "1"), "{answer:?}");
+    let error = answer.json()["error"].clone();
+    assert_eq!(error["code"], "overloaded");
+    assert!(error["message"].as_str().unwrap().contains("no room for more to wait"), "{error}");
+    let late = soon(waiting).await.unwrap();
+    assert_eq!((late.status, late.json()["error"]["code"].as_str()), (503, Some("overloaded")));
+    proxy.metric_until(&rejected("queue_full"), 1.0).await;
+    proxy.metric_until(&rejected("queue_timeout"), 1.0).await;
+    assert_eq!(proxy.metric(&rejected("no_backend")).await, 0.0);
+    // Being busy is not being down: nobody failed, and nothing moved.
+    let pool = proxy.pool().await;
+    assert_eq!((&pool["active_tier"], &pool["backends"][0]["state"]), (&json!(0), &json!("up")));
+    assert_eq!(pool["backends"][0]["failures"], 0);
+    assert_eq!(proxy.incidents().await.len(), 0);
+    assert_eq!(b.executed("waiting").received + b.executed("surplus").received, 0);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_the_queue_makes_room_for_another() {
+    let a = backend("a");
+    let limits = json!({ "max_requests": 1, "queue": 1, "queue_timeout": "15s" });
+    let proxy = limited(Setup::one_tier(&[(&a, 100)]), limits).start().await;
+    hang(&a).await;
+    let mut holder = proxy.connect().await;
+    holder.get("/echo", "x-request-id: holder\r\n").await;
+    received(&a, &["holder"]).await;
+    let mut leaving: Raw = proxy.connect().await;
+    leaving.get("/echo", "x-request-id: leaving\r\n").await;
+    proxy.metric_until(QUEUE_LENGTH, 1.0).await;
+    drop(leaving);
+    proxy.metric_until(QUEUE_LENGTH, 0.0).await;
+    let waiting = tokio::spawn(ask(&proxy, "staying"));
+    proxy.metric_until(QUEUE_LENGTH, 1.0).await;
+    a.recover().await;
+    drop(holder);
+    assert_eq!(soon(waiting).await.unwrap().status, 200);
+    assert_eq!(a.executed("leaving").received, 0);
+}
+
+#[tokio::test]
+async fn a_full_tier_hands_over_only_if_it_may_spill_over() {
+    let (a, b) = (backend("a"), backend("b"));
+    let limits = json!({ "max_requests": 1, "spill_over": true });
+    let proxy = limited(Setup::tiers(&[&a, &b]), limits).start().await;
+    hang(&a).await;
+    let mut holder = proxy.connect().await;
+    holder.get("/echo", "x-request-id: holder\r\n").await;
+    received(&a, &["holder"]).await;
+    let answer = proxy.echo("GET", "spilled").await;
+    assert_eq!((answer.status, answer.backend()), (200, "b"));
+    assert_eq!(proxy.pool().await["active_tier"], 0);
+}
+
+#[tokio::test]
+async fn no_backend_ever_gets_more_at_a_time_than_it_may_and_nothing_is_lost() {
+    let (a, b) = (backend("a"), backend("b"));
+    for backend in [&a, &b] {
+        let slow = FaultKind::Slow { delay: Duration::from_millis(5) };
+        let fault = Fault::new(slow, Duration::from_secs(60));
+        backend.inject(fault.in_scope(Scope::Traffic)).await.unwrap();
+    }
+    let limits = json!({ "max_requests": 2, "queue": 100, "queue_timeout": "15s" });
+    let proxy = limited(Setup::one_tier(&[(&a, 100), (&b, 100)]), limits).start().await;
+    let public = proxy.public;
+    let mut clients = JoinSet::new();
+    for client in 0..40 {
+        clients.spawn(async move {
+            let mut connection = Raw::connect(public).await;
+            let mut answered = 0;
+            for _ in 0..10 {
+                connection.get("/echo", &format!("x-request-id: {client}\r\n")).await;
+                assert_eq!(connection.status().await, "200");
+                answered += 1;
+            }
+            answered
+        });
+    }
+    let watched = async {
+        let mut most = 0;
+        while let Some(answered) = clients.join_next().await {
+            assert_eq!(answered.unwrap(), 10);
+            let pool = proxy.pool().await;
+            let backends = pool["backends"].as_array().unwrap();
+            most = most
+                .max(backends.iter().map(|it| it["in_flight"].as_u64().unwrap()).max().unwrap());
+        }
+        most
+    };
+    assert!(soon(watched).await <= 2);
+    assert_eq!(proxy.metric(&rejected("queue_timeout")).await, 0.0);
+    in_flight(&proxy, 0).await;
+}
+
+#[tokio::test]
+async fn idle_connections_count_among_those_that_a_backend_may_have() {
+    let a = backend("a");
+    let limits = json!({ "max_connections": 1, "queue_timeout": "15s" });
+    let setup = limited(Setup::one_tier(&[(&a, 100)]), limits);
+    // A write rides no connection that has been idle: it needs a new one, and the idle one goes.
+    let proxy = setup.with("pools.api.retries.fresh_after", "0s").start().await;
+    for number in 0..5 {
+        assert_eq!(proxy.echo("GET", &format!("get-{number}")).await.status, 200);
+        assert_eq!(proxy.echo("POST", &format!("post-{number}")).await.status, 200);
+    }
+    let mut both = JoinSet::new();
+    both.spawn(ask(&proxy, "one"));
+    both.spawn(ask(&proxy, "two"));
+    while let Some(answer) = both.join_next().await {
+        assert_eq!(answer.unwrap().status, 200);
+    }
+}
