@@ -32,7 +32,7 @@ use crate::{
     dashboard::{self, DashboardConfig},
     edge::Door,
     exchange::{Connections, Exchange, TlsError},
-    gateway::Gateway,
+    gateway::{Gateway, Limits},
     model::{Listener, Topology},
     ports,
     snapshot::{Live, SnapshotCell},
@@ -114,8 +114,9 @@ pub fn run(
     let sidecar = reachable(topology.admin.address);
     let (served, counted) = (Arc::clone(&topology), Arc::clone(&live));
     let exchange = Exchange::new(served, snapshot, counted, metrics, inbox, alarms, connections);
+    let limits = Arc::new(Limits::new(&topology));
     let (end, ending) = watch::channel(false);
-    let gateway = Gateway { exchange: Arc::new(exchange), relay_key, sidecar, ending };
+    let gateway = Gateway { exchange: Arc::new(exchange), relay_key, sidecar, ending, limits };
     let stopped = start_data_plane(gateway, &topology, doors, shutdown::News { is_draining, end })?;
     is_up();
     shutdown::finish(&stopped, &live);

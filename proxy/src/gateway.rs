@@ -8,6 +8,7 @@ mod account;
 mod forwarded;
 mod grpc;
 mod headers;
+mod limits;
 mod max_forwards;
 mod peer;
 mod pingora_path;
@@ -34,6 +35,8 @@ use pingora::{
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use tokio::sync::watch;
 
+pub use limits::Limits;
+
 use crate::{
     classify::{client_fault, connect_symptom, exchange_symptom},
     client_connection::ClientConnection,
@@ -42,7 +45,7 @@ use crate::{
     exchange::{
         Exchange,
         edits::{edit_request, edit_response},
-        request::{Failure, RequestContext},
+        request::{Failure, InFlight, RequestContext},
         upload::{is_too_long, too_long},
     },
     gateway::{
@@ -50,7 +53,7 @@ use crate::{
         peer::{Expectation, peer_of},
         reply::Reply,
     },
-    model::{Place, Target, Timeouts},
+    model::{Place, PoolId, Target, Timeouts},
     retry::Connection,
     wire::{connection, preamble::Speaker},
 };
@@ -81,6 +84,8 @@ pub struct Gateway {
     pub sidecar: SocketAddr,
     /// Becomes true when the process is about to end.
     pub ending: watch::Receiver<bool>,
+    /// What is let in.
+    pub limits: Arc<Limits>,
 }
 
 #[async_trait]
@@ -113,6 +118,10 @@ impl ProxyHttp for Gateway {
             grpc::answer(&Reply::no_route(), session.as_downstream_mut(), ctx).await?;
             return Ok(true);
         };
+        if let Some(reply) = self.refuse(session, ctx) {
+            grpc::answer(&reply, session.as_downstream_mut(), ctx).await?;
+            return Ok(true);
+        }
         if route.max_body.is_some_and(|limit| limit < announced(session.req_header())) {
             ctx.failure = Some(Failure::BodyTooLong);
             return Err(too_long());
@@ -125,6 +134,7 @@ impl ProxyHttp for Gateway {
                 return Ok(true);
             }
         };
+        self.enter(pool, ctx);
         if headers::is_websocket(session.req_header()) {
             return Ok(false);
         }
@@ -232,6 +242,9 @@ impl ProxyHttp for Gateway {
         let is_http2 = response.version == Version::HTTP_2;
         response.append_header("Via", if is_http2 { "2 bascule" } else { "1.1 bascule" })?;
         response.insert_header("X-Request-Id", &ctx.request_id)?;
+        for (name, value) in &ctx.additions {
+            response.append_header(name, value)?;
+        }
         let is_final = !response.status.is_informational() || response.status.as_u16() == 101;
         if let Some(route) = ctx.route.filter(|_| is_final) {
             edit_response(response, &self.exchange.topology.routes[route].response_headers)?;
@@ -414,6 +427,13 @@ impl Gateway {
             }
             None => Ok(()),
         }
+    }
+
+    /// Counts a request that has been let in. The sidecar's are not counted: whoever reads the log
+    /// must not hold up the end.
+    fn enter(&self, pool: PoolId, ctx: &mut RequestContext) {
+        self.exchange.live.pool(pool).requests.add(ctx.began);
+        ctx.guard = Some(InFlight::request(&self.exchange.live));
     }
 
     /// Reports how the attempt of Pingora's path ended.

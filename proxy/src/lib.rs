@@ -37,6 +37,7 @@ pub mod access;
 pub mod balance;
 pub mod fleet;
 pub mod incident;
+pub mod rate_limit;
 pub mod retry;
 pub mod routing;
 pub mod suspicion;

@@ -22,7 +22,7 @@ use std::{
 };
 
 pub use check::{CheckKind, HttpCheck};
-pub use limits::PoolLimits;
+pub use limits::{PoolLimits, RateKey, RateLimit};
 #[cfg(test)]
 pub(crate) use listener::sample as sample_listener;
 pub use listener::{

@@ -8,6 +8,7 @@ use std::num::{NonZeroU16, NonZeroUsize};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(crate) mod limits;
 pub(crate) mod listener;
 mod named;
 pub(crate) mod pool;

@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+use http::{HeaderName, HeaderValue};
+
 use crate::{
     alarms::Queue,
     clock::Timestamp,
@@ -50,6 +52,8 @@ pub struct RequestContext {
     pub(crate) rescue: Option<Rescue>,
     /// How the latest failed attempt failed.
     pub(crate) symptom: Option<Symptom>,
+    /// What the client gets in the head of a response besides what the backend sends.
+    pub(crate) additions: Vec<(HeaderName, HeaderValue)>,
     /// Why the proxy answers itself.
     pub(crate) failure: Option<Failure>,
     /// Whether the decision to retry has been made where the answer was seen.
@@ -122,6 +126,8 @@ pub(crate) enum Failure {
     NoBackend,
     /// Somebody could serve the request, and has too much to do.
     Overloaded(Overload),
+    /// Its client, or everybody together, asks more often than the route allows.
+    RateLimited,
     /// An attempt failed and no other may follow.
     GivenUp(Reason),
     /// No response began before the deadline.
@@ -208,6 +214,7 @@ impl RequestContext {
             attempt: None,
             rescue: None,
             symptom: None,
+            additions: Vec::new(),
             failure: None,
             is_retry_decided: false,
             guard: None,

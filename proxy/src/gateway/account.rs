@@ -32,6 +32,10 @@ impl Gateway {
             bytes_out: session.as_downstream().body_bytes_sent() as u64,
         });
         let Some(Target::Pool(pool)) = ctx.target else { return };
+        if ctx.failure == Some(Failure::RateLimited) {
+            // It never was the pool's.
+            return;
+        }
         let live = self.exchange.live.pool(pool);
         live.timeline.record(now, took, fate, ctx.attempts);
         if live.incident_is_open.load(Relaxed) {
@@ -58,6 +62,7 @@ fn rejection_of(ctx: &RequestContext) -> Option<Rejection> {
         Failure::Overloaded(Overload::QueueTimeout) => Some(Rejection::QueueTimeout),
         Failure::DeadlinePassed if ctx.attempts == 0 => Some(Rejection::NoBackend),
         Failure::DeadlinePassed
+        | Failure::RateLimited
         | Failure::GivenUp(_)
         | Failure::BodyUnfinished
         | Failure::BodyTooLong

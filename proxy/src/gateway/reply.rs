@@ -4,7 +4,7 @@
 mod accept;
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderName, HeaderValue, StatusCode};
 use pingora::{Error, ErrorType, Result, http::ResponseHeader, protocols::http::ServerSession};
 use serde_json::json;
 use tokio::time::timeout;
@@ -60,6 +60,16 @@ impl Reply {
         }
     }
 
+    /// The route may not be asked that often.
+    pub(crate) fn rate_limited() -> Self {
+        Self {
+            status: 429,
+            code: "rate_limited",
+            message: "more requests than the route allows".to_owned(),
+            remedy: "retry after the time in Retry-After; RateLimit-Policy says how often",
+        }
+    }
+
     /// The sidecar did not answer.
     pub(crate) fn no_sidecar() -> Self {
         Self {
@@ -88,6 +98,7 @@ impl Reply {
                 message: format!("pool `{pool}` {}{last}", too_much(overload)),
                 remedy: "retry after the time in Retry-After; operators: see `limits` of the pool",
             },
+            Failure::RateLimited => Self::rate_limited(),
             Failure::BodyUnfinished => Self {
                 status: 408,
                 code: "body_unfinished",
@@ -164,6 +175,16 @@ impl Reply {
 
     /// Sends the answer. Nothing is sent when a response has already begun.
     pub(crate) async fn send(&self, session: &mut ServerSession, request_id: &str) -> Result<()> {
+        self.send_with(&[], session, request_id).await
+    }
+
+    /// The same, with these fields in its head.
+    pub(crate) async fn send_with(
+        &self,
+        fields: &[(HeaderName, HeaderValue)],
+        session: &mut ServerSession,
+        request_id: &str,
+    ) -> Result<()> {
         let (content_type, body) =
             self.body(Form::for_client(&session.req_header().headers), request_id);
         let mut header = ResponseHeader::build(self.status, Some(6))?;
@@ -171,7 +192,10 @@ impl Reply {
         header.insert_header("Content-Length", body.len().to_string())?;
         header.insert_header("Cache-Control", "no-store")?;
         header.insert_header("X-Request-Id", request_id)?;
-        if self.status == 503 {
+        for (name, value) in fields {
+            header.append_header(name, value)?;
+        }
+        if self.status == 503 && !header.headers.contains_key("retry-after") {
             header.insert_header("Retry-After", RETRY_AFTER_SECONDS)?;
         }
         let written = timeout(CLIENT_PATIENCE, session.write_error_response(header, body)).await;

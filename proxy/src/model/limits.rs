@@ -16,3 +16,27 @@ pub struct PoolLimits {
     /// Whether a request that finds its tier full goes to the next one instead of waiting.
     pub spill_over: bool,
 }
+
+/// How often a route may be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Requests that may pass in each `per`, spread evenly.
+    pub requests: NonZeroU32,
+    /// At most a day.
+    pub per: Duration,
+    /// Requests that may pass at once after a time without any.
+    pub burst: NonZeroU32,
+    /// Whose requests are counted together.
+    pub key: RateKey,
+}
+
+/// Whose requests are counted together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RateKey {
+    /// Those of one client's address; of IPv6, those of one network of 64 bits.
+    ClientAddress,
+    /// Those with the same value of this header, in small letters; without one, as by address.
+    Header(String),
+    /// All of the route.
+    Route,
+}

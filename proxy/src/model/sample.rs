@@ -170,6 +170,7 @@ pub(crate) fn route(name: &str, matches: Match) -> Route {
         matches,
         rewrite: None,
         destination: Destination::Pool(PoolId(0)),
+        rate_limit: None,
         timeout: Duration::from_secs(15),
         retries: Vec::new(),
         max_body: None,

@@ -24,10 +24,11 @@ async fn hang(backend: &Running) {
     backend.inject(fault.in_scope(Scope::Traffic)).await.unwrap();
 }
 
-/// Waits are not judged, so that only limits decide.
+/// Waits are not judged, and nobody is checked again after the start, so that only limits decide.
 fn limited(setup: Setup, limits: serde_json::Value) -> Setup {
     setup
         .without_ejection()
+        .with("pools.api.health_check.interval", "1h")
         .with("pools.api.suspicion.enabled", false)
         .with("pools.api.retries.per_try_timeout", "15s")
         .with("pools.api.limits", limits)

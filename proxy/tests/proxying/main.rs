@@ -34,6 +34,7 @@ mod outage;
 mod overstays;
 mod ports;
 mod proxy;
+mod rates;
 mod rescue;
 mod retries;
 mod routing;

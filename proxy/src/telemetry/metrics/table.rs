@@ -93,6 +93,10 @@ table! {
         "Requests that wait at present for a backend that is not full.";
     QUEUE_DURATION = REQUEST_SECONDS, "bascule_queue_duration_seconds", ["pool"],
         "Time that requests waited that then got a backend.";
+    RATE_LIMITED = Kind::Counter, "bascule_rate_limited_total", ["route"],
+        "Requests answered with 429 because of the route's rate limit.";
+    RATE_FORGOTTEN = Kind::Counter, "bascule_rate_limit_forgotten_total", ["route"],
+        "Clients forgotten by the route's rate limit before their time, because of too many others.";
     BACKEND_ELIGIBLE = Kind::Gauge, "bascule_backend_eligible", ["pool", "backend"],
         "Whether the backend may be picked.";
     BACKEND_ACTIVE = Kind::Gauge, "bascule_backend_active", ["pool", "backend"],
