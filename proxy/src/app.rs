@@ -31,7 +31,7 @@ use crate::{
     control::{Control, INBOX},
     dashboard::{self, DashboardConfig},
     edge::Door,
-    exchange::{Connections, Exchange, TlsError},
+    exchange::{Connections, Exchange, Sessions, TlsError},
     gateway::{Gateway, Limits},
     model::{Listener, Topology},
     ports,
@@ -64,6 +64,7 @@ pub fn run(
 ) -> Result<()> {
     raise_descriptor_limit();
     let token = topology.admin.token_file.as_deref().map(token::read).transpose()?;
+    let sessions = Sessions::load(&topology)?;
     let topology = Arc::new(topology);
     let live = Arc::new(Live::new(&topology));
     let connections = Arc::new(Connections::new(&topology, &live)?);
@@ -114,6 +115,7 @@ pub fn run(
     let sidecar = reachable(topology.admin.address);
     let (served, counted) = (Arc::clone(&topology), Arc::clone(&live));
     let exchange = Exchange::new(served, snapshot, counted, metrics, inbox, alarms, connections);
+    let exchange = exchange.with_sessions(sessions);
     let limits = Arc::new(Limits::new(&topology));
     let (end, ending) = watch::channel(false);
     let gateway = Gateway { exchange: Arc::new(exchange), relay_key, sidecar, ending, limits };

@@ -11,7 +11,9 @@
 //! its first attempt, and a request that may be repeated, so that a failed trial costs the client
 //! nothing but time; when none comes for [`LATE`], any request will do.
 
+mod hashed;
 mod least_requests;
+mod peak_ewma;
 mod round_robin;
 mod tier;
 
@@ -38,6 +40,19 @@ pub struct Pick {
     pub is_untried: bool,
 }
 
+/// What a request asks of a pick.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The backends that it has tried.
+    pub tried: &'a [usize],
+    /// Whether it may be repeated.
+    pub idempotence: Idempotence,
+    /// What its key hashes to, if the pool balances by hash and it has the key.
+    pub hash: Option<u64>,
+    /// The backend at which its client is kept.
+    pub home: Option<usize>,
+}
+
 /// Why nobody can be picked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unpicked {
@@ -47,9 +62,10 @@ pub enum Unpicked {
     Full,
 }
 
-/// Picks an eligible backend for the next attempt of a request that has tried those in `tried`.
+/// Picks an eligible backend for the next attempt of a request.
 ///
-/// A backend in `tried` is picked only when no other may be picked in any tier, a suspected one only
+/// Its home is picked if it is trusted, not full, untried, and in a tier that gets traffic: a client
+/// follows its pool from tier to tier. A backend that it has tried is picked only when no other may be picked in any tier, a suspected one only
 /// when no other is trusted in any tier, or on trial. A full one is not picked; unless the pool's
 /// tiers spill over, nobody else is then than others of its tier, because a busy tier is not a lost
 /// one. The snapshot and the live numbers must be of `pool`.
@@ -60,13 +76,19 @@ pub fn pick(
     pool: &Pool,
     snapshot: &PoolSnapshot,
     live: &PoolLive,
-    tried: &[usize],
-    idempotence: Idempotence,
+    request: Request<'_>,
     random: &mut fastrand::Rng,
     now: Timestamp,
 ) -> Result<Pick, Unpicked> {
+    let Request { tried, idempotence, hash, home } = request;
     let open = Open { tried, live, slots: pool.slots() };
-    match pick_among(pool, snapshot, open, random) {
+    if let Some(index) = home
+        && let Some(tier) = home_tier(pool, snapshot, index)
+        && open.has(index)
+    {
+        return Ok(Pick { index, tier, is_untried: true });
+    }
+    match pick_among(pool, snapshot, open, hash, random, now) {
         Ok((tier, index)) => {
             let trial = if tried.is_empty() {
                 take_trial(snapshot, open, tier, idempotence, now)
@@ -78,11 +100,19 @@ pub fn pick(
         }
         Err(Unpicked::Nobody) if !tried.is_empty() => {
             let open = Open { tried: &[], ..open };
-            let (tier, index) = pick_among(pool, snapshot, open, random)?;
+            let (tier, index) = pick_among(pool, snapshot, open, hash, random, now)?;
             Ok(Pick { index, tier, is_untried: false })
         }
         Err(unpicked) => Err(unpicked),
     }
+}
+
+/// Returns the tier of a backend at which a client may be kept.
+fn home_tier(pool: &Pool, snapshot: &PoolSnapshot, index: usize) -> Option<usize> {
+    let number = pool.backends.get(index)?.tier;
+    let tier = snapshot.tiers.get(number)?.trusted();
+    let is_kept = 0.0 < snapshot.part(number) && tier.eligible.binary_search(&index).is_ok();
+    is_kept.then_some(number)
 }
 
 /// Tells whether a first attempt would find a backend that is not full, in a tier that gets traffic
@@ -128,7 +158,9 @@ fn pick_among(
     pool: &Pool,
     snapshot: &PoolSnapshot,
     open: Open<'_>,
+    hash: Option<u64>,
     random: &mut fastrand::Rng,
+    now: Timestamp,
 ) -> Result<(usize, usize), Unpicked> {
     let first = tier::elsewhere(pool, snapshot, open.tried);
     let first = first.or_else(|| tier::first(snapshot, open.tried, random));
@@ -141,6 +173,11 @@ fn pick_among(
             let index = match pool.balance {
                 Balance::RoundRobin => round_robin::pick(weights, tier, cursor, open, random),
                 Balance::LeastRequests => least_requests::pick(weights, tier, open, random),
+                Balance::PeakEwma => peak_ewma::pick(weights, tier, open, random, now),
+                Balance::Hash => match hash {
+                    Some(hash) => hashed::pick(&open.live.tables[number], tier, open, hash),
+                    None => least_requests::pick(weights, tier, open, random),
+                },
             };
             if let Some(index) = index {
                 return Ok((number, index));
@@ -213,4 +250,8 @@ fn draw(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+#[cfg(test)]
+mod tests_of_affinity;
+#[cfg(test)]
+mod tests_of_limits;

@@ -38,6 +38,7 @@ pub(crate) mod question;
 mod race;
 pub(crate) mod request;
 mod send;
+pub(crate) mod sessions;
 mod shared;
 mod tls;
 pub(crate) mod upload;
@@ -49,6 +50,7 @@ use pingora::{Error, ErrorType, Result, http::RequestHeader, protocols::http::Se
 use tokio::{sync::mpsc, time::sleep};
 
 pub use connections::Connections;
+pub use sessions::Sessions;
 pub use tls::TlsError;
 
 use crate::{
@@ -92,6 +94,8 @@ pub struct Exchange {
     pub alarms: Arc<Alarms>,
     /// Connections to backends that others can use.
     pub connections: Arc<Connections>,
+    /// Where clients are kept.
+    pub sessions: Sessions,
     /// Response bodies held back.
     held: Memory,
     /// Request bodies kept.
@@ -112,8 +116,26 @@ impl Exchange {
         connections: Arc<Connections>,
     ) -> Self {
         let (held, kept) = (Memory::default(), Memory::default());
-        let mirrors = Mirrors::default();
-        Self { topology, snapshot, live, metrics, inbox, alarms, connections, held, kept, mirrors }
+        let (mirrors, sessions) = (Mirrors::default(), Sessions::default());
+        Self {
+            topology,
+            snapshot,
+            live,
+            metrics,
+            inbox,
+            alarms,
+            connections,
+            sessions,
+            held,
+            kept,
+            mirrors,
+        }
+    }
+
+    /// Keeps clients at their backends.
+    #[must_use]
+    pub fn with_sessions(self, sessions: Sessions) -> Self {
+        Self { sessions, ..self }
     }
 
     /// Forwards a request to a backend of `pool` and its response to the client. `header` is the

@@ -5,6 +5,7 @@
 //! own path, the sidecar and upgrades, goes through the phases after `request_filter`.
 
 mod account;
+mod affinity;
 mod forwarded;
 mod grpc;
 mod headers;
@@ -135,6 +136,7 @@ impl ProxyHttp for Gateway {
             }
         };
         self.enter(pool, ctx);
+        self.note_affinity(pool, session, ctx);
         if headers::is_websocket(session.req_header()) {
             return Ok(false);
         }
@@ -242,6 +244,11 @@ impl ProxyHttp for Gateway {
         let is_http2 = response.version == Version::HTTP_2;
         response.append_header("Via", if is_http2 { "2 bascule" } else { "1.1 bascule" })?;
         response.insert_header("X-Request-Id", &ctx.request_id)?;
+        if let Some(attempt) = &ctx.attempt
+            && let Some(cookie) = self.exchange.session_field(attempt.backend, ctx)
+        {
+            response.append_header("Set-Cookie", cookie)?;
+        }
         for (name, value) in &ctx.additions {
             response.append_header(name, value)?;
         }
@@ -412,7 +419,11 @@ impl Gateway {
                 let asking = headers::client_of(session.req_header(), client, trusted);
                 headers::add_relay(request, &self.relay_key, asking)?;
             }
-            Some(Target::Pool(_) | Target::Proxy) | None => headers::strip_relay(request),
+            Some(Target::Pool(pool)) => {
+                headers::strip_relay(request);
+                self.strip_session(pool, request)?;
+            }
+            Some(Target::Proxy) | None => headers::strip_relay(request),
         }
         if let Some(path) = &ctx.rewritten {
             // A target that is only a path names no host.

@@ -4,6 +4,7 @@
 //! rest of the crate therefore needs no checks: every route names a pool that exists, every pool
 //! has a backend, every threshold is at least one.
 
+mod affinity;
 mod check;
 mod limits;
 mod listener;
@@ -21,6 +22,7 @@ use std::{
     time::Duration,
 };
 
+pub use affinity::{HashKey, SameSite, Secret, Sticky};
 pub use check::{CheckKind, HttpCheck};
 pub use limits::{PoolLimits, RateKey, RateLimit};
 #[cfg(test)]
@@ -107,6 +109,10 @@ pub struct Pool {
     pub name: String,
     /// How one of a tier's eligible backends is picked.
     pub balance: Balance,
+    /// What requests have in common that belong together, for [`Balance::Hash`].
+    pub hash: HashKey,
+    /// How a client is kept at one backend.
+    pub sticky: Option<Sticky>,
     /// When a tier hands over, and when it gets its traffic back.
     pub tiers: TierPolicy,
     /// In the order of the configuration; at least one.
@@ -164,6 +170,11 @@ pub enum Balance {
     RoundRobin,
     /// The less busy, in relation to its weight, of two picked at random.
     LeastRequests,
+    /// The one of two picked at random that should answer sooner, by how long its answers take at
+    /// present.
+    PeakEwma,
+    /// The one that the request's key belongs to; see [`Pool::hash`].
+    Hash,
 }
 
 /// One address that serves.

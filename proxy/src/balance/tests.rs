@@ -1,4 +1,4 @@
-use std::{num::NonZeroU32, sync::Arc};
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
@@ -10,14 +10,18 @@ use crate::{
 
 /// A pool of which some backends are eligible: `(tier, weight, is eligible)`.
 #[derive(Debug)]
-struct World {
-    topology: Topology,
-    live: Live,
-    snapshot: PoolSnapshot,
+pub(crate) struct World {
+    pub(crate) topology: Topology,
+    pub(crate) live: Live,
+    pub(crate) snapshot: PoolSnapshot,
 }
 
 impl World {
-    fn new(balance: Balance, active_tier: Option<usize>, backends: &[(usize, u32, bool)]) -> Self {
+    pub(crate) fn new(
+        balance: Balance,
+        active_tier: Option<usize>,
+        backends: &[(usize, u32, bool)],
+    ) -> Self {
         let plain: Vec<_> = backends.iter().map(|&(tier, weight, _)| (tier, weight)).collect();
         let mut pool = sample::pool("api", &plain);
         pool.balance = balance;
@@ -40,7 +44,7 @@ impl World {
         Self { topology, live, snapshot }
     }
 
-    fn pick(&self, tried: &[usize], random: &mut fastrand::Rng) -> Option<Pick> {
+    pub(crate) fn pick(&self, tried: &[usize], random: &mut fastrand::Rng) -> Option<Pick> {
         self.pick_at(0, Idempotence::Idempotent, tried, random)
     }
 
@@ -53,11 +57,12 @@ impl World {
     ) -> Option<Pick> {
         let (pool, live) = (&self.topology.pools[0], &self.live.pools[0]);
         let now = Timestamp::from_millis(millis);
-        pick(pool, &self.snapshot, live, tried, idempotence, random, now).ok()
+        let request = Request { tried, idempotence, hash: None, home: None };
+        pick(pool, &self.snapshot, live, request, random, now).ok()
     }
 
     /// Withdraws the trust in some backends.
-    fn suspect(mut self, suspected: &[usize]) -> Self {
+    pub(crate) fn suspect(mut self, suspected: &[usize]) -> Self {
         for &index in suspected {
             self.snapshot.backends[index].condition = Condition::Suspected;
         }
@@ -77,9 +82,13 @@ impl World {
         self
     }
 
-    fn grant(&self, index: usize, millis: u64) {
+    pub(crate) fn grant(&self, index: usize, millis: u64) {
         self.live.pools[0].backends[index].trial_from.store(millis, Relaxed);
     }
+}
+
+pub(crate) fn plain(tried: &[usize]) -> Request<'_> {
+    Request { tried, idempotence: Idempotence::Idempotent, hash: None, home: None }
 }
 
 fn backend(is_eligible: bool) -> BackendSnapshot {
@@ -287,83 +296,17 @@ fn trials_are_made_in_the_active_tier_and_in_preferred_ones_only() {
     }
 }
 
-impl World {
-    /// Bounds the attempts at each backend, of which so many are under way.
-    fn limit(mut self, max_requests: u32, in_flight: &[u64]) -> Self {
-        let pool = &mut self.topology.pools[0];
-        pool.limits.max_requests = NonZeroU32::new(max_requests);
-        for (backend, &number) in self.live.pools[0].backends.iter().zip(in_flight) {
-            backend.in_flight.store(number, Relaxed);
-        }
-        self
-    }
-
-    fn why_not(&self, tried: &[usize]) -> Option<Unpicked> {
-        let (pool, live) = (&self.topology.pools[0], &self.live.pools[0]);
-        let (random, now) = (&mut fastrand::Rng::with_seed(1), Timestamp::ZERO);
-        pick(pool, &self.snapshot, live, tried, Idempotence::Idempotent, random, now).err()
-    }
-
-    fn has_room(&self, anywhere: bool) -> bool {
-        has_room(&self.topology.pools[0], &self.snapshot, &self.live.pools[0], anywhere)
-    }
-}
-
-#[test]
-fn a_full_backend_is_passed_over_and_a_full_tier_is_waited_for() {
-    for balance in [Balance::RoundRobin, Balance::LeastRequests] {
-        let all = [(0, 1, true), (0, 1, true), (1, 1, true)];
-        let world = World::new(balance, Some(0), &all).limit(2, &[2, 1, 0]);
-        let mut random = fastrand::Rng::with_seed(1);
-        for _ in 0..20 {
-            assert_eq!(world.pick(&[], &mut random).unwrap().index, 1);
-        }
-        assert_eq!(world.why_not(&[1]), Some(Unpicked::Full));
-        assert!(world.has_room(false));
-        let world = world.limit(2, &[2, 2, 0]);
-        assert_eq!(world.why_not(&[]), Some(Unpicked::Full));
-        assert_eq!([false, true].map(|it| world.has_room(it)), [false, true]);
-        // Who has tried the whole tier is past it.
-        assert_eq!(world.pick(&[0, 1], &mut random).unwrap().index, 2);
-    }
-}
-
-#[test]
-fn a_full_tier_spills_over_only_if_it_may_and_trusted_backends_come_first() {
-    let all = [(0, 1, true), (0, 1, true), (1, 1, true)];
-    let mut world =
-        World::new(Balance::RoundRobin, Some(0), &all).suspect(&[1]).limit(1, &[1, 0, 0]);
-    // Waiting for a trusted backend is better than going to a suspected one.
-    assert_eq!(world.why_not(&[]), Some(Unpicked::Full));
-    world.topology.pools[0].limits.spill_over = true;
-    let mut random = fastrand::Rng::with_seed(1);
-    assert_eq!(world.pick(&[], &mut random).unwrap().index, 2);
-    assert_eq!(world.pick(&[2], &mut random).unwrap().index, 1);
-    let world = world.limit(1, &[1, 1, 1]);
-    assert_eq!(world.why_not(&[]), Some(Unpicked::Full));
-    assert!(!world.has_room(true));
-}
-
-#[test]
-fn a_trial_waits_while_its_backend_is_full_and_nobody_is_not_everybody_full() {
-    let world = World::new(Balance::RoundRobin, Some(0), &[(0, 1, true), (0, 1, true)])
-        .suspect(&[0])
-        .limit(1, &[1, 0]);
-    world.grant(0, 1);
-    let mut random = fastrand::Rng::with_seed(1);
-    assert_eq!(world.pick(&[], &mut random).unwrap().index, 1);
-    let world = world.limit(1, &[0, 0]);
-    assert_eq!(world.pick(&[], &mut random).unwrap().index, 0);
-    let nobody = World::new(Balance::RoundRobin, None, &[(0, 1, false)]).limit(1, &[1]);
-    assert_eq!(nobody.why_not(&[]), Some(Unpicked::Nobody));
-}
-
 fn backends() -> impl Strategy<Value = Vec<(usize, u32, bool)>> {
     prop::collection::vec((0_usize..3, 1_u32..8, any::<bool>()), 1..7)
 }
 
 fn balance() -> impl Strategy<Value = Balance> {
-    prop_oneof![Just(Balance::RoundRobin), Just(Balance::LeastRequests)]
+    prop_oneof![
+        Just(Balance::RoundRobin),
+        Just(Balance::LeastRequests),
+        Just(Balance::PeakEwma),
+        Just(Balance::Hash),
+    ]
 }
 
 fn weights() -> impl Strategy<Value = Vec<u32>> {

@@ -6,6 +6,7 @@ use std::{
     thread::available_parallelism,
 };
 
+mod affinity;
 mod limits;
 mod listener;
 mod pool;

@@ -100,6 +100,8 @@ pub(crate) fn topology(listen: SocketAddr, urls: &[String]) -> Result<Topology, 
 fn file(listen: SocketAddr, backends: Vec<Backend>, admin: Admin) -> File {
     let pool = Pool {
         balance: Balance::default(),
+        hash: None,
+        sticky: None,
         tiers: Tiers::default(),
         backends,
         protocol: Protocol::default(),

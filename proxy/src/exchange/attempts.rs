@@ -6,7 +6,7 @@
 use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
 use crate::{
-    balance::{self, Unpicked},
+    balance::{self, Request, Unpicked},
     clock::{self, Timestamp},
     event::{AttemptOutcome, FaultMode, Source, Strike, Symptom},
     exchange::{
@@ -14,7 +14,7 @@ use crate::{
         request::{Attempt, Failure, InFlight, Overload, RequestContext},
     },
     fleet::Input,
-    model::{BackendId, PoolId},
+    model::{BackendId, Balance, PoolId},
     retry::{self, Body, Connection, Cost, Decision, Delivery, Facts, Reason, Response},
     telemetry::metrics::RetryOutcome,
 };
@@ -92,8 +92,12 @@ impl Exchange {
             self.topology.pool(pool),
             snapshot.pool(pool),
             self.live.pool(pool),
-            &ctx.tried,
-            ctx.idempotence,
+            Request {
+                tried: &ctx.tried,
+                idempotence: ctx.idempotence,
+                hash: ctx.hash,
+                home: ctx.session.map(|it| it.index),
+            },
             &mut fastrand::Rng::new(),
             now,
         )?;
@@ -191,12 +195,19 @@ impl Exchange {
         let took = now.since(attempt.began);
         self.metrics.attempt_finished(id, outcome, took);
         let live = self.live.backend(id);
+        let costs = self.topology.pool(id.pool).balance == Balance::PeakEwma;
         match outcome {
             AttemptOutcome::Answered { .. } => {
+                if costs {
+                    live.peak_ewma.observe(now.since(attempt.asked), now);
+                }
                 attempt.run_ended = Some(live.failure_run.load(Relaxed));
                 self.succeeded(id, took, now);
             }
             AttemptOutcome::Failed(symptom) => {
+                if costs {
+                    live.peak_ewma.observe_failure(now.since(attempt.asked), now);
+                }
                 let run = live.failed(now);
                 let recent = live.recent(now);
                 self.tell(Input::AttemptFailed {

@@ -43,7 +43,10 @@ impl Exchange {
         ctx: &mut RequestContext,
     ) -> Result<()> {
         let edits = ctx.route.map(|route| &self.topology.routes[route].response_headers);
-        let header = header_for_client(&answer, outgoing, session, edits, ctx)?;
+        let mut header = header_for_client(&answer, outgoing, session, edits, ctx)?;
+        if let Some(cookie) = self.session_field(attempt.backend, ctx) {
+            header.append_header("Set-Cookie", cookie)?;
+        }
         if let (Some(call), Some(code)) = (&mut ctx.call, answer.grpc_status()) {
             call.meant = Some(grpc::http_of_status(code));
         }

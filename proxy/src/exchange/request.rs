@@ -14,6 +14,7 @@ use crate::{
     model::{BackendId, Target},
     retry::Reason,
     snapshot::{Kind, Live},
+    sticky::Session,
     wire::preamble::Speaker,
 };
 
@@ -42,6 +43,10 @@ pub struct RequestContext {
     pub(crate) rewritten: Option<String>,
     /// What its wait is compared with.
     pub(crate) kind: Kind,
+    /// What its key hashes to, where its pool balances by hash.
+    pub(crate) hash: Option<u64>,
+    /// Where its client is kept, as its cookie says.
+    pub(crate) session: Option<Session>,
     /// Backends that have been tried, in order.
     pub(crate) tried: Vec<usize>,
     /// Attempts begun.
@@ -209,6 +214,8 @@ impl RequestContext {
             request_id: String::new(),
             rewritten: None,
             kind: Kind::of(0, "", ""),
+            hash: None,
+            session: None,
             tried: Vec::new(),
             attempts: 0,
             attempt: None,

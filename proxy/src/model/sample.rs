@@ -9,8 +9,8 @@ use std::{
 
 use crate::model::{
     Admin, Backend, BackendAddress, BackendTls, Balance, Capacity, CertificateFiles, CheckKind,
-    Destination, FailbackMode, HeaderEdits, HealthCheck, HoldBack, HttpCheck, Level, Listener,
-    ListenerTls, LogFormat, LogStreamLimits, Logging, Match, OutlierPolicy, Pool, PoolId,
+    Destination, FailbackMode, HashKey, HeaderEdits, HealthCheck, HoldBack, HttpCheck, Level,
+    Listener, ListenerTls, LogFormat, LogStreamLimits, Logging, Match, OutlierPolicy, Pool, PoolId,
     PoolLimits, Protocol, RetryPolicy, Route, SharedTopology, SuspicionPolicy, TierPolicy,
     Timeouts, TlsVersion, Topology, WhenDown, sample_listener,
 };
@@ -20,6 +20,8 @@ pub(crate) fn pool(name: &str, backends: &[(usize, u32)]) -> Pool {
     Pool {
         name: name.to_owned(),
         balance: Balance::RoundRobin,
+        hash: HashKey::ClientAddress,
+        sticky: None,
         tiers: tier_policy(),
         backends: backends.iter().enumerate().map(backend).collect(),
         health_check: HealthCheck {

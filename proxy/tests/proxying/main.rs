@@ -6,6 +6,7 @@
 #![expect(clippy::disallowed_methods, reason = "a test measures with its own clock")]
 #![expect(clippy::print_stderr, reason = "a test that fails shows the log of its proxy")]
 
+mod affinity;
 mod answers;
 mod bodies;
 mod broken;

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, sync::atomic::Ordering::Relaxed, time::Duration};
 
 use bascule::{
-    balance,
+    balance::{self, Request},
     clock::Timestamp,
     event::{Event, Fate, Idempotence, Symptom},
     fleet::{Fleet, Input, Output, Pace},
@@ -138,8 +138,7 @@ impl Core {
             self.topology.pool(POOL),
             self.snapshot.pool(POOL),
             live,
-            plea.tried,
-            plea.idempotence,
+            Request { tried: plea.tried, idempotence: plea.idempotence, hash: None, home: None },
             &mut self.random,
             now,
         )

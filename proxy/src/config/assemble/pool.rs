@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::{
     config::{
+        assemble::affinity::{hash, sticky},
         file::{
             listener::TlsVersion,
             pool::{self, Protocol, WhenDown},
@@ -20,7 +21,11 @@ pub(crate) fn pool(Name(name): Name, pool: pool::Pool, base: &Path) -> model::Po
         balance: match pool.balance {
             pool::Balance::RoundRobin => model::Balance::RoundRobin,
             pool::Balance::LeastRequests => model::Balance::LeastRequests,
+            pool::Balance::PeakEwma => model::Balance::PeakEwma,
+            pool::Balance::Hash => model::Balance::Hash,
         },
+        hash: pool.hash.map_or(model::HashKey::ClientAddress, hash),
+        sticky: pool.sticky.map(|it| sticky(it, base)),
         tiers: tiers(&pool.tiers),
         backends: pool.backends.into_iter().map(backend).collect(),
         health_check: health_check(pool.health_check),

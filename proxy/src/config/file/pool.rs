@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+mod affinity;
 mod attempts;
 mod judging;
 mod limits;
@@ -12,6 +13,7 @@ mod tiers;
 mod transport;
 
 pub(crate) use crate::config::file::pool::{
+    affinity::{Hash, SameSite, Sticky},
     attempts::{HoldBack, Retries, Timeouts},
     judging::{HealthCheck, OutlierDetection, Suspicion, TcpCheck},
     limits::Limits,
@@ -27,6 +29,13 @@ pub(crate) struct Pool {
     /// How one of a tier's eligible backends is picked.
     #[serde(default)]
     pub(crate) balance: Balance,
+    /// What requests have in common that go to the same backend, with `balance: hash`. Without it,
+    /// their client's address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) hash: Option<Hash>,
+    /// How a client is kept at one backend, by a cookie that the proxy sets. Without it, it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sticky: Option<Sticky>,
     /// When a tier hands over to the next, and when it gets its traffic back.
     #[serde(default)]
     pub(crate) tiers: Tiers,
@@ -85,6 +94,10 @@ pub(crate) enum Balance {
     RoundRobin,
     /// The less busy, in relation to its weight, of two picked at random.
     LeastRequests,
+    /// The one of two picked at random that should answer sooner.
+    PeakEwma,
+    /// The one that the request's key belongs to.
+    Hash,
 }
 
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
