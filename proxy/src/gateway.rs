@@ -46,7 +46,7 @@ use crate::{
     exchange::{
         Exchange,
         edits::{edit_request, edit_response},
-        request::{Failure, InFlight, RequestContext},
+        request::{Failure, RequestContext},
         upload::{is_too_long, too_long},
     },
     gateway::{
@@ -54,7 +54,7 @@ use crate::{
         peer::{Expectation, peer_of},
         reply::Reply,
     },
-    model::{Place, PoolId, Target, Timeouts},
+    model::{Place, Target, Timeouts},
     retry::Connection,
     wire::{connection, preamble::Speaker},
 };
@@ -135,7 +135,7 @@ impl ProxyHttp for Gateway {
                 return Ok(true);
             }
         };
-        self.enter(pool, ctx);
+        self.exchange.live.pool(pool).requests.add(ctx.began);
         self.note_affinity(pool, session, ctx);
         if headers::is_websocket(session.req_header()) {
             return Ok(false);
@@ -438,13 +438,6 @@ impl Gateway {
             }
             None => Ok(()),
         }
-    }
-
-    /// Counts a request that has been let in. The sidecar's are not counted: whoever reads the log
-    /// must not hold up the end.
-    fn enter(&self, pool: PoolId, ctx: &mut RequestContext) {
-        self.exchange.live.pool(pool).requests.add(ctx.began);
-        ctx.guard = Some(InFlight::request(&self.exchange.live));
     }
 
     /// Reports how the attempt of Pingora's path ended.

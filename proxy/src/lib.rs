@@ -40,6 +40,7 @@ pub mod incident;
 pub mod rate_limit;
 pub mod retry;
 pub mod routing;
+pub mod shedding;
 pub mod sticky;
 pub mod suspicion;
 

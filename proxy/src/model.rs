@@ -24,7 +24,7 @@ use std::{
 
 pub use affinity::{HashKey, SameSite, Secret, Sticky};
 pub use check::{CheckKind, HttpCheck};
-pub use limits::{PoolLimits, RateKey, RateLimit};
+pub use limits::{PoolLimits, ProcessLimits, RateKey, RateLimit};
 #[cfg(test)]
 pub(crate) use listener::sample as sample_listener;
 pub use listener::{
@@ -63,6 +63,8 @@ pub struct Topology {
     pub routes: Vec<Route>,
     /// What routes refer to by [`PoolId`].
     pub pools: Vec<Pool>,
+    /// What the process lets in.
+    pub limits: ProcessLimits,
     /// The sidecar.
     pub admin: Admin,
     /// What is logged, and how.

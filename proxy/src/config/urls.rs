@@ -8,7 +8,7 @@ use crate::{
     config::{
         assemble::assemble,
         file::{
-            Admin, File, Logging, Named,
+            Admin, File, Logging, Named, limits,
             listener::Listener,
             pool::{
                 Backend, Balance, HealthCheck, HoldBack, Limits, OutlierDetection, Pool, Protocol,
@@ -125,6 +125,7 @@ fn file(listen: SocketAddr, backends: Vec<Backend>, admin: Admin) -> File {
         listeners: Named(vec![(Name("public".to_owned()), listener)]),
         routes: vec![Route { name: Some(name()), ..Route::to(name()) }],
         pools: Named(vec![(name(), pool)]),
+        limits: limits::Limits::default(),
         admin,
         logging: Logging::default(),
     }

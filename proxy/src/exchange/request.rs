@@ -152,6 +152,10 @@ pub(crate) enum Overload {
     QueueFull,
     /// All backends were full for as long as the request could wait.
     QueueTimeout,
+    /// As many requests are under way in this process as may.
+    MaxRequests,
+    /// The data plane runs late, and the request is of the share that is turned away.
+    Lag,
 }
 
 /// Counts something as in flight for as long as it lives.

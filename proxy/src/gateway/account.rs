@@ -32,17 +32,17 @@ impl Gateway {
             bytes_out: session.as_downstream().body_bytes_sent() as u64,
         });
         let Some(Target::Pool(pool)) = ctx.target else { return };
-        if ctx.failure == Some(Failure::RateLimited) {
-            // It never was the pool's.
+        if let Some(rejection) = rejection_of(ctx) {
+            self.exchange.metrics.rejected(pool, rejection);
+        }
+        // What was not let in never was the pool's.
+        if ctx.guard.is_none() {
             return;
         }
         let live = self.exchange.live.pool(pool);
         live.timeline.record(now, took, fate, ctx.attempts);
         if live.incident_is_open.load(Relaxed) {
             self.exchange.metrics.request_in_incident(pool, took);
-        }
-        if let Some(rejection) = rejection_of(ctx) {
-            self.exchange.metrics.rejected(pool, rejection);
         }
         if 1 < ctx.attempts {
             let outcome = match fate {
@@ -60,6 +60,8 @@ fn rejection_of(ctx: &RequestContext) -> Option<Rejection> {
         Failure::NoBackend => Some(Rejection::NoBackend),
         Failure::Overloaded(Overload::QueueFull) => Some(Rejection::QueueFull),
         Failure::Overloaded(Overload::QueueTimeout) => Some(Rejection::QueueTimeout),
+        Failure::Overloaded(Overload::MaxRequests) => Some(Rejection::MaxRequests),
+        Failure::Overloaded(Overload::Lag) => Some(Rejection::Lag),
         Failure::DeadlinePassed if ctx.attempts == 0 => Some(Rejection::NoBackend),
         Failure::DeadlinePassed
         | Failure::RateLimited

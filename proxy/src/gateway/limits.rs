@@ -3,19 +3,31 @@
 use std::{
     hash::{BuildHasher, RandomState},
     net::{IpAddr, Ipv6Addr},
+    sync::{
+        Arc, Once,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
 use http::{HeaderName, HeaderValue, header::RETRY_AFTER};
 use pingora_proxy::Session;
+use tokio::time::{Instant, sleep_until};
 
 use crate::{
     clock,
-    exchange::request::{Failure, RequestContext},
+    exchange::request::{Failure, InFlight, Overload, RequestContext},
     gateway::{Gateway, client_ip, headers, reply::Reply},
-    model::{RateKey, RateLimit, Topology},
+    model::{ProcessLimits, RateKey, RateLimit, Target, Topology},
     rate_limit::{Buckets, Verdict},
+    shedding::{INTERVAL, Shedder},
+    telemetry::metrics::Metrics,
 };
+
+/// How often lag is measured: often enough to find the least within an interval.
+const LOOK: Duration = Duration::from_millis(10);
+/// What timers are late by in any case.
+const TIMER: Duration = Duration::from_millis(1);
 
 /// What this process lets in.
 #[derive(Debug)]
@@ -24,6 +36,11 @@ pub struct Limits {
     rates: Vec<Option<Rate>>,
     /// Hashes keys with a secret of this process.
     hasher: RandomState,
+    process: ProcessLimits,
+    /// How much is turned away because the data plane runs late, of [`u32::MAX`].
+    shed: Arc<AtomicU32>,
+    /// Set once lag is measured.
+    is_measured: Once,
 }
 
 /// A route's rate limit.
@@ -41,7 +58,13 @@ impl Limits {
     pub fn new(topology: &Topology) -> Self {
         let routes = topology.routes.iter();
         let rates = routes.map(|it| Some(Rate::new(&it.name, it.rate_limit.as_ref()?))).collect();
-        Self { rates, hasher: RandomState::new() }
+        Self {
+            rates,
+            hasher: RandomState::new(),
+            process: topology.limits,
+            shed: Arc::default(),
+            is_measured: Once::new(),
+        }
     }
 }
 
@@ -68,8 +91,45 @@ impl Rate {
 }
 
 impl Gateway {
-    /// Returns the answer to a request that is not let in.
+    /// Lets a request in, and counts it as under way if it is for a pool; the sidecar's are not, and
+    /// it can always be reached. Returns the answer to one that is not let in.
     pub(crate) fn refuse(&self, session: &Session, ctx: &mut RequestContext) -> Option<Reply> {
+        let is_for_pool = matches!(ctx.target, Some(Target::Pool(_)));
+        if is_for_pool && self.is_late() {
+            ctx.failure = Some(Failure::Overloaded(Overload::Lag));
+            return Some(Reply::overloaded());
+        }
+        if let Some(reply) = self.refuse_by_rate(session, ctx) {
+            return Some(reply);
+        }
+        if is_for_pool {
+            let live = &self.exchange.live;
+            let guard = InFlight::request(live);
+            let most = self.limits.process.max_requests.map_or(u64::MAX, |it| it.get().into());
+            if most < live.requests_in_flight.load(Relaxed) {
+                ctx.failure = Some(Failure::Overloaded(Overload::MaxRequests));
+                return Some(Reply::overloaded());
+            }
+            ctx.guard = Some(guard);
+        }
+        None
+    }
+
+    /// Tells whether a request is of the share that is turned away because the data plane runs late.
+    /// The first one to ask starts to measure.
+    fn is_late(&self) -> bool {
+        let limits = &self.limits;
+        let Some(max_lag) = limits.process.max_lag else { return false };
+        limits.is_measured.call_once(|| {
+            let (shed, metrics) = (Arc::clone(&limits.shed), Arc::clone(&self.exchange.metrics));
+            // It ends with the data plane's event loop, of which it is a part.
+            drop(tokio::spawn(measure(max_lag, shed, metrics)));
+        });
+        let shed = limits.shed.load(Relaxed);
+        shed != 0 && fastrand::u32(..) < shed
+    }
+
+    fn refuse_by_rate(&self, session: &Session, ctx: &mut RequestContext) -> Option<Reply> {
         let number = ctx.route?;
         let rate = self.limits.rates.get(number)?.as_ref()?;
         let key = self.key_of(&rate.limit.key, session, ctx);
@@ -108,6 +168,30 @@ impl Gateway {
                 let client = headers::client_of(request, peer, trusted).or(peer);
                 hasher.hash_one(("address", client.map(network_of)))
             }
+        }
+    }
+}
+
+/// Measures how late the event loop runs a task that does nothing, for as long as it runs.
+async fn measure(max_lag: Duration, shed: Arc<AtomicU32>, metrics: Arc<Metrics>) {
+    let mut shedder = Shedder::default();
+    let mut judged = clock::now();
+    loop {
+        let due = clock::now() + LOOK;
+        sleep_until(Instant::from_std(clock::instant_of(due))).await;
+        let now = clock::now();
+        // Timers are as fine as a millisecond.
+        shedder.measured(now.since(due + TIMER));
+        if INTERVAL <= now.since(judged) {
+            judged = now;
+            let (share, lag) = shedder.judge(max_lag);
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a share of the type's range"
+            )]
+            shed.store((share * f64::from(u32::MAX)) as u32, Relaxed);
+            metrics.lag(lag);
         }
     }
 }

@@ -60,6 +60,16 @@ impl Reply {
         }
     }
 
+    /// The process has as much to do as it may.
+    pub(crate) fn overloaded() -> Self {
+        Self {
+            status: 503,
+            code: "overloaded",
+            message: "the proxy has as much to do as it may".to_owned(),
+            remedy: "retry after the time in Retry-After; operators: see `limits`",
+        }
+    }
+
     /// The route may not be asked that often.
     pub(crate) fn rate_limited() -> Self {
         Self {
@@ -92,6 +102,7 @@ impl Reply {
                 remedy: "retry after the time in Retry-After; operators: see /proxy/health",
             },
             Failure::BodyTooLong => Self::body_too_long(),
+            Failure::Overloaded(Overload::MaxRequests | Overload::Lag) => Self::overloaded(),
             Failure::Overloaded(overload) => Self {
                 status: 503,
                 code: "overloaded",
@@ -219,7 +230,9 @@ fn given_up_status(reason: Reason, symptom: Option<Symptom>) -> u16 {
 
 fn too_much(overload: Overload) -> &'static str {
     match overload {
-        Overload::QueueFull => "has as much to do as it may, and no room for more to wait",
+        Overload::MaxRequests | Overload::Lag | Overload::QueueFull => {
+            "has as much to do as it may, and no room for more to wait"
+        }
         Overload::QueueTimeout => "had as much to do as it may for as long as the request waited",
     }
 }

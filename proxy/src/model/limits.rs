@@ -17,6 +17,15 @@ pub struct PoolLimits {
     pub spill_over: bool,
 }
 
+/// What the process lets in.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ProcessLimits {
+    /// Requests to pools under way at a time; `None` for no bound.
+    pub max_requests: Option<NonZeroU32>,
+    /// How late the data plane may run before requests are turned away; `None` for ever so late.
+    pub max_lag: Option<Duration>,
+}
+
 /// How often a route may be asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RateLimit {

@@ -21,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-use prometheus::{Error, IntCounter, IntGauge, Registry, TextEncoder};
+use prometheus::{Error, Gauge, IntCounter, IntGauge, Registry, TextEncoder};
 
 use crate::{
     clock::{self, Timestamp},
@@ -67,6 +67,7 @@ pub struct Metrics {
     mirrored: Vec<Option<[IntCounter; 4]>>,
     /// Indexed as in the topology; `None` for routes without a rate limit.
     routes: Vec<Option<RouteHandles>>,
+    lag: Gauge,
     evidence_dropped: IntCounter,
     log_stream_clients: IntGauge,
     log_lines_dropped: IntCounter,
@@ -117,6 +118,7 @@ impl Metrics {
                     it.rate_limit.as_ref().map(|_| RouteHandles::new(&route_families, &it.name))
                 })
                 .collect(),
+            lag: family::real_gauge(&registry, &table::LAG)?,
             evidence_dropped: single_counter(&registry, &table::EVIDENCE_DROPPED)?,
             log_stream_clients: family::gauges(&registry, &table::LOG_STREAM_CLIENTS)?
                 .with_label_values::<&str>(&[]),
@@ -227,6 +229,11 @@ impl Metrics {
     pub fn health_check(&self, backend: BackendId, failure: Option<Symptom>, took: Duration) {
         self.backend(backend).checks[label::check_result_of(failure)].inc();
         self.pools[backend.pool.0].check_duration.observe(took.as_secs_f64());
+    }
+
+    /// Shows how late the data plane runs.
+    pub fn lag(&self, lag: Duration) {
+        self.lag.set(lag.as_secs_f64());
     }
 
     /// Counts outcomes of attempts that were not judged.

@@ -202,3 +202,98 @@ async fn idle_connections_count_among_those_that_a_backend_may_have() {
         assert_eq!(answer.unwrap().status, 200);
     }
 }
+
+#[tokio::test]
+async fn the_process_lets_in_so_many_requests_and_the_sidecar_can_always_be_reached() {
+    let a = backend("a");
+    let setup = limited(Setup::one_tier(&[(&a, 100)]), json!({}))
+        .with("limits", json!({ "max_requests": 2 }))
+        .with(
+            "routes",
+            json!([
+                { "match": { "path_prefix": "/proxy/" }, "sidecar": true },
+                { "name": "rest", "pool": "api" },
+            ]),
+        );
+    let proxy = setup.start().await;
+    hang(&a).await;
+    let mut holders = [proxy.connect().await, proxy.connect().await];
+    holders[0].get("/echo", "x-request-id: one\r\n").await;
+    holders[1].get("/echo", "x-request-id: two\r\n").await;
+    received(&a, &["one", "two"]).await;
+    let answer = proxy.echo("GET", "surplus").await;
+    assert_eq!((answer.status, answer.header("retry-after")), (503, "1"));
+    assert_eq!(answer.json()["error"]["code"], "overloaded");
+    proxy.metric_until(&rejected("max_requests"), 1.0).await;
+    assert_eq!(proxy.get("/proxy/health").await.status, 200);
+    a.recover().await;
+    drop(holders);
+    proxy.metric_until(r#"bascule_requests_in_flight{listener="public"}"#, 0.0).await;
+    assert_eq!(proxy.echo("GET", "after").await.status, 200);
+    // What was not let in is no loss of the pool's.
+    assert_eq!(proxy.pool().await["last_minute"]["lost"], 0);
+}
+
+#[tokio::test]
+async fn a_data_plane_that_keeps_up_turns_nobody_away() {
+    let a = backend("a");
+    let limits = json!({ "max_requests": 1000, "max_lag": "5s" });
+    let proxy = Setup::one_tier(&[(&a, 100)]).with("limits", limits).start().await;
+    for number in 0..50 {
+        assert_eq!(proxy.echo("GET", &number.to_string()).await.status, 200);
+    }
+    assert_eq!(proxy.metric(&rejected("lag")).await, 0.0);
+    assert!(proxy.metric("bascule_data_plane_lag_seconds").await < 5.0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_data_plane_that_cannot_keep_up_turns_some_away_until_it_can() {
+    let a = backend("a");
+    let proxy = Setup::one_tier(&[(&a, 100)])
+        .without_ejection()
+        .with("threads", 1)
+        .with("limits", json!({ "max_lag": "1ms" }))
+        .with("pools.api.suspicion.enabled", false)
+        .start()
+        .await;
+    let public = proxy.public;
+    let mut clients = JoinSet::new();
+    for _ in 0..150 {
+        clients.spawn(async move {
+            let (mut served, mut turned_away) = (0_u32, 0_u32);
+            while turned_away == 0 {
+                let answer = try_ask(public, "GET", "/echo", &[], "").await.unwrap();
+                match answer.status {
+                    200 => served += 1,
+                    status => {
+                        assert_eq!((status, answer.header("retry-after")), (503, "1"));
+                        assert_eq!(answer.json()["error"]["code"], "overloaded");
+                        turned_away += 1;
+                    }
+                }
+            }
+            served
+        });
+    }
+    // Each client asks until it is turned away; meanwhile most are served.
+    let mut served = 0;
+    while let Some(by_one) = soon(clients.join_next()).await {
+        served += by_one.unwrap();
+        if clients.len() < 75 {
+            clients.abort_all();
+            break;
+        }
+    }
+    assert!(0 < served);
+    assert!(75.0 <= proxy.metric(&rejected("lag")).await);
+    until(async || {
+        // Once they are gone, it keeps up again.
+        let mut statuses = Vec::new();
+        for _ in 0..20 {
+            statuses.push(proxy.get("/echo").await.status);
+        }
+        if statuses.iter().all(|it| *it == 200) { Ok(()) } else { Err(format!("{statuses:?}")) }
+    })
+    .await;
+    assert_eq!(proxy.pool().await["backends"][0]["failures"], 0);
+}

@@ -2,11 +2,19 @@
 
 use crate::{
     config::{
-        file::limits::{RateKey, RateLimit},
+        file::limits::{Limits, RateKey, RateLimit},
         units::Name,
     },
     model,
 };
+
+/// Returns what the process lets in.
+pub(crate) fn process_limits(limits: &Limits) -> model::ProcessLimits {
+    model::ProcessLimits {
+        max_requests: limits.max_requests,
+        max_lag: limits.max_lag.map(|it| it.0),
+    }
+}
 
 /// Returns how often a route may be asked.
 pub(crate) fn rate_limit(limit: RateLimit) -> model::RateLimit {

@@ -7,6 +7,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::units::{Name, duration::Length};
 
+/// What the process lets in. What exceeds it is answered with 503 and `Retry-After`, and counts as no
+/// backend's failure. Routes to the sidecar are exempt.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Limits {
+    /// Requests to pools under way at a time, WebSockets included. Without it, no bound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10_000_000))]
+    pub(crate) max_requests: Option<NonZeroU32>,
+    /// How late the data plane may run, at best, for a tenth of a second: what every request waits
+    /// each time it has something to do. Beyond it a growing share of requests is turned away, so
+    /// that the rest are served in time. Without it, none: how late is too late depends on the
+    /// machine and on what is asked of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) max_lag: Option<Length>,
+}
+
 /// How often a route may be asked. What comes more often is answered with 429 and `Retry-After`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -50,10 +50,15 @@ pub enum Rejection {
     QueueFull,
     /// Everybody was full for as long as the request could wait.
     QueueTimeout,
+    /// As many requests were under way in the process as may.
+    MaxRequests,
+    /// The data plane ran late.
+    Lag,
 }
 
 impl Rejection {
-    pub(crate) const NAMES: [&'static str; 3] = ["no_backend", "queue_full", "queue_timeout"];
+    pub(crate) const NAMES: [&'static str; 5] =
+        ["no_backend", "queue_full", "queue_timeout", "max_requests", "lag"];
 }
 
 /// Whether somebody asked for a failure.

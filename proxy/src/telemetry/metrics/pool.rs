@@ -70,7 +70,7 @@ pub(crate) struct PoolHandles {
     pub(crate) retries: [IntCounter; 4],
     pub(crate) hedges: IntCounter,
     /// Indexed by [`Rejection`].
-    pub(crate) rejected: [IntCounter; 3],
+    pub(crate) rejected: [IntCounter; 5],
     pub(crate) queued: IntCounter,
     pub(crate) queue_length: IntGauge,
     pub(crate) queue_duration: Histogram,

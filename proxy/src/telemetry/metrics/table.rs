@@ -136,6 +136,8 @@ table! {
         "Unix time at which traffic last moved between tiers; 0 if it never did.";
     INCIDENT_EVENTS = Kind::Counter, "bascule_incident_events_total", ["pool", "cause"],
         "Incidents whose window has ended, by cause.";
+    LAG = Kind::Gauge, "bascule_data_plane_lag_seconds", [],
+        "How late the data plane runs at best, where a limit on that is set.";
     EVIDENCE_DROPPED = Kind::Counter, "bascule_evidence_dropped_total", [],
         "Outcomes of attempts that were not judged because too many waited.";
     EVIDENCE_DISAGREEMENT = Kind::Gauge, "bascule_evidence_disagreement", ["pool", "backend"],
