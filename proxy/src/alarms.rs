@@ -1,25 +1,38 @@
-//! Wake-ups for requests that wait at a backend whose condition has changed.
+//! Wake-ups for requests that wait: at a backend whose condition has changed, or for a slot.
 //!
 //! Verdicts reach new requests through the snapshot. A request that already waits at a backend
 //! reads no snapshot: it has to be told. An alarm carries no news itself; whoever is woken reads
 //! the snapshot.
 
+mod queue;
+
+use std::sync::Arc;
+
 use tokio::sync::{Notify, futures::Notified};
 
-use crate::model::{BackendId, Topology};
+pub use queue::{Queue, Turn};
 
-/// One alarm for each backend of a topology.
+use crate::model::{BackendId, PoolId, Topology};
+
+/// One alarm for each backend of a topology, and a queue for each pool whose backends can be full.
 #[derive(Debug)]
 pub struct Alarms {
     /// Indexed by pool, then as in the topology.
     pools: Vec<Vec<Notify>>,
+    /// Indexed by pool; `None` where no backend is ever full.
+    queues: Vec<Option<Arc<Queue>>>,
 }
 
 impl Alarms {
-    /// Makes the alarms of `topology`; none has been raised.
+    /// Makes the alarms of `topology`; none has been raised, and nobody waits.
     pub fn new(topology: &Topology) -> Self {
         let silent = |count: usize| (0..count).map(|_| Notify::new()).collect();
-        Self { pools: topology.pools.iter().map(|pool| silent(pool.backends.len())).collect() }
+        let pools = topology.pools.iter();
+        let queue = |slots, bound| Arc::new(Queue::new(slots, bound));
+        Self {
+            pools: pools.clone().map(|pool| silent(pool.backends.len())).collect(),
+            queues: pools.map(|it| Some(queue(it.slots()?, it.limits.queue))).collect(),
+        }
     }
 
     /// Wakes everybody who waits at this backend. The snapshot must have been swapped before.
@@ -31,6 +44,17 @@ impl Alarms {
     pub fn raised(&self, id: BackendId) -> Notified<'_> {
         self.pools[id.pool.0][id.index].notified()
     }
+
+    /// Returns the queue of this pool, if its backends can be full.
+    pub fn queue(&self, pool: PoolId) -> Option<&Arc<Queue>> {
+        self.queues[pool.0].as_ref()
+    }
+
+    /// Has the queues look again, because other backends may be picked than before. The snapshot
+    /// must have been swapped before.
+    pub fn look_again(&self) {
+        self.queues.iter().flatten().for_each(|queue| queue.wake_first());
+    }
 }
 
 #[cfg(test)]
@@ -38,7 +62,7 @@ mod tests {
     use futures_util::FutureExt;
 
     use super::*;
-    use crate::model::{PoolId, sample};
+    use crate::model::sample;
 
     #[test]
     fn an_alarm_wakes_those_who_wait_at_that_backend_and_nobody_else() {

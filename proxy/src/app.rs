@@ -31,8 +31,8 @@ use crate::{
     control::{Control, INBOX},
     dashboard::{self, DashboardConfig},
     edge::Door,
-    exchange::{Connections, Exchange, TlsError},
-    gateway::Gateway,
+    exchange::{Connections, Exchange, Sessions, TlsError},
+    gateway::{Gateway, Limits},
     model::{Listener, Topology},
     ports,
     snapshot::{Live, SnapshotCell},
@@ -64,6 +64,7 @@ pub fn run(
 ) -> Result<()> {
     raise_descriptor_limit();
     let token = topology.admin.token_file.as_deref().map(token::read).transpose()?;
+    let sessions = Sessions::load(&topology)?;
     let topology = Arc::new(topology);
     let live = Arc::new(Live::new(&topology));
     let connections = Arc::new(Connections::new(&topology, &live)?);
@@ -114,8 +115,10 @@ pub fn run(
     let sidecar = reachable(topology.admin.address);
     let (served, counted) = (Arc::clone(&topology), Arc::clone(&live));
     let exchange = Exchange::new(served, snapshot, counted, metrics, inbox, alarms, connections);
+    let exchange = exchange.with_sessions(sessions);
+    let limits = Arc::new(Limits::new(&topology));
     let (end, ending) = watch::channel(false);
-    let gateway = Gateway { exchange: Arc::new(exchange), relay_key, sidecar, ending };
+    let gateway = Gateway { exchange: Arc::new(exchange), relay_key, sidecar, ending, limits };
     let stopped = start_data_plane(gateway, &topology, doors, shutdown::News { is_draining, end })?;
     is_up();
     shutdown::finish(&stopped, &live);

@@ -288,6 +288,7 @@ impl Control {
     fn publish(&mut self, has_changed: bool) {
         self.snapshot.store(Arc::new(self.fleet.snapshot()));
         if has_changed {
+            self.alarms.look_again();
             self.publish_incidents();
             self.publish_gauges();
         }
@@ -303,6 +304,11 @@ impl Control {
 
     fn publish_gauges(&self) {
         let snapshot = self.snapshot.load();
+        for pool in (0..self.topology.pools.len()).map(PoolId) {
+            if let Some(queue) = self.alarms.queue(pool) {
+                self.metrics.queue_length(pool, queue.len());
+            }
+        }
         self.metrics.publish(&self.topology, &snapshot, &self.live, clock::now());
     }
 }

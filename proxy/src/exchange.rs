@@ -39,10 +39,12 @@ pub(crate) mod question;
 mod race;
 pub(crate) mod request;
 mod send;
+pub(crate) mod sessions;
 mod shared;
 mod tls;
 mod trial;
 pub(crate) mod upload;
+mod wait;
 
 use std::sync::Arc;
 
@@ -50,6 +52,7 @@ use pingora::{Error, ErrorType, Result, http::RequestHeader, protocols::http::Se
 use tokio::{sync::mpsc, time::sleep};
 
 pub use connections::Connections;
+pub use sessions::Sessions;
 pub use tls::TlsError;
 
 use crate::{
@@ -94,6 +97,8 @@ pub struct Exchange {
     pub alarms: Arc<Alarms>,
     /// Connections to backends that others can use.
     pub connections: Arc<Connections>,
+    /// Where clients are kept.
+    pub sessions: Sessions,
     /// Response bodies held back.
     held: Memory,
     /// Request bodies kept.
@@ -114,8 +119,26 @@ impl Exchange {
         connections: Arc<Connections>,
     ) -> Self {
         let (held, kept) = (Memory::default(), Memory::default());
-        let mirrors = Mirrors::default();
-        Self { topology, snapshot, live, metrics, inbox, alarms, connections, held, kept, mirrors }
+        let (mirrors, sessions) = (Mirrors::default(), Sessions::default());
+        Self {
+            topology,
+            snapshot,
+            live,
+            metrics,
+            inbox,
+            alarms,
+            connections,
+            sessions,
+            held,
+            kept,
+            mirrors,
+        }
+    }
+
+    /// Keeps clients at their backends.
+    #[must_use]
+    pub fn with_sessions(self, sessions: Sessions) -> Self {
+        Self { sessions, ..self }
     }
 
     /// Forwards a request to a backend of `pool` and its response to the client. `header` is the
@@ -144,7 +167,9 @@ impl Exchange {
         self.mirror(&outgoing, &upload, ctx);
         // The latest answer that was not good enough, for when nothing better comes.
         let mut spare: Option<(Attempt, Answer)> = None;
-        while let Some(attempt) = self.begin_attempt(pool, ctx) {
+        while let Some(attempt) =
+            self.await_attempt(pool, upload.is_complete(), session, ctx).await?
+        {
             let waited = self.attempt(attempt, &outgoing, &mut upload, session, ctx).await?;
             match waited {
                 Waited::Answered(mut attempt, answer) => {

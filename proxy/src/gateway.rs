@@ -5,9 +5,11 @@
 //! own path, the sidecar and upgrades, goes through the phases after `request_filter`.
 
 mod account;
+mod affinity;
 mod forwarded;
 mod grpc;
 mod headers;
+mod limits;
 mod max_forwards;
 mod peer;
 mod pingora_path;
@@ -33,6 +35,8 @@ use pingora::{
 };
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use tokio::sync::watch;
+
+pub use limits::Limits;
 
 use crate::{
     classify::{client_fault, connect_symptom, exchange_symptom},
@@ -81,6 +85,8 @@ pub struct Gateway {
     pub sidecar: SocketAddr,
     /// Becomes true when the process is about to end.
     pub ending: watch::Receiver<bool>,
+    /// What is let in.
+    pub limits: Arc<Limits>,
 }
 
 #[async_trait]
@@ -113,6 +119,10 @@ impl ProxyHttp for Gateway {
             grpc::answer(&Reply::no_route(), session.as_downstream_mut(), ctx).await?;
             return Ok(true);
         };
+        if let Some(reply) = self.refuse(session, ctx) {
+            grpc::answer(&reply, session.as_downstream_mut(), ctx).await?;
+            return Ok(true);
+        }
         if route.max_body.is_some_and(|limit| limit < announced(session.req_header())) {
             ctx.failure = Some(Failure::BodyTooLong);
             return Err(too_long());
@@ -125,6 +135,8 @@ impl ProxyHttp for Gateway {
                 return Ok(true);
             }
         };
+        self.exchange.live.pool(pool).requests.add(ctx.began);
+        self.note_affinity(pool, session, ctx);
         if headers::is_websocket(session.req_header()) {
             return Ok(false);
         }
@@ -232,6 +244,14 @@ impl ProxyHttp for Gateway {
         let is_http2 = response.version == Version::HTTP_2;
         response.append_header("Via", if is_http2 { "2 bascule" } else { "1.1 bascule" })?;
         response.insert_header("X-Request-Id", &ctx.request_id)?;
+        if let Some(attempt) = &ctx.attempt
+            && let Some(cookie) = self.exchange.session_field(attempt.backend, ctx)
+        {
+            response.append_header("Set-Cookie", cookie)?;
+        }
+        for (name, value) in &ctx.additions {
+            response.append_header(name, value)?;
+        }
         let is_final = !response.status.is_informational() || response.status.as_u16() == 101;
         if let Some(route) = ctx.route.filter(|_| is_final) {
             edit_response(response, &self.exchange.topology.routes[route].response_headers)?;
@@ -399,7 +419,11 @@ impl Gateway {
                 let asking = headers::client_of(session.req_header(), client, trusted);
                 headers::add_relay(request, &self.relay_key, asking)?;
             }
-            Some(Target::Pool(_) | Target::Proxy) | None => headers::strip_relay(request),
+            Some(Target::Pool(pool)) => {
+                headers::strip_relay(request);
+                self.strip_session(pool, request)?;
+            }
+            Some(Target::Proxy) | None => headers::strip_relay(request),
         }
         if let Some(path) = &ctx.rewritten {
             // A target that is only a path names no host.

@@ -37,8 +37,11 @@ pub mod access;
 pub mod balance;
 pub mod fleet;
 pub mod incident;
+pub mod rate_limit;
 pub mod retry;
 pub mod routing;
+pub mod shedding;
+pub mod sticky;
 pub mod suspicion;
 
 // Wire (pure): HTTP/1.1 as clients and backends say it, and what comes before it, in bytes.

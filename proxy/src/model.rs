@@ -4,7 +4,9 @@
 //! rest of the crate therefore needs no checks: every route names a pool that exists, every pool
 //! has a backend, every threshold is at least one.
 
+mod affinity;
 mod check;
+mod limits;
 mod listener;
 mod pattern;
 mod route;
@@ -20,7 +22,9 @@ use std::{
     time::Duration,
 };
 
+pub use affinity::{HashKey, SameSite, Secret, Sticky};
 pub use check::{CheckKind, HttpCheck};
+pub use limits::{PoolLimits, ProcessLimits, RateKey, RateLimit};
 #[cfg(test)]
 pub(crate) use listener::sample as sample_listener;
 pub use listener::{
@@ -59,6 +63,8 @@ pub struct Topology {
     pub routes: Vec<Route>,
     /// What routes refer to by [`PoolId`].
     pub pools: Vec<Pool>,
+    /// What the process lets in.
+    pub limits: ProcessLimits,
     /// The sidecar.
     pub admin: Admin,
     /// What is logged, and how.
@@ -105,6 +111,10 @@ pub struct Pool {
     pub name: String,
     /// How one of a tier's eligible backends is picked.
     pub balance: Balance,
+    /// What requests have in common that belong together, for [`Balance::Hash`].
+    pub hash: HashKey,
+    /// How a client is kept at one backend.
+    pub sticky: Option<Sticky>,
     /// When a tier hands over, and when it gets its traffic back.
     pub tiers: TierPolicy,
     /// In the order of the configuration; at least one.
@@ -129,6 +139,8 @@ pub struct Pool {
     pub slow_start: Duration,
     /// What happens to requests while no backend may be picked.
     pub when_down: WhenDown,
+    /// How much each backend is asked at a time, and what becomes of more.
+    pub limits: PoolLimits,
     /// Bounds on what one attempt may take.
     pub timeouts: Timeouts,
 }
@@ -137,6 +149,19 @@ impl Pool {
     /// Returns the number of tiers; they are numbered from 0, which is preferred, without gaps.
     pub fn tier_count(&self) -> usize {
         self.backends.iter().map(|backend| backend.tier + 1).max().unwrap_or(0)
+    }
+
+    /// Returns how many attempts may be under way at each backend; `None` for as many as there are.
+    ///
+    /// With HTTP/1.1, where a connection carries one at a time, a bound on connections is one on
+    /// attempts, too.
+    pub fn slots(&self) -> Option<u64> {
+        let connections = match self.protocol {
+            Protocol::Http1 => self.limits.max_connections,
+            Protocol::Http2 => None,
+        };
+        let bounds = [self.limits.max_requests, connections];
+        bounds.into_iter().flatten().map(|it| u64::from(it.get())).min()
     }
 }
 
@@ -147,6 +172,11 @@ pub enum Balance {
     RoundRobin,
     /// The less busy, in relation to its weight, of two picked at random.
     LeastRequests,
+    /// The one of two picked at random that should answer sooner, by how long its answers take at
+    /// present.
+    PeakEwma,
+    /// The one that the request's key belongs to; see [`Pool::hash`].
+    Hash,
 }
 
 /// One address that serves.

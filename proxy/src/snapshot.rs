@@ -6,6 +6,8 @@
 
 mod division;
 mod live;
+mod maglev;
+mod peak_ewma;
 mod rate;
 mod schedule;
 mod timeline;
@@ -17,6 +19,8 @@ use arc_swap::ArcSwap;
 
 pub use division::Division;
 pub use live::{BackendLive, Live, PoolLive, Recent};
+pub use maglev::{Maglev, again, hash};
+pub use peak_ewma::PeakEwma;
 pub use rate::RateWindow;
 pub use schedule::Schedule;
 pub use timeline::{Latencies, SLOT, Timeline, WindowCounts};

@@ -36,6 +36,15 @@ pub enum TokenError {
         /// Which file.
         path: PathBuf,
     },
+    /// The variable of the environment is missing or holds something else.
+    #[error(
+        "the variable {name} must hold {LENGTH_MIN} to {LENGTH_MAX} visible characters; make some \
+         with `bascule token new`"
+    )]
+    NotInEnvironment {
+        /// Which variable.
+        name: String,
+    },
     /// The file cannot be written.
     #[error("cannot write the token file {path}: {reason}")]
     Unwritable {
@@ -77,13 +86,23 @@ pub fn read(path: &Path) -> Result<String, TokenError> {
             return Err(TokenError::Unreadable { path: path.to_owned(), reason });
         }
     }
+    fit(&text).ok_or_else(|| TokenError::NotAToken { path: path.to_owned() })
+}
+
+/// Reads the token in a variable of the environment, without the white space around it.
+///
+/// # Errors
+/// When the variable is not set, or holds what cannot be a token.
+pub fn read_variable(name: &str) -> Result<String, TokenError> {
+    let value = std::env::var(name).ok();
+    let token = value.and_then(|text| fit(&text));
+    token.ok_or_else(|| TokenError::NotInEnvironment { name: name.to_owned() })
+}
+
+fn fit(text: &str) -> Option<String> {
     let token = text.trim();
     let fits = (LENGTH_MIN..=LENGTH_MAX).contains(&token.len());
-    if fits && token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        Ok(token.to_owned())
-    } else {
-        Err(TokenError::NotAToken { path: path.to_owned() })
-    }
+    (fits && token.bytes().all(|byte| byte.is_ascii_graphic())).then(|| token.to_owned())
 }
 
 /// Writes a fresh token to the file at `path`, in place of what was there, in one step: whoever

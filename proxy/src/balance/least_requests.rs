@@ -8,23 +8,21 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::{
-    balance,
+    balance::{self, Open},
     snapshot::{PoolLive, TierSnapshot},
 };
 
-/// Picks the less busy, in relation to its weight, of two backends outside `tried`.
+/// Picks the less busy, in relation to its weight, of two open backends.
 pub(crate) fn pick(
     weights: &[u32],
     tier: &TierSnapshot,
-    live: &PoolLive,
-    tried: &[usize],
+    open: Open<'_>,
     random: &mut fastrand::Rng,
 ) -> Option<usize> {
-    let first = balance::draw(weights, tier, random, |index| !tried.contains(&index))?;
-    let second =
-        balance::draw(weights, tier, random, |index| index != first && !tried.contains(&index));
+    let first = balance::draw(weights, tier, random, |index| open.has(index))?;
+    let second = balance::draw(weights, tier, random, |index| index != first && open.has(index));
     match second {
-        Some(second) if is_busier(weights, live, first, second) => Some(second),
+        Some(second) if is_busier(weights, open.live, first, second) => Some(second),
         Some(_) | None => Some(first),
     }
 }

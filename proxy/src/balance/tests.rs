@@ -10,14 +10,18 @@ use crate::{
 
 /// A pool of which some backends are eligible: `(tier, weight, is eligible)`.
 #[derive(Debug)]
-struct World {
-    topology: Topology,
-    live: Live,
-    snapshot: PoolSnapshot,
+pub(crate) struct World {
+    pub(crate) topology: Topology,
+    pub(crate) live: Live,
+    pub(crate) snapshot: PoolSnapshot,
 }
 
 impl World {
-    fn new(balance: Balance, active_tier: Option<usize>, backends: &[(usize, u32, bool)]) -> Self {
+    pub(crate) fn new(
+        balance: Balance,
+        active_tier: Option<usize>,
+        backends: &[(usize, u32, bool)],
+    ) -> Self {
         let plain: Vec<_> = backends.iter().map(|&(tier, weight, _)| (tier, weight)).collect();
         let mut pool = sample::pool("api", &plain);
         pool.balance = balance;
@@ -40,7 +44,7 @@ impl World {
         Self { topology, live, snapshot }
     }
 
-    fn pick(&self, tried: &[usize], random: &mut fastrand::Rng) -> Option<Pick> {
+    pub(crate) fn pick(&self, tried: &[usize], random: &mut fastrand::Rng) -> Option<Pick> {
         self.pick_at(0, Idempotence::Idempotent, tried, random)
     }
 
@@ -53,11 +57,12 @@ impl World {
     ) -> Option<Pick> {
         let (pool, live) = (&self.topology.pools[0], &self.live.pools[0]);
         let now = Timestamp::from_millis(millis);
-        pick(pool, &self.snapshot, live, tried, idempotence, random, now)
+        let request = Request { tried, idempotence, hash: None, home: None };
+        pick(pool, &self.snapshot, live, request, random, now).ok()
     }
 
     /// Withdraws the trust in some backends.
-    fn suspect(mut self, suspected: &[usize]) -> Self {
+    pub(crate) fn suspect(mut self, suspected: &[usize]) -> Self {
         for &index in suspected {
             self.snapshot.backends[index].condition = Condition::Suspected;
         }
@@ -77,9 +82,13 @@ impl World {
         self
     }
 
-    fn grant(&self, index: usize, millis: u64) {
+    pub(crate) fn grant(&self, index: usize, millis: u64) {
         self.live.pools[0].backends[index].trial_from.store(millis, Relaxed);
     }
+}
+
+pub(crate) fn plain(tried: &[usize]) -> Request<'_> {
+    Request { tried, idempotence: Idempotence::Idempotent, hash: None, home: None }
 }
 
 fn backend(is_eligible: bool) -> BackendSnapshot {
@@ -295,7 +304,12 @@ fn backends() -> impl Strategy<Value = Vec<(usize, u32, bool)>> {
 }
 
 fn balance() -> impl Strategy<Value = Balance> {
-    prop_oneof![Just(Balance::RoundRobin), Just(Balance::LeastRequests)]
+    prop_oneof![
+        Just(Balance::RoundRobin),
+        Just(Balance::LeastRequests),
+        Just(Balance::PeakEwma),
+        Just(Balance::Hash),
+    ]
 }
 
 fn weights() -> impl Strategy<Value = Vec<u32>> {

@@ -6,6 +6,8 @@ use std::{
     thread::available_parallelism,
 };
 
+mod affinity;
+mod limits;
 mod listener;
 mod pool;
 mod route;
@@ -13,6 +15,7 @@ mod route;
 use crate::{
     config::{
         assemble::{
+            limits::process_limits,
             listener::listeners,
             pool::pool,
             route::{Known, routes},
@@ -37,6 +40,7 @@ pub(crate) fn assemble(file: File, base: &Path) -> Option<model::Topology> {
         routes: routes(file.routes, known)?,
         listeners,
         pools,
+        limits: process_limits(&file.limits),
         admin: admin(file.admin, base),
         logging: logging(&file.logging),
     })

@@ -8,6 +8,7 @@ use std::num::{NonZeroU16, NonZeroUsize};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(crate) mod limits;
 pub(crate) mod listener;
 mod named;
 pub(crate) mod pool;
@@ -15,7 +16,7 @@ pub(crate) mod route;
 
 pub(crate) use crate::config::file::named::Named;
 use crate::config::{
-    file::{listener::Listener, pool::Pool, route::Route},
+    file::{limits::Limits, listener::Listener, pool::Pool, route::Route},
     units::{FilePath, http::Origin, net::Address},
 };
 
@@ -41,6 +42,9 @@ pub(crate) struct File {
     pub(crate) routes: Vec<Route>,
     /// Sets of interchangeable backends, by name.
     pub(crate) pools: Named<Pool>,
+    /// What the process lets in.
+    #[serde(default)]
+    pub(crate) limits: Limits,
     /// The sidecar: where state is read and changed.
     #[serde(default)]
     pub(crate) admin: Admin,

@@ -8,10 +8,10 @@ use crate::{
     config::{
         assemble::assemble,
         file::{
-            Admin, File, Logging, Named,
+            Admin, File, Logging, Named, limits,
             listener::Listener,
             pool::{
-                Backend, Balance, HealthCheck, HoldBack, OutlierDetection, Pool, Protocol,
+                Backend, Balance, HealthCheck, HoldBack, Limits, OutlierDetection, Pool, Protocol,
                 ProxyProtocol, Retries, Suspicion, TcpCheck, Tiers, Timeouts, Tls, WhenDown,
             },
             route::Route,
@@ -100,6 +100,8 @@ pub(crate) fn topology(listen: SocketAddr, urls: &[String]) -> Result<Topology, 
 fn file(listen: SocketAddr, backends: Vec<Backend>, admin: Admin) -> File {
     let pool = Pool {
         balance: Balance::default(),
+        hash: None,
+        sticky: None,
         tiers: Tiers::default(),
         backends,
         protocol: Protocol::default(),
@@ -112,6 +114,7 @@ fn file(listen: SocketAddr, backends: Vec<Backend>, admin: Admin) -> File {
         suspicion: Suspicion::default(),
         retries: Retries::default(),
         hold_back: HoldBack::default(),
+        limits: Limits::default(),
         timeouts: Timeouts::default(),
     };
     let name = || Name("main".to_owned());
@@ -122,6 +125,7 @@ fn file(listen: SocketAddr, backends: Vec<Backend>, admin: Admin) -> File {
         listeners: Named(vec![(Name("public".to_owned()), listener)]),
         routes: vec![Route { name: Some(name()), ..Route::to(name()) }],
         pools: Named(vec![(name(), pool)]),
+        limits: limits::Limits::default(),
         admin,
         logging: Logging::default(),
     }

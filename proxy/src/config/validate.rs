@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 mod addresses;
+mod limits;
 mod listeners;
 mod pools;
 mod routes;
@@ -37,6 +38,7 @@ pub(crate) fn review(
     listeners::review(file, &mut review);
     routes::review(file, &mut review);
     pools::review(file, &mut review);
+    limits::review(file, &mut review);
     review.problems
 }
 

@@ -1,6 +1,6 @@
 //! One attempt, from picking up a connection to a response that may be passed on.
 
-use std::future::pending;
+use std::{future::pending, sync::atomic::Ordering::Relaxed};
 
 use http::{Method, uri::Scheme};
 use tokio::time::{sleep, timeout};
@@ -173,7 +173,11 @@ impl Exchange {
         let epoch = self.snapshot.load().backend(id).epoch;
         let connection = match self.connections.take(id, epoch, max_idle, plan.pool, now) {
             Some(connection) => connection,
-            None => self.connect(plan, id, epoch).await?,
+            None => {
+                let in_use = self.live.backend(id).in_flight.load(Relaxed);
+                self.connections.make_room(id, plan.pool, in_use);
+                self.connect(plan, id, epoch).await?
+            }
         };
         let wants_proof = policy.on_proof && !is_repeatable;
         Ok(Leg::Http1(Http1Leg::new(connection, &plan.outgoing.method, wants_proof)))

@@ -6,18 +6,21 @@
 use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
 use crate::{
-    balance::{self, Pick},
+    balance::{self, Pick, Request, Unpicked},
     clock::{self, Timestamp},
     event::{AttemptOutcome, FaultMode, Source, Strike, Symptom},
     exchange::{
         Exchange,
-        request::{Attempt, Failure, RequestContext},
+        request::{Attempt, Failure, InFlight, Overload, RequestContext},
     },
     fleet::Input,
-    model::{BackendId, PoolId},
+    model::{BackendId, Balance, PoolId},
     retry::{self, Body, Connection, Cost, Decision, Delivery, Facts, Reason, Response},
     telemetry::metrics::RetryOutcome,
 };
+
+/// How often a pick is repeated that others were faster to use, before the request queues up.
+const PICKS: usize = 4;
 
 /// What a failed attempt leaves behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,39 +39,68 @@ pub(crate) struct Remains {
 
 impl Exchange {
     /// Picks the backend of the next attempt and begins it. `None` when none can be made;
-    /// `ctx.failure` then says why.
+    /// `ctx.failure` then says why. Who waits for a slot comes first.
     pub(crate) fn begin_attempt(&self, pool: PoolId, ctx: &mut RequestContext) -> Option<Attempt> {
+        if self.alarms.queue(pool).is_some_and(|queue| !queue.is_empty()) {
+            ctx.failure = Some(Failure::Overloaded(Overload::QueueFull));
+            return None;
+        }
+        self.begin_attempt_at_once(pool, ctx)
+    }
+
+    /// The same for a request whose turn it is.
+    pub(crate) fn begin_attempt_at_once(
+        &self,
+        pool: PoolId,
+        ctx: &mut RequestContext,
+    ) -> Option<Attempt> {
         let now = clock::now();
         if ctx.time_left(now).is_zero() {
             ctx.failure = Some(Failure::DeadlinePassed);
             return None;
         }
-        let Some((picked, epoch)) = self.pick(pool, ctx, now) else {
-            ctx.failure = Some(Failure::NoBackend);
-            return None;
-        };
-        let id = BackendId { pool, index: picked.index };
-        ctx.tried.push(id.index);
-        ctx.attempts += 1;
-        let mut attempt = Attempt::new(id, epoch, ctx.attempts, now, &self.live);
-        attempt.is_trial = picked.is_trial;
-        Some(attempt)
+        // Between a pick and the slot somebody else may take it; then nobody else has a slot more.
+        for _ in 0..PICKS {
+            let (picked, epoch) = match self.pick(pool, ctx, now) {
+                Ok(picked) => picked,
+                Err(Unpicked::Nobody) => {
+                    ctx.failure = Some(Failure::NoBackend);
+                    return None;
+                }
+                Err(Unpicked::Full) => break,
+            };
+            let id = BackendId { pool, index: picked.index };
+            let Some(guard) = InFlight::at(id, &self.live, self.alarms.queue(pool)) else {
+                continue;
+            };
+            ctx.tried.push(id.index);
+            ctx.attempts += 1;
+            let mut attempt = Attempt::new(id, epoch, ctx.attempts, now, guard);
+            attempt.is_trial = picked.is_trial;
+            return Some(attempt);
+        }
+        ctx.failure = Some(Failure::Overloaded(Overload::QueueFull));
+        None
     }
 
     /// Picks a backend, and tells the fleet if that takes a trial. Returns its epoch, too.
-    pub(crate) fn pick(
+    fn pick(
         &self,
         pool: PoolId,
         ctx: &RequestContext,
         now: Timestamp,
-    ) -> Option<(Pick, u64)> {
+    ) -> Result<(Pick, u64), Unpicked> {
         let snapshot = self.snapshot.load();
         let picked = balance::pick(
             self.topology.pool(pool),
             snapshot.pool(pool),
             self.live.pool(pool),
-            &ctx.tried,
-            ctx.idempotence,
+            Request {
+                tried: &ctx.tried,
+                idempotence: ctx.idempotence,
+                hash: ctx.hash,
+                home: ctx.session.map(|it| it.index),
+            },
             &mut fastrand::Rng::new(),
             now,
         )?;
@@ -76,7 +108,7 @@ impl Exchange {
         if picked.is_trial {
             self.tell(Input::TrialTaken { backend: id, at: now });
         }
-        Some((picked, snapshot.backend(id).epoch))
+        Ok((picked, snapshot.backend(id).epoch))
     }
 
     /// Takes in that an attempt failed. Returns whether another may follow; if not, `ctx.failure`
@@ -169,12 +201,19 @@ impl Exchange {
         let took = now.since(attempt.began);
         self.metrics.attempt_finished(id, outcome, took);
         let live = self.live.backend(id);
+        let costs = self.topology.pool(id.pool).balance == Balance::PeakEwma;
         match outcome {
             AttemptOutcome::Answered { .. } => {
+                if costs {
+                    live.peak_ewma.observe(now.since(attempt.asked), now);
+                }
                 attempt.run_ended = Some(live.failure_run.load(Relaxed));
                 self.succeeded(id, took, now);
             }
             AttemptOutcome::Failed(symptom) => {
+                if costs {
+                    live.peak_ewma.observe_failure(now.since(attempt.asked), now);
+                }
                 let run = live.failed(now);
                 let recent = live.recent(now);
                 self.tell(Input::AttemptFailed {

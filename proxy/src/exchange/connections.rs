@@ -125,6 +125,20 @@ impl Connections {
         }
     }
 
+    /// Closes idle connections, oldest first, so that one can be made without there being more in all
+    /// than the pool allows. `in_use` counts those that attempts use, the new one included.
+    pub(crate) fn make_room(&self, id: BackendId, pool: &Pool, in_use: u64) {
+        let Some(most) = pool.limits.max_connections else { return };
+        let left = u64::from(most.get()).saturating_sub(in_use);
+        let left = usize::try_from(left).unwrap_or(usize::MAX);
+        let surplus: Vec<Kept> = {
+            let mut all = lock(&self.pools[id.pool.0][id.index].kept);
+            let surplus = all.len().saturating_sub(left);
+            all.drain(..surplus).collect()
+        };
+        drop(surplus);
+    }
+
     /// Closes what is too old, was closed by its backend, or is from before `epoch_of` its backend.
     /// For one caller, a few times a second.
     pub fn reap(&self, topology: &Topology, epoch_of: impl Fn(BackendId) -> u64, now: Timestamp) {

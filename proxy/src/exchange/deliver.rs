@@ -43,7 +43,10 @@ impl Exchange {
         ctx: &mut RequestContext,
     ) -> Result<()> {
         let edits = ctx.route.map(|route| &self.topology.routes[route].response_headers);
-        let header = header_for_client(&answer, outgoing, session, edits, &ctx.request_id)?;
+        let mut header = header_for_client(&answer, outgoing, session, edits, ctx)?;
+        if let Some(cookie) = self.session_field(attempt.backend, ctx) {
+            header.append_header("Set-Cookie", cookie)?;
+        }
         if let (Some(call), Some(code)) = (&mut ctx.call, answer.grpc_status()) {
             call.meant = Some(grpc::http_of_status(code));
         }
@@ -155,7 +158,7 @@ fn header_for_client(
     outgoing: &Outgoing,
     session: &mut ServerSession,
     edits: Option<&HeaderEdits>,
-    request_id: &str,
+    ctx: &RequestContext,
 ) -> Result<ResponseHeader> {
     let head = &answer.head;
     let mut header = copy_of(head)?;
@@ -165,7 +168,10 @@ fn header_for_client(
         HttpVersion::Http2 => "2 bascule",
     };
     header.append_header("Via", via)?;
-    header.insert_header("X-Request-Id", request_id)?;
+    header.insert_header("X-Request-Id", &ctx.request_id)?;
+    for (name, value) in &ctx.additions {
+        header.append_header(name, value)?;
+    }
     let is_head = outgoing.method == Method::HEAD;
     let is_empty = answer.length == BodyLength::Known(0) || is_head;
     let has_no_body = is_head || matches!(head.status.as_u16(), 204 | 304);

@@ -25,7 +25,7 @@ use crate::{
         leg::Leg,
         outgoing::Outgoing,
         plan::{Plan, Progress},
-        request::{Attempt, RequestContext},
+        request::RequestContext,
         upload::Upload,
     },
     model::{BackendId, Pool, PoolId},
@@ -106,11 +106,11 @@ impl Exchange {
         let mut ctx = RequestContext::new(clock::now());
         ctx.deadline = copy.deadline;
         ctx.idempotence = Idempotence::NotIdempotent;
-        let Some((picked, epoch)) = self.pick(copy.pool, &ctx, ctx.began) else {
+        // Nor does it wait for a slot.
+        let Some(attempt) = self.begin_attempt(copy.pool, &mut ctx) else {
             return MirrorOutcome::DroppedUnserved;
         };
-        let id = BackendId { pool: copy.pool, index: picked.index };
-        let attempt = Attempt::new(id, epoch, 1, ctx.began, &self.live);
+        let id = attempt.backend;
         let mut plan =
             Plan::new(pool, &pool.retries, &outgoing, Some(&copy.body), Body::Buffered, &ctx);
         // Nothing is held back.

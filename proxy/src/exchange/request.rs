@@ -5,12 +5,16 @@ use std::{
     time::Duration,
 };
 
+use http::{HeaderName, HeaderValue};
+
 use crate::{
+    alarms::Queue,
     clock::Timestamp,
     event::{Idempotence, Rescue, Strike, Symptom},
     model::{BackendId, Target},
     retry::Reason,
     snapshot::{Kind, Live},
+    sticky::Session,
     wire::preamble::Speaker,
 };
 
@@ -39,6 +43,10 @@ pub struct RequestContext {
     pub(crate) rewritten: Option<String>,
     /// What its wait is compared with.
     pub(crate) kind: Kind,
+    /// What its key hashes to, where its pool balances by hash.
+    pub(crate) hash: Option<u64>,
+    /// Where its client is kept, as its cookie says.
+    pub(crate) session: Option<Session>,
     /// Backends that have been tried, in order.
     pub(crate) tried: Vec<usize>,
     /// Attempts begun.
@@ -49,6 +57,8 @@ pub struct RequestContext {
     pub(crate) rescue: Option<Rescue>,
     /// How the latest failed attempt failed.
     pub(crate) symptom: Option<Symptom>,
+    /// What the client gets in the head of a response besides what the backend sends.
+    pub(crate) additions: Vec<(HeaderName, HeaderValue)>,
     /// Why the proxy answers itself.
     pub(crate) failure: Option<Failure>,
     /// Whether the decision to retry has been made where the answer was seen.
@@ -100,13 +110,13 @@ impl Attempt {
         epoch: u64,
         number: u32,
         began: Timestamp,
-        live: &Arc<Live>,
+        guard: InFlight,
     ) -> Self {
         Self {
             backend,
             began,
             asked: began,
-            _guard: InFlight::at(backend, live),
+            _guard: guard,
             epoch,
             number,
             is_trial: false,
@@ -122,6 +132,10 @@ impl Attempt {
 pub(crate) enum Failure {
     /// No backend of the pool may be picked.
     NoBackend,
+    /// Somebody could serve the request, and has too much to do.
+    Overloaded(Overload),
+    /// Its client, or everybody together, asks more often than the route allows.
+    RateLimited,
     /// An attempt failed and no other may follow.
     GivenUp(Reason),
     /// No response began before the deadline.
@@ -134,24 +148,50 @@ pub(crate) enum Failure {
     Injected(u16),
 }
 
+/// Which bound on what is under way turned a request away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Overload {
+    /// All backends are full, and as many requests wait as may.
+    QueueFull,
+    /// All backends were full for as long as the request could wait.
+    QueueTimeout,
+    /// As many requests are under way in this process as may.
+    MaxRequests,
+    /// The data plane runs late, and the request is of the share that is turned away.
+    Lag,
+}
+
 /// Counts something as in flight for as long as it lives.
 #[derive(Debug)]
 pub(crate) struct InFlight {
     live: Arc<Live>,
     backend: Option<BackendId>,
+    /// Who waits for a slot, where there is a bound on them.
+    queue: Option<Arc<Queue>>,
 }
 
 impl InFlight {
     /// A request, on any listener.
     pub(crate) fn request(live: &Arc<Live>) -> Self {
         live.requests_in_flight.fetch_add(1, Relaxed);
-        Self { live: Arc::clone(live), backend: None }
+        Self { live: Arc::clone(live), backend: None, queue: None }
     }
 
-    /// An attempt at `backend`.
-    fn at(backend: BackendId, live: &Arc<Live>) -> Self {
-        live.backend(backend).in_flight.fetch_add(1, Relaxed);
-        Self { live: Arc::clone(live), backend: Some(backend) }
+    /// An attempt at `backend`; `queue` is its pool's. `None` when the backend is full.
+    pub(crate) fn at(
+        backend: BackendId,
+        live: &Arc<Live>,
+        queue: Option<&Arc<Queue>>,
+    ) -> Option<Self> {
+        let in_flight = &live.backend(backend).in_flight;
+        match queue {
+            None => _ = in_flight.fetch_add(1, Relaxed),
+            Some(queue) => {
+                let one_more = |it: u64| (it < queue.slots()).then_some(it + 1);
+                in_flight.fetch_update(Relaxed, Relaxed, one_more).ok()?;
+            }
+        }
+        Some(Self { live: Arc::clone(live), backend: Some(backend), queue: queue.cloned() })
     }
 }
 
@@ -161,6 +201,9 @@ impl Drop for InFlight {
             Some(backend) => self.live.backend(backend).in_flight.fetch_sub(1, Relaxed),
             None => self.live.requests_in_flight.fetch_sub(1, Relaxed),
         };
+        if let Some(queue) = &self.queue {
+            queue.freed();
+        }
     }
 }
 
@@ -178,11 +221,14 @@ impl RequestContext {
             request_id: String::new(),
             rewritten: None,
             kind: Kind::of(0, "", ""),
+            hash: None,
+            session: None,
             tried: Vec::new(),
             attempts: 0,
             attempt: None,
             rescue: None,
             symptom: None,
+            additions: Vec::new(),
             failure: None,
             is_retry_decided: false,
             guard: None,

@@ -8,7 +8,7 @@ use pingora_proxy::Session;
 use crate::{
     clock,
     event::Fate,
-    exchange::request::{Failure, RequestContext},
+    exchange::request::{Failure, Overload, RequestContext},
     gateway::Gateway,
     model::Target,
     telemetry::metrics::{Answer, FinishedRequest, Rejection, RetryOutcome},
@@ -32,13 +32,17 @@ impl Gateway {
             bytes_out: session.as_downstream().body_bytes_sent() as u64,
         });
         let Some(Target::Pool(pool)) = ctx.target else { return };
+        if let Some(rejection) = rejection_of(ctx) {
+            self.exchange.metrics.rejected(pool, rejection);
+        }
+        // What was not let in never was the pool's.
+        if ctx.guard.is_none() {
+            return;
+        }
         let live = self.exchange.live.pool(pool);
         live.timeline.record(now, took, fate, ctx.attempts);
         if live.incident_is_open.load(Relaxed) {
             self.exchange.metrics.request_in_incident(pool, took);
-        }
-        if ctx.attempts == 0 && ctx.failure != Some(Failure::BodyTooLong) {
-            self.exchange.metrics.rejected(pool, Rejection::NoBackend);
         }
         if 1 < ctx.attempts {
             let outcome = match fate {
@@ -47,6 +51,24 @@ impl Gateway {
             };
             self.exchange.metrics.retry(pool, outcome);
         }
+    }
+}
+
+/// Says why no attempt could be made, if that is what the client was told.
+fn rejection_of(ctx: &RequestContext) -> Option<Rejection> {
+    match ctx.failure? {
+        Failure::NoBackend => Some(Rejection::NoBackend),
+        Failure::Overloaded(Overload::QueueFull) => Some(Rejection::QueueFull),
+        Failure::Overloaded(Overload::QueueTimeout) => Some(Rejection::QueueTimeout),
+        Failure::Overloaded(Overload::MaxRequests) => Some(Rejection::MaxRequests),
+        Failure::Overloaded(Overload::Lag) => Some(Rejection::Lag),
+        Failure::DeadlinePassed if ctx.attempts == 0 => Some(Rejection::NoBackend),
+        Failure::DeadlinePassed
+        | Failure::RateLimited
+        | Failure::GivenUp(_)
+        | Failure::BodyUnfinished
+        | Failure::BodyTooLong
+        | Failure::Injected(_) => None,
     }
 }
 

@@ -39,10 +39,13 @@ pub(crate) async fn answer(
         if let Some(call) = &mut ctx.call {
             call.meant = Some(reply.status);
         }
-        let header = trailers_only(reply, &ctx.request_id)?;
+        let mut header = trailers_only(reply, &ctx.request_id)?;
+        for (name, value) in &ctx.additions {
+            header.append_header(name, value)?;
+        }
         return stream.write_response_header(Box::new(header), true);
     }
-    reply.send(session, &ctx.request_id).await
+    reply.send_with(&ctx.additions, session, &ctx.request_id).await
 }
 
 /// Builds a response that is nothing but its trailers, in the place of the head.

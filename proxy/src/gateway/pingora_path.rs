@@ -35,9 +35,9 @@ impl Gateway {
         ctx: &mut RequestContext,
     ) -> Result<Box<HttpPeer>> {
         loop {
-            let Some(attempt) = self.exchange.begin_attempt(pool, ctx) else {
-                return Err(unserved());
-            };
+            let client = session.as_downstream_mut();
+            let begun = self.exchange.await_attempt(pool, true, client, ctx).await?;
+            let Some(attempt) = begun else { return Err(unserved()) };
             let id = attempt.backend;
             ctx.attempt = Some(attempt);
             let strike = self.exchange.strike(id);

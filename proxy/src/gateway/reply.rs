@@ -4,14 +4,14 @@
 mod accept;
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderName, HeaderValue, StatusCode};
 use pingora::{Error, ErrorType, Result, http::ResponseHeader, protocols::http::ServerSession};
 use serde_json::json;
 use tokio::time::timeout;
 
 use crate::{
     event::{FaultMode, Symptom},
-    exchange::request::Failure,
+    exchange::request::{Failure, Overload},
     gateway::{CLIENT_PATIENCE, reply::accept::Form},
     retry::Reason,
 };
@@ -60,6 +60,26 @@ impl Reply {
         }
     }
 
+    /// The process has as much to do as it may.
+    pub(crate) fn overloaded() -> Self {
+        Self {
+            status: 503,
+            code: "overloaded",
+            message: "the proxy has as much to do as it may".to_owned(),
+            remedy: "retry after the time in Retry-After; operators: see `limits`",
+        }
+    }
+
+    /// The route may not be asked that often.
+    pub(crate) fn rate_limited() -> Self {
+        Self {
+            status: 429,
+            code: "rate_limited",
+            message: "more requests than the route allows".to_owned(),
+            remedy: "retry after the time in Retry-After; RateLimit-Policy says how often",
+        }
+    }
+
     /// The sidecar did not answer.
     pub(crate) fn no_sidecar() -> Self {
         Self {
@@ -82,6 +102,14 @@ impl Reply {
                 remedy: "retry after the time in Retry-After; operators: see /proxy/health",
             },
             Failure::BodyTooLong => Self::body_too_long(),
+            Failure::Overloaded(Overload::MaxRequests | Overload::Lag) => Self::overloaded(),
+            Failure::Overloaded(overload) => Self {
+                status: 503,
+                code: "overloaded",
+                message: format!("pool `{pool}` {}{last}", too_much(overload)),
+                remedy: "retry after the time in Retry-After; operators: see `limits` of the pool",
+            },
+            Failure::RateLimited => Self::rate_limited(),
             Failure::BodyUnfinished => Self {
                 status: 408,
                 code: "body_unfinished",
@@ -158,6 +186,16 @@ impl Reply {
 
     /// Sends the answer. Nothing is sent when a response has already begun.
     pub(crate) async fn send(&self, session: &mut ServerSession, request_id: &str) -> Result<()> {
+        self.send_with(&[], session, request_id).await
+    }
+
+    /// The same, with these fields in its head.
+    pub(crate) async fn send_with(
+        &self,
+        fields: &[(HeaderName, HeaderValue)],
+        session: &mut ServerSession,
+        request_id: &str,
+    ) -> Result<()> {
         let (content_type, body) =
             self.body(Form::for_client(&session.req_header().headers), request_id);
         let mut header = ResponseHeader::build(self.status, Some(6))?;
@@ -165,7 +203,10 @@ impl Reply {
         header.insert_header("Content-Length", body.len().to_string())?;
         header.insert_header("Cache-Control", "no-store")?;
         header.insert_header("X-Request-Id", request_id)?;
-        if self.status == 503 {
+        for (name, value) in fields {
+            header.append_header(name, value)?;
+        }
+        if self.status == 503 && !header.headers.contains_key("retry-after") {
             header.insert_header("Retry-After", RETRY_AFTER_SECONDS)?;
         }
         let written = timeout(CLIENT_PATIENCE, session.write_error_response(header, body)).await;
@@ -184,6 +225,15 @@ fn given_up_status(reason: Reason, symptom: Option<Symptom>) -> u16 {
         ) => 504,
         (Reason::NoBackend | Reason::Budget, _) => 503,
         _ => 502,
+    }
+}
+
+fn too_much(overload: Overload) -> &'static str {
+    match overload {
+        Overload::MaxRequests | Overload::Lag | Overload::QueueFull => {
+            "has as much to do as it may, and no room for more to wait"
+        }
+        Overload::QueueTimeout => "had as much to do as it may for as long as the request waited",
     }
 }
 

@@ -12,10 +12,7 @@ use pingora_proxy::Session;
 use tokio::time::timeout;
 
 use crate::{
-    exchange::{
-        edits::edit_response,
-        request::{InFlight, RequestContext},
-    },
+    exchange::{edits::edit_response, request::RequestContext},
     gateway::{Gateway, client_ip, grpc, headers, host_of, reply::Reply},
     model::{Destination, FixedResponse, PoolId, Redirect, Route, Split, SplitKey, Target},
     routing::{self, RequestFacts, split},
@@ -55,11 +52,6 @@ impl Gateway {
         if target != Target::Proxy {
             ctx.rewritten =
                 route.rewrite.as_ref().map(|it| routing::rewrite(path_and_query(request), it));
-        }
-        if let Target::Pool(pool) = target {
-            self.exchange.live.pool(pool).requests.add(ctx.began);
-            // The sidecar's are not counted: whoever reads the log must not hold up the end.
-            ctx.guard = Some(InFlight::request(&self.exchange.live));
         }
         Some(route)
     }

@@ -5,7 +5,7 @@ use std::{num::NonZeroU16, time::Duration};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 
-use crate::model::{Pattern, PoolId, RetryPolicy};
+use crate::model::{Pattern, PoolId, RateLimit, RetryPolicy};
 
 /// Which requests go where.
 #[derive(Clone, Debug)]
@@ -18,6 +18,8 @@ pub struct Route {
     pub rewrite: Option<Rewrite>,
     /// Where the request goes.
     pub destination: Destination,
+    /// How often it may be asked.
+    pub rate_limit: Option<RateLimit>,
     /// From the request's head to the beginning of its response, retries included.
     pub timeout: Duration,
     /// How attempts are repeated, where it differs from what the pool says. At most one for each

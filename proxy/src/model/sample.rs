@@ -9,10 +9,10 @@ use std::{
 
 use crate::model::{
     Admin, Backend, BackendAddress, BackendTls, Balance, Capacity, CertificateFiles, CheckKind,
-    Destination, FailbackMode, HeaderEdits, HealthCheck, HoldBack, HttpCheck, Level, Listener,
-    ListenerTls, LogFormat, LogStreamLimits, Logging, Match, OutlierPolicy, Pool, PoolId, Protocol,
-    RetryPolicy, Route, SharedTopology, SuspicionPolicy, TierPolicy, Timeouts, TlsVersion,
-    Topology, WhenDown, sample_listener,
+    Destination, FailbackMode, HashKey, HeaderEdits, HealthCheck, HoldBack, HttpCheck, Level,
+    Listener, ListenerTls, LogFormat, LogStreamLimits, Logging, Match, OutlierPolicy, Pool, PoolId,
+    PoolLimits, ProcessLimits, Protocol, RetryPolicy, Route, SharedTopology, SuspicionPolicy,
+    TierPolicy, Timeouts, TlsVersion, Topology, WhenDown, sample_listener,
 };
 
 /// Makes a pool of backends `b0`, `b1`, … from their tiers and weights.
@@ -20,6 +20,8 @@ pub(crate) fn pool(name: &str, backends: &[(usize, u32)]) -> Pool {
     Pool {
         name: name.to_owned(),
         balance: Balance::RoundRobin,
+        hash: HashKey::ClientAddress,
+        sticky: None,
         tiers: tier_policy(),
         backends: backends.iter().enumerate().map(backend).collect(),
         health_check: HealthCheck {
@@ -69,6 +71,7 @@ pub(crate) fn pool(name: &str, backends: &[(usize, u32)]) -> Pool {
         proxy_protocol: None,
         slow_start: Duration::ZERO,
         when_down: WhenDown::Reject,
+        limits: limits(),
         timeouts: timeouts(),
     }
 }
@@ -81,6 +84,16 @@ fn timeouts() -> Timeouts {
         websocket_idle: Duration::from_secs(3600),
         idle: Duration::from_secs(55),
         idle_connections: 1024,
+    }
+}
+
+fn limits() -> PoolLimits {
+    PoolLimits {
+        max_requests: None,
+        max_connections: None,
+        queue: 100,
+        queue_timeout: Duration::from_secs(1),
+        spill_over: false,
     }
 }
 
@@ -123,6 +136,7 @@ pub(crate) fn topology(pools: Vec<Pool>) -> Topology {
         listeners: vec![listener("public")],
         routes: vec![route("rest", Match::default())],
         pools,
+        limits: ProcessLimits::default(),
         admin: Admin {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 9901)),
             token_file: None,
@@ -159,6 +173,7 @@ pub(crate) fn route(name: &str, matches: Match) -> Route {
         matches,
         rewrite: None,
         destination: Destination::Pool(PoolId(0)),
+        rate_limit: None,
         timeout: Duration::from_secs(15),
         retries: Vec::new(),
         max_body: None,

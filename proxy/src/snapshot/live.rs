@@ -13,8 +13,8 @@ use arc_swap::ArcSwapOption;
 use crate::{
     clock::Timestamp,
     event::Fault,
-    model::{Backend, BackendId, Place, Pool, PoolId, Topology},
-    snapshot::{RateWindow, Timeline, Times},
+    model::{Backend, BackendId, Balance, Place, Pool, PoolId, Topology},
+    snapshot::{Maglev, PeakEwma, RateWindow, Timeline, Times},
 };
 
 /// Everything that requests count or read live, for one topology.
@@ -51,6 +51,8 @@ impl Live {
 pub struct PoolLive {
     /// Whose turn it is, per tier.
     pub cursors: Vec<AtomicUsize>,
+    /// Whom keys belong to, per tier; empty unless the pool balances by hash.
+    pub tables: Vec<Maglev>,
     /// Requests of the last seconds: what the retry budget is a share of.
     pub requests: RateWindow,
     /// Retries of the last seconds: what the budget was spent on.
@@ -67,6 +69,7 @@ impl PoolLive {
     fn new(pool: &Pool) -> Self {
         Self {
             cursors: (0..pool.tier_count()).map(|_| AtomicUsize::new(0)).collect(),
+            tables: (0..pool.tier_count()).map(|tier| table(pool, tier)).collect(),
             requests: RateWindow::default(),
             retries: RateWindow::default(),
             timeline: Timeline::new(pool.backends.len()),
@@ -74,6 +77,15 @@ impl PoolLive {
             backends: pool.backends.iter().map(BackendLive::new).collect(),
         }
     }
+}
+
+fn table(pool: &Pool, tier: usize) -> Maglev {
+    if pool.balance != Balance::Hash {
+        return Maglev::default();
+    }
+    let backends = pool.backends.iter().enumerate().filter(|(_, it)| it.tier == tier);
+    let backends: Vec<_> = backends.map(|(at, it)| (at, &*it.name, it.weight.get())).collect();
+    Maglev::new(&backends)
 }
 
 /// The latest attempts at one backend.
@@ -102,6 +114,8 @@ pub struct BackendLive {
     pub recent_failures: RateWindow,
     /// How long its answers take.
     pub times: Times,
+    /// How long its answers take at present, where balancing asks.
+    pub peak_ewma: PeakEwma,
     /// Whether the fleet wants to hear of successes, too.
     pub is_watched: AtomicBool,
     /// Milliseconds at which the fleet allowed one request to try this backend although it is
@@ -124,6 +138,7 @@ impl BackendLive {
             recent_attempts: RateWindow::default(),
             recent_failures: RateWindow::default(),
             times: Times::default(),
+            peak_ewma: PeakEwma::default(),
             is_watched: AtomicBool::new(false),
             trial_from: AtomicU64::new(0),
             place: ArcSwapOption::new(place),

@@ -13,6 +13,7 @@ mod listener;
 mod placement;
 mod pool;
 mod request;
+mod route;
 mod table;
 
 use std::{
@@ -20,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-use prometheus::{Error, IntCounter, IntGauge, Registry, TextEncoder};
+use prometheus::{Error, Gauge, IntCounter, IntGauge, Registry, TextEncoder};
 
 use crate::{
     clock::{self, Timestamp},
@@ -34,6 +35,7 @@ use crate::{
         label::Origin,
         listener::{ListenerFamilies, ListenerHandles, ResponseHandles},
         pool::{PoolFamilies, PoolHandles},
+        route::{RouteFamilies, RouteHandles},
     },
 };
 
@@ -63,6 +65,9 @@ pub struct Metrics {
     backends: Vec<Vec<BackendHandles>>,
     /// Indexed by [`PoolId`], then by [`MirrorOutcome`]; for pools that routes mirror to.
     mirrored: Vec<Option<[IntCounter; 4]>>,
+    /// Indexed as in the topology; `None` for routes without a rate limit.
+    routes: Vec<Option<RouteHandles>>,
+    lag: Gauge,
     evidence_dropped: IntCounter,
     log_stream_clients: IntGauge,
     log_lines_dropped: IntCounter,
@@ -77,6 +82,7 @@ impl Metrics {
         let response_family = family::counters(&registry, &table::RESPONSES)?;
         let backend_families = BackendFamilies::new(&registry)?;
         let pool_families = PoolFamilies::new(&registry)?;
+        let route_families = RouteFamilies::new(&registry)?;
         let build_info = family::gauges(&registry, &table::BUILD_INFO)?;
         build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         register_process(&registry)?;
@@ -105,6 +111,14 @@ impl Metrics {
             backends: backends.collect(),
             pools: pools.map(|pool| PoolHandles::new(&pool_families, &pool.name)).collect(),
             mirrored: mirrored(&registry, topology)?,
+            routes: topology
+                .routes
+                .iter()
+                .map(|it| {
+                    it.rate_limit.as_ref().map(|_| RouteHandles::new(&route_families, &it.name))
+                })
+                .collect(),
+            lag: family::real_gauge(&registry, &table::LAG)?,
             evidence_dropped: single_counter(&registry, &table::EVIDENCE_DROPPED)?,
             log_stream_clients: family::gauges(&registry, &table::LOG_STREAM_CLIENTS)?
                 .with_label_values::<&str>(&[]),
@@ -176,6 +190,36 @@ impl Metrics {
         }
     }
 
+    /// Counts a request that has to wait for a backend that is not full.
+    pub fn queued(&self, pool: PoolId) {
+        self.pools[pool.0].queued.inc();
+    }
+
+    /// Observes that a request has waited that long, and has got a backend.
+    pub fn queue_left(&self, pool: PoolId, waited: Duration) {
+        self.pools[pool.0].queue_duration.observe(waited.as_secs_f64());
+    }
+
+    /// Shows how many requests wait.
+    pub fn queue_length(&self, pool: PoolId, length: usize) {
+        self.pools[pool.0].queue_length.set(family::small(length));
+    }
+
+    /// Counts a request that the rate limit of this route, an index in [`Topology::routes`], turned
+    /// away.
+    pub fn rate_limited(&self, route: usize) {
+        if let Some(Some(route)) = self.routes.get(route) {
+            route.limited.inc();
+        }
+    }
+
+    /// Counts a client that the rate limit of this route had to forget before its time.
+    pub fn rate_forgotten(&self, route: usize) {
+        if let Some(Some(route)) = self.routes.get(route) {
+            route.forgotten.inc();
+        }
+    }
+
     /// Counts a request that was answered without an attempt.
     pub fn rejected(&self, pool: PoolId, reason: Rejection) {
         self.pools[pool.0].rejected[reason as usize].inc();
@@ -185,6 +229,11 @@ impl Metrics {
     pub fn health_check(&self, backend: BackendId, failure: Option<Symptom>, took: Duration) {
         self.backend(backend).checks[label::check_result_of(failure)].inc();
         self.pools[backend.pool.0].check_duration.observe(took.as_secs_f64());
+    }
+
+    /// Shows how late the data plane runs.
+    pub fn lag(&self, lag: Duration) {
+        self.lag.set(lag.as_secs_f64());
     }
 
     /// Counts outcomes of attempts that were not judged.

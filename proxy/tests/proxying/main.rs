@@ -6,6 +6,7 @@
 #![expect(clippy::disallowed_methods, reason = "a test measures with its own clock")]
 #![expect(clippy::print_stderr, reason = "a test that fails shows the log of its proxy")]
 
+mod affinity;
 mod answers;
 mod bodies;
 mod broken;
@@ -27,12 +28,14 @@ mod http2;
 mod http2_abuse;
 mod incidents;
 mod life;
+mod limits;
 mod load;
 mod once;
 mod outage;
 mod overstays;
 mod ports;
 mod proxy;
+mod rates;
 mod rescue;
 mod retries;
 mod returns;

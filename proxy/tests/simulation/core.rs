@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, sync::atomic::Ordering::Relaxed, time::Duration};
 
 use bascule::{
-    balance,
+    balance::{self, Request},
     clock::Timestamp,
     event::{Event, Fate, FaultMode, Idempotence, Symptom},
     fleet::{Fleet, Input, Output, Pace},
@@ -182,11 +182,11 @@ impl Core {
             self.topology.pool(POOL),
             self.snapshot.pool(POOL),
             self.live.pool(POOL),
-            plea.tried,
-            plea.idempotence,
+            Request { tried: plea.tried, idempotence: plea.idempotence, hash: None, home: None },
             &mut self.random,
             now,
-        )?;
+        )
+        .ok()?;
         if pick.is_trial {
             self.send(Input::TrialTaken { backend: id(pick.index), at: now }, now);
         }

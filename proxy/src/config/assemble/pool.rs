@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::{
     config::{
+        assemble::affinity::{hash, sticky},
         file::{
             listener::TlsVersion,
             pool::{self, Protocol, WhenDown},
@@ -20,7 +21,11 @@ pub(crate) fn pool(Name(name): Name, pool: pool::Pool, base: &Path) -> model::Po
         balance: match pool.balance {
             pool::Balance::RoundRobin => model::Balance::RoundRobin,
             pool::Balance::LeastRequests => model::Balance::LeastRequests,
+            pool::Balance::PeakEwma => model::Balance::PeakEwma,
+            pool::Balance::Hash => model::Balance::Hash,
         },
+        hash: pool.hash.map_or(model::HashKey::ClientAddress, hash),
+        sticky: pool.sticky.map(|it| sticky(it, base)),
         tiers: tiers(&pool.tiers),
         backends: pool.backends.into_iter().map(backend).collect(),
         health_check: health_check(pool.health_check),
@@ -52,6 +57,7 @@ pub(crate) fn pool(Name(name): Name, pool: pool::Pool, base: &Path) -> model::Po
             WhenDown::Reject => model::WhenDown::Reject,
             WhenDown::FailOpen => model::WhenDown::FailOpen,
         },
+        limits: limits(&pool.limits),
         timeouts: model::Timeouts {
             connect: pool.timeouts.connect.0,
             between_reads: pool.timeouts.between_reads.0,
@@ -76,6 +82,16 @@ fn tls(tls: pool::Tls, base: &Path) -> model::BackendTls {
             TlsVersion::Tls12 => model::TlsVersion::Tls12,
             TlsVersion::Tls13 => model::TlsVersion::Tls13,
         },
+    }
+}
+
+fn limits(limits: &pool::Limits) -> model::PoolLimits {
+    model::PoolLimits {
+        max_requests: limits.max_requests,
+        max_connections: limits.max_connections,
+        queue: limits.queue,
+        queue_timeout: limits.queue_timeout.0,
+        spill_over: limits.spill_over,
     }
 }
 

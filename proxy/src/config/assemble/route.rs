@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue};
 
 use crate::{
     config::{
-        assemble::route::destination::destination,
+        assemble::{limits::rate_limit, route::destination::destination},
         file::{
             Named,
             route::{HeaderEdits, Match, Rewrite, RewriteRegex, Route, RouteRetries, ValueMatch},
@@ -62,6 +62,7 @@ fn route(name: String, mut route: Route, known: Known<'_>) -> Option<model::Rout
         rewrite: route.rewrite.and_then(rewrite),
         retries: retries(&route.retries, &destination, known),
         destination,
+        rate_limit: route.rate_limit.map(rate_limit),
         timeout: route.timeout.0,
         mirror: match &route.mirror {
             Some(it) => Some(model::Mirror { pool: known.pool(&it.pool)?, share: it.percent.0 }),

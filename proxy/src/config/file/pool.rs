@@ -5,14 +5,18 @@ use std::num::NonZeroU32;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+mod affinity;
 mod attempts;
 mod judging;
+mod limits;
 mod tiers;
 mod transport;
 
 pub(crate) use crate::config::file::pool::{
+    affinity::{Hash, SameSite, Sticky},
     attempts::{HoldBack, Retries, Timeouts},
     judging::{HealthCheck, OutlierDetection, Suspicion, TcpCheck},
+    limits::Limits,
     tiers::{FailbackMode, Tiers},
     transport::{ProxyProtocol, Tls},
 };
@@ -25,6 +29,13 @@ pub(crate) struct Pool {
     /// How one of a tier's eligible backends is picked.
     #[serde(default)]
     pub(crate) balance: Balance,
+    /// What requests have in common that go to the same backend, with `balance: hash`. Without it,
+    /// their client's address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) hash: Option<Hash>,
+    /// How a client is kept at one backend, by a cookie that the proxy sets. Without it, it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sticky: Option<Sticky>,
     /// When a tier hands over to the next, and when it gets its traffic back.
     #[serde(default)]
     pub(crate) tiers: Tiers,
@@ -66,6 +77,10 @@ pub(crate) struct Pool {
     /// retried. Longer ones are passed on as they come.
     #[serde(default)]
     pub(crate) hold_back: HoldBack,
+    /// How much each backend is asked at a time, and what becomes of more. Without `max_requests`
+    /// and `max_connections`, as much as there is.
+    #[serde(default)]
+    pub(crate) limits: Limits,
     /// Bounds on what one attempt may take.
     #[serde(default)]
     pub(crate) timeouts: Timeouts,
@@ -79,6 +94,10 @@ pub(crate) enum Balance {
     RoundRobin,
     /// The less busy, in relation to its weight, of two picked at random.
     LeastRequests,
+    /// The one of two picked at random that should answer sooner.
+    PeakEwma,
+    /// The one that the request's key belongs to.
+    Hash,
 }
 
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]

@@ -13,7 +13,7 @@ pub(crate) use crate::config::file::route::{
     target::{Mirror, Part, Redirect, Respond, Scheme, SplitBy},
 };
 use crate::config::{
-    file::named::Named,
+    file::{limits::RateLimit, named::Named},
     path::Path,
     units::{
         Name,
@@ -73,6 +73,9 @@ pub(crate) struct Route {
     /// any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) max_body: Option<Size>,
+    /// How often the route may be asked. Without it, as often as anybody likes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rate_limit: Option<RateLimit>,
     /// From the head of a request to the beginning of its response, retries included.
     #[serde(default = "Route::default_timeout")]
     pub(crate) timeout: Length,
@@ -95,6 +98,7 @@ impl Route {
             retries: RouteRetries::default(),
             max_body: None,
             mirror: None,
+            rate_limit: None,
             timeout: Self::default_timeout(),
         }
     }

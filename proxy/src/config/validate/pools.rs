@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+mod affinity;
 mod bounds;
+mod limits;
 mod tiers;
 mod transport;
 
@@ -27,7 +29,9 @@ pub(crate) fn review(file: &File, review: &mut Review<'_>) {
         backends(pool, &path.key("backends"), review);
         tiers::review(pool, &path, review);
         bounds::review(pool, &path, review);
+        affinity::review(pool, &path, review);
         transport::review(pool, &path, review);
+        limits::review(pool, &path.key("limits"), review);
         attempts(file, pool, &name.0, &path, review);
     }
 }

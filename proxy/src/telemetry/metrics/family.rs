@@ -1,7 +1,8 @@
 //! Families: metrics of the table, registered, from which handles are taken.
 
 use prometheus::{
-    Error, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
+    Error, Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts,
+    Registry,
 };
 
 use crate::telemetry::metrics::table::{Kind, Metric};
@@ -27,6 +28,13 @@ pub(crate) fn histograms(registry: &Registry, metric: &Metric) -> Result<Histogr
     let family = HistogramVec::new(opts, metric.labels)?;
     registry.register(Box::new(family.clone()))?;
     Ok(family)
+}
+
+/// Returns the gauge of a metric without labels whose values have fractions.
+pub(crate) fn real_gauge(registry: &Registry, metric: &Metric) -> Result<Gauge, Error> {
+    let gauge = Gauge::new(metric.name, metric.help)?;
+    registry.register(Box::new(gauge.clone()))?;
+    Ok(gauge)
 }
 
 /// Returns one counter, at zero, for each of `values` of the last label.

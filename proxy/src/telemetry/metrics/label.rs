@@ -46,10 +46,19 @@ impl MirrorOutcome {
 pub enum Rejection {
     /// Nothing was eligible.
     NoBackend,
+    /// Everybody was full, and so was the queue.
+    QueueFull,
+    /// Everybody was full for as long as the request could wait.
+    QueueTimeout,
+    /// As many requests were under way in the process as may.
+    MaxRequests,
+    /// The data plane ran late.
+    Lag,
 }
 
 impl Rejection {
-    pub(crate) const NAMES: [&'static str; 1] = ["no_backend"];
+    pub(crate) const NAMES: [&'static str; 5] =
+        ["no_backend", "queue_full", "queue_timeout", "max_requests", "lag"];
 }
 
 /// Whether somebody asked for a failure.

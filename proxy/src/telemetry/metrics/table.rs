@@ -87,6 +87,16 @@ table! {
         "Copies of requests for this pool, by whether they were sent or why they were not.";
     REJECTED = Kind::Counter, "bascule_rejected_total", ["pool", "reason"],
         "Requests answered with an error because no attempt could be made.";
+    QUEUED = Kind::Counter, "bascule_queued_total", ["pool"],
+        "Requests that had to wait because every backend that could serve them was full.";
+    QUEUE_LENGTH = Kind::Gauge, "bascule_queue_length", ["pool"],
+        "Requests that wait at present for a backend that is not full.";
+    QUEUE_DURATION = REQUEST_SECONDS, "bascule_queue_duration_seconds", ["pool"],
+        "Time that requests waited that then got a backend.";
+    RATE_LIMITED = Kind::Counter, "bascule_rate_limited_total", ["route"],
+        "Requests answered with 429 because of the route's rate limit.";
+    RATE_FORGOTTEN = Kind::Counter, "bascule_rate_limit_forgotten_total", ["route"],
+        "Clients forgotten by the route's rate limit before their time, because of too many others.";
     BACKEND_ELIGIBLE = Kind::Gauge, "bascule_backend_eligible", ["pool", "backend"],
         "Whether the backend may be picked.";
     BACKEND_ACTIVE = Kind::Gauge, "bascule_backend_active", ["pool", "backend"],
@@ -126,6 +136,8 @@ table! {
         "Unix time at which traffic last moved between tiers; 0 if it never did.";
     INCIDENT_EVENTS = Kind::Counter, "bascule_incident_events_total", ["pool", "cause"],
         "Incidents whose window has ended, by cause.";
+    LAG = Kind::Gauge, "bascule_data_plane_lag_seconds", [],
+        "How late the data plane runs at best, where a limit on that is set.";
     EVIDENCE_DROPPED = Kind::Counter, "bascule_evidence_dropped_total", [],
         "Outcomes of attempts that were not judged because too many waited.";
     EVIDENCE_DISAGREEMENT = Kind::Gauge, "bascule_evidence_disagreement", ["pool", "backend"],

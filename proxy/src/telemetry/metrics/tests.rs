@@ -1,9 +1,9 @@
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, num::NonZeroU32};
 
 use super::*;
 use crate::{
     event::{Delay, Ejection, Evidence, Fault, FaultMode, FaultScope, LossReason, Percent, Source},
-    model::{Mirror, sample},
+    model::{Mirror, RateKey, RateLimit, sample},
     snapshot::{BackendSnapshot, Condition, PoolSnapshot, TierSnapshot},
 };
 
@@ -11,9 +11,13 @@ const API: PoolId = PoolId(0);
 const B0: BackendId = BackendId { pool: API, index: 0 };
 const MILLI: Duration = Duration::from_millis(1);
 
-/// One listener, one pool of two tiers with a backend each.
+/// One listener, one pool of two tiers with a backend each, one route with a rate limit.
 fn topology() -> Topology {
-    sample::topology(vec![sample::pool("api", &[(0, 100), (1, 50)])])
+    let mut topology = sample::topology(vec![sample::pool("api", &[(0, 100), (1, 50)])]);
+    let (requests, per) = (NonZeroU32::MIN, Duration::from_secs(1));
+    let limit = RateLimit { requests, per, burst: requests, key: RateKey::Route };
+    topology.routes[0].rate_limit = Some(limit);
+    topology
 }
 
 fn finished(target: Option<Target>, answer: Answer) -> FinishedRequest {

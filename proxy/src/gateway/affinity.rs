@@ -1,0 +1,71 @@
+//! What keeps a request with others: its key, or the cookie that names its backend.
+
+use std::net::IpAddr;
+
+use http::{HeaderMap, header::COOKIE};
+use pingora::{Result, http::RequestHeader};
+use pingora_proxy::Session;
+
+use crate::{
+    clock,
+    exchange::{request::RequestContext, sessions::seconds},
+    gateway::{Gateway, client_ip, headers},
+    model::{Balance, HashKey, PoolId},
+    snapshot::hash,
+    sticky::{value_of, without},
+};
+
+impl Gateway {
+    /// Notes where the request belongs.
+    pub(crate) fn note_affinity(&self, id: PoolId, session: &Session, ctx: &mut RequestContext) {
+        let pool = self.exchange.topology.pool(id);
+        if pool.balance == Balance::Hash {
+            ctx.hash = self.hash_of(&pool.hash, session, ctx);
+        }
+        if let (Some(sticky), Some(cookies)) = (&pool.sticky, self.exchange.sessions.of(id)) {
+            let now = seconds(clock::now());
+            let values = cookies_of(&session.req_header().headers, &sticky.cookie);
+            ctx.session = values.filter_map(|it| cookies.read(it, now)).next();
+        }
+    }
+
+    fn hash_of(&self, key: &HashKey, session: &Session, ctx: &RequestContext) -> Option<u64> {
+        let request = session.req_header();
+        match key {
+            HashKey::Path => Some(hash(request.uri.path().as_bytes())),
+            HashKey::Header(name) => request.headers.get(name).map(|it| hash(it.as_bytes())),
+            HashKey::Cookie(name) => cookies_of(&request.headers, name).next().map(hash),
+            HashKey::ClientAddress => {
+                let peer = client_ip(session);
+                let trusted = &self.exchange.topology.listeners[ctx.listener].trusted_proxies;
+                // Whom an untrusted peer speaks for, it may make up.
+                let client = headers::client_of(request, peer, trusted).or(peer)?;
+                Some(match client.to_canonical() {
+                    IpAddr::V4(address) => hash(&address.octets()),
+                    IpAddr::V6(address) => hash(&address.octets()),
+                })
+            }
+        }
+    }
+
+    /// Removes the cookie that is none of the backends' concern.
+    pub(crate) fn strip_session(&self, id: PoolId, request: &mut RequestHeader) -> Result<()> {
+        let Some(sticky) = &self.exchange.topology.pool(id).sticky else { return Ok(()) };
+        if cookies_of(&request.headers, &sticky.cookie).next().is_none() {
+            return Ok(());
+        }
+        let fields = request.headers.get_all(COOKIE).iter();
+        let kept = fields.filter_map(|it| without(it.as_bytes(), &sticky.cookie));
+        let kept: Vec<Vec<u8>> = kept.collect();
+        request.remove_header(&COOKIE);
+        for field in kept {
+            request.append_header(COOKIE, field)?;
+        }
+        Ok(())
+    }
+}
+
+fn cookies_of<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+    let fields = headers.get_all(COOKIE).iter();
+    fields.filter_map(move |field| value_of(field.as_bytes(), name))
+}
