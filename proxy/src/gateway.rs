@@ -51,7 +51,7 @@ use crate::{
     },
     gateway::{
         headers::{Downstream, IDEMPOTENCY_KEY},
-        peer::{Expectation, peer_of},
+        peer::{Expectation, SidecarDial, peer_of},
         reply::Reply,
     },
     model::{Place, Target, Timeouts},
@@ -107,7 +107,7 @@ impl ProxyHttp for Gateway {
         ctx: &mut RequestContext,
     ) -> Result<bool> {
         self.begin(session, ctx);
-        if let Some(refusal) = self.refusal(session, ctx) {
+        if let Some(refusal) = self.out_of_bounds(session, ctx) {
             grpc::answer(&refusal, session.as_downstream_mut(), ctx).await?;
             return Ok(true);
         }
@@ -381,7 +381,7 @@ impl Gateway {
     ///
     /// Requests over HTTP/1.1 have been held against the listener's bounds before; those over HTTP/2
     /// come in another way.
-    fn refusal(&self, session: &Session, ctx: &RequestContext) -> Option<Reply> {
+    fn out_of_bounds(&self, session: &Session, ctx: &RequestContext) -> Option<Reply> {
         let request = session.req_header();
         if request.method == http::Method::TRACE {
             return Some(Reply::bad_request(501));
@@ -451,13 +451,21 @@ impl Gateway {
     }
 
     fn sidecar_peer(&self, session: &Session) -> Result<HttpPeer> {
-        let expectation = if headers::is_websocket(session.req_header()) {
+        let is_upgrade = headers::is_websocket(session.req_header());
+        let expectation = if is_upgrade {
             Expectation::Upgrade(SIDECAR_TIMEOUTS.websocket_idle)
         } else {
             Expectation::ResponseWithin(SIDECAR_PATIENCE)
         };
         let place = Place::Ip(self.sidecar);
-        peer_of(&place, None, &SIDECAR_TIMEOUTS, expectation, SIDECAR_PATIENCE)
+        let mut peer = peer_of(&place, None, &SIDECAR_TIMEOUTS, expectation, SIDECAR_PATIENCE)?;
+        if is_upgrade {
+            let dial = SidecarDial { address: self.sidecar, ending: self.ending.clone() };
+            peer.options.custom_l4 = Some(Arc::new(dial));
+            // None of the connections that were made otherwise.
+            peer.group_key = 1;
+        }
+        Ok(peer)
     }
 
     /// Returns the answer that the proxy gives itself; `None` when the client is gone.

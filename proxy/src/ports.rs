@@ -7,6 +7,8 @@ use std::{
     net::{SocketAddr, TcpListener},
 };
 
+use socket2::{Domain, Protocol, Socket, Type};
+
 /// An address could not be bound.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}: cannot listen on {address}: {reason}; {remedy}")]
@@ -20,17 +22,28 @@ pub struct BindError {
     source: io::Error,
 }
 
+/// How many clients may wait to be accepted. The system takes its own bound if that is lower; what
+/// the standard library asks for, 128, overflows when clients come back all at once, and those who do
+/// not fit try again only after a second.
+const WAITING: i32 = 65_535;
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // As the standard library does: what was closed a moment ago does not keep the port.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(WAITING)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
 /// Binds `address` for `what`.
 ///
 /// # Errors
 /// Says what wanted which address, why it cannot have it and, where the system tells, which
 /// process has it.
 pub fn bind(what: &str, address: SocketAddr) -> Result<TcpListener, BindError> {
-    let bound = TcpListener::bind(address).and_then(|listener| {
-        listener.set_nonblocking(true)?;
-        Ok(listener)
-    });
-    bound.map_err(|source| {
+    listen(address).map_err(|source| {
         let (reason, remedy) = match source.kind() {
             io::ErrorKind::AddrInUse => match holder_of(address.port()) {
                 Some(holder) => (

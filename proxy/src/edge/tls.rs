@@ -65,6 +65,8 @@ impl Tls {
             config.alpn_protocols.push(b"h2".to_vec());
         }
         config.alpn_protocols.push(b"http/1.1".to_vec());
+        // Offered alone by clients that are told to speak it; without it nothing could be agreed on.
+        config.alpn_protocols.push(b"http/1.0".to_vec());
         // Sessions are resumed by tickets, which cost no memory; their keys change by themselves.
         config.ticketer = ring::Ticketer::new()?;
         Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), certificates })

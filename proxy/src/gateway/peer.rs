@@ -1,15 +1,15 @@
 //! Our backend as Pingora's peer.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use pingora::{
-    Error, ErrorType, Result,
+    Error, ErrorType, OrErr, Result,
     connectors::L4Connect,
     protocols::l4::{socket::SocketAddr as PeerAddress, stream::Stream, virt::VirtualSocketStream},
     upstreams::peer::HttpPeer,
 };
-use tokio::sync::watch;
+use tokio::{net::TcpStream, sync::watch};
 
 use crate::{
     event::Symptom,
@@ -98,6 +98,25 @@ impl L4Connect for BackendDial {
             }
             Err(symptom) => Error::e_explain(error_of(symptom), symptom.to_string()),
         }
+    }
+}
+
+/// Connects to the sidecar for an upgrade, which ends as those of backends do.
+#[derive(Clone, Debug)]
+pub(crate) struct SidecarDial {
+    pub(crate) address: SocketAddr,
+    pub(crate) ending: watch::Receiver<bool>,
+}
+
+#[async_trait]
+impl L4Connect for SidecarDial {
+    async fn connect(&self, _: &PeerAddress) -> Result<Stream> {
+        // Pingora bounds how long it takes.
+        let stream = TcpStream::connect(self.address).await;
+        let stream = stream.or_err(ErrorType::ConnectError, "the sidecar")?;
+        // A system that refuses is merely slower.
+        _ = stream.set_nodelay(true);
+        Ok(VirtualSocketStream::new(Box::new(Tunnel::new(stream, self.ending.clone()))).into())
     }
 }
 

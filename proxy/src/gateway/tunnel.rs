@@ -24,17 +24,14 @@ use tokio::{
     sync::watch,
 };
 
-use crate::{
-    exchange::connection::Connection,
-    wire::websocket::{Follower, GOING_AWAY, GOING_AWAY_MASKED},
-};
+use crate::wire::websocket::{Follower, GOING_AWAY, GOING_AWAY_MASKED};
 
 /// Ends when the proxy is about to.
 type Ending = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// A connection to a backend as Pingora takes it.
-pub(crate) struct Tunnel {
-    connection: Connection,
+/// A connection to a backend, or to the sidecar, as Pingora takes it.
+pub(crate) struct Tunnel<S> {
+    connection: S,
     from_client: Follower,
     from_backend: Follower,
     /// Never locked: it only makes this fit to be shared.
@@ -58,8 +55,8 @@ enum Stage {
     Over,
 }
 
-impl Tunnel {
-    pub(crate) fn new(connection: Connection, mut ending: watch::Receiver<bool>) -> Self {
+impl<S: AsyncRead + AsyncWrite + Unpin> Tunnel<S> {
+    pub(crate) fn new(connection: S, mut ending: watch::Receiver<bool>) -> Self {
         let ending = async move {
             if ending.wait_for(|it| *it).await.is_err() {
                 // Nobody can say so any more.
@@ -108,20 +105,20 @@ impl Tunnel {
     }
 }
 
-impl fmt::Debug for Tunnel {
+impl<S> fmt::Debug for Tunnel<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tunnel").field("stage", &self.stage).finish_non_exhaustive()
     }
 }
 
-impl VirtualSocket for Tunnel {
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync> VirtualSocket for Tunnel<S> {
     /// Does nothing: the connection has been made as it shall be.
     fn set_socket_option(&self, _: VirtualSockOpt) -> io::Result<()> {
         Ok(())
     }
 }
 
-impl AsyncRead for Tunnel {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Tunnel<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -153,7 +150,7 @@ impl AsyncRead for Tunnel {
     }
 }
 
-impl AsyncWrite for Tunnel {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Tunnel<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -153,6 +153,8 @@ async fn http2_is_agreed_on_by_those_who_offer_it() {
     driver.abort();
     let old = connector(&authority, &["http/1.1"], None);
     assert!(asked(&old, "a.example", proxy.public).await.unwrap().starts_with("HTTP/1.1 200 "));
+    let older = connector(&authority, &["http/1.0"], None);
+    assert!(asked(&older, "a.example", proxy.public).await.unwrap().starts_with("HTTP/1.1 200 "));
     let silent = connector(&authority, &[], None);
     assert!(asked(&silent, "a.example", proxy.public).await.unwrap().starts_with("HTTP/1.1 200 "));
 }
