@@ -4,14 +4,19 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use bytes::Bytes;
 use pingora::http::RequestHeader;
+use pingora_load_balancing::{
+    Backend as Target,
+    health_check::{HealthCheck as _, TcpHealthCheck},
+};
 
 use crate::{
+    classify::connect_symptom,
     event::Symptom,
     exchange::{
         Connections,
         question::{Question, Told},
     },
-    model::{Backend, BackendId, CheckKind, HttpCheck, Pool, Protocol},
+    model::{Backend, BackendAddress, BackendId, CheckKind, HttpCheck, Place, Pool, Protocol},
     wire::{
         grpc,
         grpc_health::{self, Unwell},
@@ -24,9 +29,10 @@ const AGENT: &str = "bascule-health-check";
 const BODY_MAX: usize = 64 << 10;
 
 /// A health check of one backend, the same each time.
-#[derive(Debug)]
 pub(crate) enum Check {
-    /// The connection is accepted.
+    /// The connection is accepted, and nothing is said on it.
+    Accept(Box<TcpHealthCheck>),
+    /// The connection is accepted and agreed on: by TLS, after a PROXY header, at a Unix socket.
     Connect(Protocol),
     /// The answer is one of those expected.
     Ask(Box<Question>, Expected),
@@ -51,7 +57,7 @@ impl Check {
     pub(crate) fn new(pool: &Pool, backend: &Backend) -> Self {
         let host = backend.address.authority();
         let asked = match &pool.health_check.kind {
-            CheckKind::Tcp => return Self::Connect(pool.protocol),
+            CheckKind::Tcp => return Self::connecting(pool, backend),
             CheckKind::Http(check) => ask(check, &host, pool.protocol),
             CheckKind::Grpc { service } => ask_service(service, &host),
         };
@@ -59,15 +65,27 @@ impl Check {
         Self::Ask(Box::new(question), expected)
     }
 
-    /// Makes the check. Returns what was wrong, if anything. Connecting may take until `limit`; all
+    fn connecting(pool: &Pool, backend: &Backend) -> Self {
+        let is_plain = matches!(backend.address, BackendAddress::Tcp { tls: false, .. });
+        if !is_plain || pool.proxy_protocol.is_some() {
+            return Self::Connect(pool.protocol);
+        }
+        let mut check = TcpHealthCheck::new();
+        check.peer_template.options.connection_timeout = Some(limit_of(pool));
+        Self::Accept(check)
+    }
+
+    /// Makes the check of a backend that is at `place`. Returns what was wrong, if anything. Connecting may take until `limit`; all
     /// of it takes as long as it takes.
     pub(crate) async fn make(
         &self,
         connections: &Connections,
         id: BackendId,
+        place: Option<&Place>,
         limit: Duration,
     ) -> Option<Symptom> {
         match self {
+            Self::Accept(check) => accepted(check, place).await,
             Self::Connect(protocol) => connections.knock(id, *protocol, limit).await.err(),
             Self::Ask(question, expected) => connections
                 .ask(id, question, limit)
@@ -76,6 +94,21 @@ impl Check {
             Self::Impossible => Some(Symptom::ConnectFailed),
         }
     }
+}
+
+/// Returns how long connecting may take: a little less than the whole check, so that the reason is
+/// known.
+pub(crate) fn limit_of(pool: &Pool) -> Duration {
+    pool.health_check.timeout.mul_f64(0.9)
+}
+
+async fn accepted(check: &TcpHealthCheck, place: Option<&Place>) -> Option<Symptom> {
+    let Some(Place::Ip(address)) = place else { return Some(Symptom::ConnectFailed) };
+    let asked = match Target::new(&address.to_string()) {
+        Ok(target) => check.check(&target).await,
+        Err(error) => Err(error),
+    };
+    asked.err().map(|error| connect_symptom(&error))
 }
 
 impl Expected {

@@ -12,7 +12,7 @@ use tokio::{
 
 use crate::{
     clock,
-    control::check::Check,
+    control::check::{Check, limit_of},
     event::{Source, Strike, Symptom},
     exchange::Connections,
     fleet::{Input, Pace},
@@ -119,9 +119,9 @@ impl Checker {
                 return symptom;
             }
         }
-        // A little before the check's own time is over, so that the reason is known.
-        let limit = self.topology.pool(self.id.pool).health_check.timeout.mul_f64(0.9);
-        timeout_at(deadline, check.make(&self.connections, self.id, limit))
+        let place = live.place();
+        let limit = limit_of(self.topology.pool(self.id.pool));
+        timeout_at(deadline, check.make(&self.connections, self.id, place.as_deref(), limit))
             .await
             .unwrap_or(Some(Symptom::ResponseTimedOut))
     }
