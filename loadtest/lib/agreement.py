@@ -78,6 +78,17 @@ def traffic_row(proxy_requests, k6_requests):
     return row("pool's requests = k6's", promise, proxy_requests, proxy_requests == k6_requests), proxy_requests - k6_requests
 
 
+def executed_rows(counters):
+    """What the backends wrote down beside what clients were told: nothing answered but not executed, and
+    nothing executed that no client asked for."""
+    answered, lost = counters.get("posts answered", 0), counters.get("posts lost", 0)
+    once, twice = counters.get("executed once"), counters.get("executed twice")
+    if once is None or twice is None:
+        return [row("POSTs executed = answered", f"{answered:g}..{answered + lost:g}", None, None)]
+    executed = once + twice
+    return [row("POSTs executed = answered", f"{answered:g}..{answered + lost:g}", executed, answered <= executed <= answered + lost)]
+
+
 def failback_rows(points, incident, p99_limit):
     """Failback is recorded, and the second either side of it has no error and no step in latency."""
     moment = incident["moments"]["failed_back_at"]

@@ -5,16 +5,20 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from typing import Optional
 
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)$")
 
 
 @dataclass(frozen=True)
 class Point:
-    """One finished request: `at` is when k6 had read the whole answer (Unix seconds)."""
+    """One finished request: `at` is when k6 had read the whole answer (Unix seconds).
+
+    A WebSocket is one request, which lasts as long as it does; its `latency` is None.
+    """
 
     at: float
-    latency: float
+    latency: Optional[float]
     failed: bool
 
 
@@ -29,13 +33,20 @@ def unix_seconds(text):
     return whole.timestamp() + float(fraction or 0)
 
 
+_COUNTERS = ("posts", "uploads", "websocket_messages", "executed")
+_METRICS = ("http_req_duration", "ws_session_duration", "answers", *_COUNTERS)
+# What the scripts send to the pool: k6's own calls of the sidecar and of the backends are not in it.
+_TRAFFIC = ("traffic", "mixed")
+
+
 def read(path):
-    """Returns the traffic's points in the order of their finish, and the answers per phase and backend."""
-    points, answers = [], {}
+    """Returns the traffic's points in the order of their finish, the answers per phase and backend, and the
+    sums of the script's own counters by name and outcome."""
+    points, answers, counters = [], {}, {}
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         for line in lines:
             # Most lines are other metrics: a search is much cheaper than decoding them.
-            if '"metric":"http_req_duration"' not in line and '"metric":"answers"' not in line:
+            if not any(f'"metric":"{metric}"' in line for metric in _METRICS):
                 continue
             entry = json.loads(line)
             if entry["type"] != "Point":
@@ -44,18 +55,26 @@ def read(path):
             if entry["metric"] == "answers":
                 phase = answers.setdefault(tags["phase"], {})
                 phase[tags["backend"]] = phase.get(tags["backend"], 0) + 1
-            elif tags.get("kind") == "traffic":
+            elif entry["metric"] in _COUNTERS:
+                outcome = tags.get("outcome") or tags.get("verdict")
+                name = f"{entry['metric']} {outcome}"
+                counters[name] = counters.get(name, 0) + data["value"]
+            elif tags.get("kind") not in _TRAFFIC:
+                continue
+            elif entry["metric"] == "ws_session_duration":
+                points.append(Point(unix_seconds(data["time"]), None, False))
+            else:
                 failed = tags.get("expected_response") != "true" or bool(tags.get("error_code"))
                 points.append(Point(unix_seconds(data["time"]), data["value"] / 1000, failed))
     points.sort(key=lambda point: point.at)
-    return points, answers
+    return points, answers, counters
 
 
 def quantile(points, share):
     """The latency that `share` of the points do not exceed (nearest rank), in seconds, or None."""
-    if not points:
+    ranked = sorted(point.latency for point in points if point.latency is not None)
+    if not ranked:
         return None
-    ranked = sorted(point.latency for point in points)
     return ranked[min(len(ranked) - 1, max(0, -int(-share * len(ranked) // 1) - 1))]
 
 

@@ -43,7 +43,45 @@ export const PROMISE = {
   duringP99: number('SLO_FAILOVER_P99_MS', DEFAULT_DURING_P99_MS[FAULT]),
   duringErrorRatio: number('SLO_FAILOVER_ERROR_RATIO', 0),
   switchMs: number('SLO_SWITCH_MS', 3000),
+  postsLost: number('SLO_POSTS_LOST', Math.ceil(number('POST_RATE', 40) * DEFAULT_WORST_SECONDS[FAULT])),
+  growthMib: number('SLO_GROWTH_MIB', 16),
+  growthDescriptors: number('SLO_GROWTH_DESCRIPTORS', 16),
 };
+
+/** What `mixed` sends beside GET at RATE: requests per second, and conversations at a time. */
+export const MIXED = {
+  postRate: number('POST_RATE', 40),
+  uploadRate: number('UPLOAD_RATE', 4),
+  websockets: number('WEBSOCKETS', 10),
+};
+
+/** By how much `spike` multiplies RATE. */
+export function spikeFactor(fallback) {
+  return number('SPIKE', fallback);
+}
+
+/** How long latency may take to be what it was before a spike, seconds. */
+export function settleSeconds(fallback) {
+  return number('SETTLE_S', fallback);
+}
+
+/** The faults that `soak` injects, one after another. */
+export const FAULTS = (__ENV.SOAK_FAULTS || 'crash,hang,error,slow,refuse').split(',').map((mode) => {
+  if (!(mode in DEFAULT_WORST_SECONDS)) throw new Error(`SOAK_FAULTS: unknown fault ${mode}`);
+  return mode;
+});
+
+/** The schedule of a soak: a fault in the middle of each stretch of `every` seconds. Seconds. */
+export function soakPlan() {
+  const total = number('SOAK_S', 3600);
+  const every = number('SOAK_EVERY_S', 300);
+  const lasts = number('SOAK_FAULT_S', Math.min(10, every / 6));
+  const faults = [];
+  for (let at = every / 4; at + every * 0.75 <= total; at += every) {
+    faults.push({ at, mode: FAULTS[faults.length % FAULTS.length], lasts });
+  }
+  return { total, every, sample: Math.max(1, Math.min(10, total / 100)), faults };
+}
 
 /** The schedule: `before` and `after` are quiet, the fault happens in `during`. Seconds. */
 export function schedule(defaults) {
@@ -62,5 +100,10 @@ export const FAULT_DELAY = __ENV.FAULT_DELAY || '3s';
 
 /** Virtual users that can be waiting at once: rate x worst latency, and some to spare. */
 export function users(worstSeconds = DEFAULT_WORST_SECONDS[FAULT]) {
-  return Math.ceil(RATE * number('WORST_S', worstSeconds)) + 10;
+  return usersFor(RATE, number('WORST_S', worstSeconds));
+}
+
+/** The same for another rate. */
+export function usersFor(rate, worstSeconds) {
+  return Math.ceil(rate * worstSeconds) + 10;
 }

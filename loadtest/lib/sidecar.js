@@ -89,11 +89,11 @@ export function requireReady({ needsFault }) {
   }
 }
 
-/** Fails the pool's active backend in the way FAULT says; aborts the run when that is refused. */
-export function failActive(pool, faultFor) {
-  const order = { pool, mode: FAULT };
-  if (FAULT !== 'crash') order.for = faultFor;
-  if (FAULT === 'slow') order.delay = FAULT_DELAY;
+/** Fails the pool's active backend, in the way FAULT says unless told otherwise; aborts the run when refused. */
+export function failActive(pool, faultFor, mode = FAULT) {
+  const order = { pool, mode };
+  if (mode !== 'crash') order.for = faultFor;
+  if (mode === 'slow') order.delay = FAULT_DELAY;
   const response = http.post(`${ADMIN}/proxy/fail`, JSON.stringify(order), params('fail'));
   if (response.status !== 202) exec.test.abort(`POST ${ADMIN}/proxy/fail refused: ${complaint(response)}`);
 }
@@ -113,6 +113,44 @@ export function waitFor(pool, deadline, done) {
     sleep(0.05);
   }
   return null;
+}
+
+/** What the proxy's process takes at present, by its own metrics; null when they are not to be had. */
+export function processNow() {
+  const response = http.get(`${ADMIN}/metrics`, params('metrics'));
+  if (response.status !== 200) return null;
+  const value = (name) => {
+    const line = response.body.split('\n').find((it) => it.startsWith(`${name} `));
+    return line ? Number(line.slice(name.length + 1)) : NaN;
+  };
+  const bytes = value('process_resident_memory_bytes');
+  const descriptors = value('process_open_fds');
+  return Number.isFinite(bytes) && Number.isFinite(descriptors)
+    ? { residentMib: bytes / (1 << 20), descriptors } : null;
+}
+
+/**
+ * How many requests whose id begins with `prefix` the pool's backends executed once, and how many more often,
+ * at one backend or at several. Null when a backend does not say.
+ */
+export function executions(pool, prefix) {
+  const counts = {};
+  for (const backend of (poolNow(pool) || { backends: [] }).backends) {
+    const base = backend.url.replace(/\/+$/, '');
+    const response = http.get(`${base}/requests`, {
+      timeout: '20s', redirects: 0, tags: { kind: 'control', name: 'requests' },
+    });
+    const executed = (body(response) || {}).executed;
+    if (!executed) {
+      console.error(`no list of executed requests from ${backend.name} (${base}): ${complaint(response)}`);
+      return null;
+    }
+    for (const [id, known] of Object.entries(executed)) {
+      if (id.startsWith(prefix)) counts[id] = (counts[id] || 0) + known.count;
+    }
+  }
+  const all = Object.values(counts).filter((count) => count > 0);
+  return { once: all.filter((count) => count === 1).length, twice: all.filter((count) => count > 1).length };
 }
 
 function failoverCounts(pool) {

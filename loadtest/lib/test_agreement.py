@@ -78,6 +78,18 @@ class Failback(unittest.TestCase):
         self.assertEqual(self.passes([at(0), at(1)], "2026-01-02T03:04:05.500Z"), [True, True, True])
 
 
+class Executed(unittest.TestCase):
+    def verdict(self, answered, lost, once, twice=0):
+        counters = {"posts answered": answered, "posts lost": lost, "executed once": once, "executed twice": twice}
+        return agreement.executed_rows(counters)[0]["pass"]
+
+    def test_each_answered_post_was_executed_and_a_lost_one_may_have_been(self):
+        self.assertEqual([self.verdict(10, 2, n) for n in (9, 10, 12, 13)], [False, True, True, False])
+
+    def test_without_the_backends_word_nothing_is_judged(self):
+        self.assertIsNone(agreement.executed_rows({"posts answered": 3})[0]["pass"])
+
+
 class Reading(unittest.TestCase):
     def test_times_of_any_precision_and_zone(self):
         self.assertAlmostEqual(unix_seconds("2026-01-02T03:04:05.123456789Z") - START, 0.123456789, places=6)
@@ -94,14 +106,17 @@ class Reading(unittest.TestCase):
         lines = [
             line("http_req_duration"), line("http_req_duration", expected="false"),
             line("http_req_duration", error_code="1050"), line("http_req_duration", kind="control"),
-            line("http_reqs"), line("answers", phase="before", backend="a"),
+            line("http_reqs"), line("answers", phase="before", backend="a"), line("ws_session_duration", kind="mixed"),
+            line("posts", outcome="lost"), line("posts", outcome="lost"), line("executed", verdict="once"),
             '{"type":"Metric","data":{},"metric":"http_req_duration"}',
         ]
         with tempfile.TemporaryDirectory() as scratch:
             path = Path(scratch) / "points.json.gz"
             path.write_bytes(gzip.compress("\n".join(lines).encode()))
-            seen, answers = points.read(path)
-        self.assertEqual([(p.at, p.latency, p.failed) for p in seen], [(START, 0.0025, f) for f in (False, True, True)])
+            seen, answers, counters = points.read(path)
+        http = [(START, 0.0025, failed) for failed in (False, True, True)]
+        self.assertEqual([(p.at, p.latency, p.failed) for p in seen], [*http, (START, None, False)])
+        self.assertEqual(counters, {"posts lost": 5.0, "executed once": 2.5})
         self.assertEqual(answers, {"before": {"a": 1}})
 
     def test_quantile_is_nearest_rank(self):

@@ -4,7 +4,7 @@ import http from 'k6/http';
 import exec from 'k6/execution';
 import { check } from 'k6';
 import { Counter } from 'k6/metrics';
-import { RATE, REQUEST_PATH, TARGET, users } from './settings.js';
+import { RATE, REQUEST_PATH, TARGET, users, usersFor } from './settings.js';
 
 // Which backend answered, by phase: the picture of traffic moving.
 const answers = new Counter('answers');
@@ -33,6 +33,26 @@ export function traffic(totalSeconds, worstSeconds) {
   };
 }
 
+/** Other requests at a constant rate, by the function `exec`; at most two seconds of them wait at a time. */
+export function constantRate(exec, rate, totalSeconds) {
+  const ready = usersFor(rate, 2.5);
+  return {
+    executor: 'constant-arrival-rate', exec, rate, timeUnit: '1s', duration: `${totalSeconds}s`,
+    preAllocatedVUs: ready, maxVUs: ready * 2, gracefulStop: '20s',
+  };
+}
+
+/** The same traffic, `factor` times as much during the middle of the schedule, from one moment to the next. */
+export function spikingTraffic(schedule, factor) {
+  const ready = usersFor(RATE * factor, 0.5);
+  const rate = (target, seconds) => [{ target, duration: '0s' }, { target, duration: `${seconds}s` }];
+  return {
+    executor: 'ramping-arrival-rate', exec: 'request', startRate: RATE, timeUnit: '1s',
+    preAllocatedVUs: ready, maxVUs: ready * 2, gracefulStop: '20s', tags: { kind: 'traffic' },
+    stages: [...rate(RATE, schedule.before), ...rate(RATE * factor, schedule.during), ...rate(RATE, schedule.after)],
+  };
+}
+
 /** The phase that the schedule says it is. Users share no memory, so the clock is all they have in common. */
 export function phaseNow(schedule) {
   const seconds = (Date.now() - exec.scenario.startTime) / 1000;
@@ -40,7 +60,7 @@ export function phaseNow(schedule) {
   return seconds < schedule.before + schedule.during ? 'during' : 'after';
 }
 
-/** One GET, tagged with `phase`, which must be a 200 from a named backend. */
+/** One GET, tagged with `phase`, which must be a 200 from a named backend. Returns the response. */
 export function get(phase) {
   const response = http.get(`${TARGET}${REQUEST_PATH}`, {
     tags: { phase, name: `GET ${REQUEST_PATH}` },
@@ -50,6 +70,7 @@ export function get(phase) {
   const backend = response.headers['X-Backend'] || 'none';
   check(response, { '200 from a backend': (r) => r.status === 200 && backend !== 'none' }, { phase });
   answers.add(1, { phase, backend });
+  return response;
 }
 
 /** Thresholds of one phase: it has samples, and keeps the given error ratio and p99. */
@@ -62,6 +83,15 @@ export function phaseThresholds(phase, { errorRatio, p99, abort }) {
     [`http_req_failed{phase:${phase}}`]: [failed],
     [`http_req_duration{phase:${phase}}`]: [`p(99)<${p99}`],
     [`checks{phase:${phase}}`]: [errorRatio === 0 ? 'rate==1' : `rate>${1 - errorRatio}`],
+  };
+}
+
+/** Thresholds of a phase that is told of and promises nothing but that there is one: k6 keeps no numbers without. */
+export function phaseIsTold(phase) {
+  return {
+    [`http_reqs{phase:${phase}}`]: ['count>0'],
+    [`http_req_failed{phase:${phase}}`]: ['rate<=1'],
+    [`http_req_duration{phase:${phase}}`]: ['max>=0'],
   };
 }
 
