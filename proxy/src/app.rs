@@ -11,7 +11,6 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
-        mpsc::{Receiver, sync_channel},
     },
     thread,
     time::Duration,
@@ -20,16 +19,18 @@ use std::{
 use anyhow::{Context, Result};
 use tokio::{
     runtime::{Builder, Runtime},
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot},
 };
 use tracing::{error, info, warn};
 
 use crate::{
     admin::{self, AdminState, IncidentList, RenderMetrics},
     alarms::Alarms,
+    app::shutdown::{Ending, Signals},
     clock,
     control::{Control, INBOX},
     dashboard::{self, DashboardConfig},
+    departure::Departure,
     edge::Door,
     exchange::{Connections, Exchange, Sessions, TlsError},
     gateway::{Gateway, Limits},
@@ -70,7 +71,8 @@ pub fn run(
     let connections = Arc::new(Connections::new(&topology, &live)?);
     let metrics = Arc::new(Metrics::new(&topology)?);
     let (admin_listener, page_listener) = bind(&topology, extras)?;
-    let doors = open_doors(&topology, &metrics)?;
+    let departure = Departure::new(topology.shutdown);
+    let doors = open_doors(&topology, &metrics, &departure)?;
     let snapshot: SnapshotCell = Arc::default();
     let incidents: IncidentList = Arc::default();
     let is_draining = Arc::new(AtomicBool::new(false));
@@ -115,13 +117,14 @@ pub fn run(
     let sidecar = reachable(topology.admin.address);
     let (served, counted) = (Arc::clone(&topology), Arc::clone(&live));
     let exchange = Exchange::new(served, snapshot, counted, metrics, inbox, alarms, connections);
-    let exchange = exchange.with_sessions(sessions);
+    let exchange = exchange.with_sessions(sessions).with_departure(departure.clone());
     let limits = Arc::new(Limits::new(&topology));
-    let (end, ending) = watch::channel(false);
-    let gateway = Gateway { exchange: Arc::new(exchange), relay_key, sidecar, ending, limits };
-    let stopped = start_data_plane(gateway, &topology, doors, shutdown::News { is_draining, end })?;
+    let gateway = Gateway { exchange: Arc::new(exchange), relay_key, sidecar, limits };
+    let runtime = runtime()?;
+    let signals = runtime.block_on(async { Signals::take() });
+    let data_plane = start_data_plane(gateway, &topology, doors, departure.clone())?;
     is_up();
-    shutdown::finish(&stopped, &live);
+    runtime.block_on(Ending { is_draining, departure, live, data_plane }.run(signals));
     Ok(())
 }
 
@@ -165,30 +168,35 @@ fn bind(topology: &Topology, extras: Extras) -> Result<(TcpListener, Option<TcpL
 }
 
 /// Binds the listeners. Clients that come before they are served wait in the system's queue.
-fn open_doors(topology: &Topology, metrics: &Arc<Metrics>) -> Result<Vec<Arc<Door>>> {
+fn open_doors(
+    topology: &Topology,
+    metrics: &Arc<Metrics>,
+    departure: &Departure,
+) -> Result<Vec<Arc<Door>>> {
     let listeners = topology.listeners.iter().enumerate();
-    let doors = listeners.map(|(index, it)| Ok(Arc::new(Door::open(index, it, metrics)?)));
+    let doors =
+        listeners.map(|(index, it)| Ok(Arc::new(Door::open(index, it, metrics, departure)?)));
     doors.collect()
 }
 
-/// Starts the data plane. What is returned receives once when the
-/// process is told to stop, and once more when it is told to stop at once.
+/// Starts the data plane. What is returned ends when it does.
 fn start_data_plane(
     gateway: Gateway,
     topology: &Arc<Topology>,
     doors: Vec<Arc<Door>>,
-    news: shutdown::News,
-) -> Result<Receiver<()>> {
-    let (stop, stopped) = sync_channel(2);
+    departure: Departure,
+) -> Result<oneshot::Receiver<()>> {
+    let (running, ended) = oneshot::channel();
     let served = Arc::clone(topology);
     thread::Builder::new().name("data-plane".to_owned()).spawn(move || {
-        data_plane::run(gateway, &served, doors, shutdown::Watch::new(stop, news));
+        data_plane::run(gateway, &served, doors, shutdown::Watch(departure));
+        drop(running);
     })?;
     for listener in &topology.listeners {
         let (name, address) = (&listener.name, &listener.address);
         info!(target: "bascule::app", listener = name, %address, "accepting");
     }
-    Ok(stopped)
+    Ok(ended)
 }
 
 fn render(metrics: &Arc<Metrics>, logs: &LogStream) -> RenderMetrics {

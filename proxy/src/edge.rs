@@ -72,7 +72,7 @@ where
         };
         let (door, app, shutdown) = (Arc::clone(&door), Arc::clone(&app), shutdown.clone());
         tokio::spawn(async move {
-            let _open = door.metrics.connection_opened(door.index);
+            let _open = (door.metrics.connection_opened(door.index), door.departure.connection());
             connection::serve(socket, peer, Arc::clone(&door), app, shutdown).await;
             drop(slot);
         });

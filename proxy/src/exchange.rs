@@ -58,6 +58,7 @@ pub use tls::TlsError;
 use crate::{
     alarms::Alarms,
     clock,
+    departure::Departure,
     event::{AttemptOutcome, FaultMode, Rescue, Strike, Symptom},
     exchange::{
         advance::Stage,
@@ -99,6 +100,8 @@ pub struct Exchange {
     pub connections: Arc<Connections>,
     /// Where clients are kept.
     pub sessions: Sessions,
+    /// The end of the process.
+    pub departure: Departure,
     /// Response bodies held back.
     held: Memory,
     /// Request bodies kept.
@@ -129,6 +132,7 @@ impl Exchange {
             alarms,
             connections,
             sessions,
+            departure: Departure::default(),
             held,
             kept,
             mirrors,
@@ -139,6 +143,12 @@ impl Exchange {
     #[must_use]
     pub fn with_sessions(self, sessions: Sessions) -> Self {
         Self { sessions, ..self }
+    }
+
+    /// Ends connections with their next response once `departure` has begun.
+    #[must_use]
+    pub fn with_departure(self, departure: Departure) -> Self {
+        Self { departure, ..self }
     }
 
     /// Forwards a request to a backend of `pool` and its response to the client. `header` is the

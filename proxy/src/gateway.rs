@@ -34,7 +34,6 @@ use pingora::{
     upstreams::peer::HttpPeer,
 };
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
-use tokio::sync::watch;
 
 pub use limits::Limits;
 
@@ -83,8 +82,6 @@ pub struct Gateway {
     pub relay_key: String,
     /// Where the sidecar listens.
     pub sidecar: SocketAddr,
-    /// Becomes true when the process is about to end.
-    pub ending: watch::Receiver<bool>,
     /// What is let in.
     pub limits: Arc<Limits>,
 }
@@ -261,6 +258,9 @@ impl ProxyHttp for Gateway {
         if session.req_header().version == Version::HTTP_10
             && response.remove_header("transfer-encoding").is_some()
         {
+            session.set_keepalive(None);
+        }
+        if self.exchange.departure.has_begun() {
             session.set_keepalive(None);
         }
         Ok(())
@@ -460,7 +460,8 @@ impl Gateway {
         let place = Place::Ip(self.sidecar);
         let mut peer = peer_of(&place, None, &SIDECAR_TIMEOUTS, expectation, SIDECAR_PATIENCE)?;
         if is_upgrade {
-            let dial = SidecarDial { address: self.sidecar, ending: self.ending.clone() };
+            let dial =
+                SidecarDial { address: self.sidecar, departure: self.exchange.departure.clone() };
             peer.options.custom_l4 = Some(Arc::new(dial));
             // None of the connections that were made otherwise.
             peer.group_key = 1;

@@ -23,6 +23,7 @@ pub mod exchange;
 pub mod alarms;
 pub mod classify;
 pub mod client_connection;
+pub mod departure;
 pub mod ports;
 pub mod strike;
 

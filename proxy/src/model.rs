@@ -12,6 +12,7 @@ mod pattern;
 mod route;
 #[cfg(test)]
 pub(crate) mod sample;
+mod shutdown;
 mod transport;
 
 use std::{
@@ -38,6 +39,7 @@ pub use route::{
     Destination, FixedResponse, HeaderEdits, HostMatch, Location, Match, Mirror, PathMatch,
     Redirect, Rewrite, Route, Split, SplitKey, Target, ValueMatch,
 };
+pub use shutdown::Shutdown;
 
 /// Index of a pool in [`Topology::pools`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,6 +67,8 @@ pub struct Topology {
     pub pools: Vec<Pool>,
     /// What the process lets in.
     pub limits: ProcessLimits,
+    /// How the process ends.
+    pub shutdown: Shutdown,
     /// The sidecar.
     pub admin: Admin,
     /// What is logged, and how.

@@ -20,7 +20,7 @@ use crate::{
             pool::pool,
             route::{Known, routes},
         },
-        file::{Admin, File, Level, LogFormat, Logging},
+        file::{Admin, File, Level, LogFormat, Logging, shutdown::Shutdown},
         units::http::Origin,
     },
     model,
@@ -41,9 +41,19 @@ pub(crate) fn assemble(file: File, base: &Path) -> Option<model::Topology> {
         listeners,
         pools,
         limits: process_limits(&file.limits),
+        shutdown: shutdown(&file.shutdown),
         admin: admin(file.admin, base),
         logging: logging(&file.logging),
     })
+}
+
+fn shutdown(shutdown: &Shutdown) -> model::Shutdown {
+    model::Shutdown {
+        delay: shutdown.delay.0,
+        idle: shutdown.idle.0,
+        websocket_grace: shutdown.websocket_grace.0,
+        drain: shutdown.drain.0,
+    }
 }
 
 fn admin(admin: Admin, base: &Path) -> model::Admin {

@@ -13,10 +13,11 @@ pub(crate) mod listener;
 mod named;
 pub(crate) mod pool;
 pub(crate) mod route;
+pub(crate) mod shutdown;
 
 pub(crate) use crate::config::file::named::Named;
 use crate::config::{
-    file::{limits::Limits, listener::Listener, pool::Pool, route::Route},
+    file::{limits::Limits, listener::Listener, pool::Pool, route::Route, shutdown::Shutdown},
     units::{FilePath, http::Origin, net::Address},
 };
 
@@ -45,6 +46,9 @@ pub(crate) struct File {
     /// What the process lets in.
     #[serde(default)]
     pub(crate) limits: Limits,
+    /// How the process ends.
+    #[serde(default)]
+    pub(crate) shutdown: Shutdown,
     /// The sidecar: where state is read and changed.
     #[serde(default)]
     pub(crate) admin: Admin,

@@ -15,6 +15,7 @@ use crate::{
                 ProxyProtocol, Retries, Suspicion, TcpCheck, Tiers, Timeouts, Tls, WhenDown,
             },
             route::Route,
+            shutdown,
         },
         units::{
             Fault, Name,
@@ -126,6 +127,7 @@ fn file(listen: SocketAddr, backends: Vec<Backend>, admin: Admin) -> File {
         routes: vec![Route { name: Some(name()), ..Route::to(name()) }],
         pools: Named(vec![(name(), pool)]),
         limits: limits::Limits::default(),
+        shutdown: shutdown::Shutdown::default(),
         admin,
         logging: Logging::default(),
     }

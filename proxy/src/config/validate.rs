@@ -8,6 +8,7 @@ mod limits;
 mod listeners;
 mod pools;
 mod routes;
+mod shutdown;
 
 use crate::config::{
     file::File,
@@ -39,6 +40,7 @@ pub(crate) fn review(
     routes::review(file, &mut review);
     pools::review(file, &mut review);
     limits::review(file, &mut review);
+    shutdown::review(&file.shutdown, &mut review);
     review.problems
 }
 

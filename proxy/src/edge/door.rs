@@ -14,6 +14,7 @@ use tokio::{
 };
 
 use crate::{
+    departure::Departure,
     edge::{
         admission::PerClient,
         socket::Socket,
@@ -68,6 +69,8 @@ pub struct Door {
     pub(crate) listener: Listener,
     pub(crate) tls: Option<Tls>,
     pub(crate) metrics: Arc<Metrics>,
+    /// The end of the process.
+    pub(crate) departure: Departure,
     /// A permit for each connection that there may be.
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) clients: Option<Arc<PerClient>>,
@@ -91,6 +94,7 @@ impl Door {
         index: usize,
         listener: &Listener,
         metrics: &Arc<Metrics>,
+        departure: &Departure,
     ) -> Result<Self, DoorError> {
         let fault = |fault: TlsFault| DoorError::Tls {
             listener: listener.name.clone(),
@@ -110,6 +114,7 @@ impl Door {
             listener: listener.clone(),
             tls,
             metrics: Arc::clone(metrics),
+            departure: departure.clone(),
             slots: Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS))),
             clients: listener.limits.connections_per_client.map(PerClient::new),
             bound: Mutex::new(Some(bound)),

@@ -10,6 +10,7 @@ use tokio::{
 };
 
 use crate::{
+    departure::Present,
     edge::{door::Door, front::Front, refuse},
     wire::incoming::{self, Limits, Refusal, Scan},
 };
@@ -41,8 +42,10 @@ where
     A: HttpServerApp + Send + Sync + 'static,
 {
     let mut is_first = true;
+    // From the first byte of a request to its end.
+    let mut busy = None;
     loop {
-        let next = next(&mut front, door, is_first, shutdown).await;
+        let next = next(&mut front, door, is_first, shutdown, &mut busy).await;
         match next {
             Next::Request => {}
             Next::Http2 => return Some(front),
@@ -56,6 +59,7 @@ where
             }
         }
         is_first = false;
+        busy.get_or_insert_with(|| door.departure.busy());
         let session = ServerSession::new_http1(front);
         let reused = app.process_new_http(session, shutdown).await?;
         // Pingora gives back what it was given.
@@ -64,11 +68,26 @@ where
             front.end().await;
             return None;
         }
+        busy = None;
     }
 }
 
 /// Waits for the next request, and admits it.
-async fn next(front: &mut Front, door: &Door, is_first: bool, shutdown: &ShutdownWatch) -> Next {
+///
+/// A connection without a request is not closed because the process ends: a request may be on its
+/// way that its client must not send twice, and a closed connection would not tell whether it was
+/// read (RFC 9112 §9.3.1). Nothing tells such a client to go but the response to its next request; so
+/// that one is waited for a while. A client that asks so seldom that it does not come takes the risk
+/// that it takes with any server that closes idle connections: to ask in the instant in which that
+/// happens.
+async fn next(
+    front: &mut Front,
+    door: &Door,
+    is_first: bool,
+    shutdown: &ShutdownWatch,
+    busy: &mut Option<Present>,
+) -> Next {
+    let mut shutdown = shutdown.clone();
     let limits = door.limits();
     let may_be_http2 = is_first && door.listener.http2 && door.listener.tls.is_none();
     let mut scan = Scan::default();
@@ -81,18 +100,21 @@ async fn next(front: &mut Front, door: &Door, is_first: bool, shutdown: &Shutdow
         }
         let has_begun = !front.incoming().is_empty();
         let read = if has_begun {
+            busy.get_or_insert_with(|| door.departure.busy());
             let head = door.listener.timeouts.head;
             let deadline = *deadline.get_or_insert_with(|| Instant::now() + head);
             timeout_at(deadline, fill(front)).await
         } else {
-            let mut shutdown = shutdown.clone();
-            if *shutdown.borrow_and_update() {
-                return Next::End;
-            }
+            let is_ending = *shutdown.borrow_and_update();
+            let usual = door.listener.timeouts.idle;
+            let patience = if is_ending { usual.min(door.departure.policy().idle) } else { usual };
             tokio::select! {
                 biased;
-                read = timeout(door.listener.timeouts.idle, fill(front)) => read,
-                _ = shutdown.changed() => return Next::End,
+                read = timeout(patience, fill(front)) => read,
+                changed = shutdown.changed(), if !is_ending => match changed {
+                    Ok(()) => continue,
+                    Err(_) => return Next::End,
+                },
             }
         };
         match read {

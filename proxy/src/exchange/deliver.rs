@@ -57,6 +57,10 @@ impl Exchange {
             // What the client is still sending cannot be told from its next request.
             session.set_keepalive(None);
         }
+        if self.departure.has_begun() {
+            // The response says so before the connection ends: no request may be on its way then.
+            session.set_keepalive(None);
+        }
         let mut pace = self.pace(ctx);
         client::write_whole_head(session, &mut pace, header, is_head_all).await?;
         for data in held {

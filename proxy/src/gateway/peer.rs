@@ -9,9 +9,10 @@ use pingora::{
     protocols::l4::{socket::SocketAddr as PeerAddress, stream::Stream, virt::VirtualSocketStream},
     upstreams::peer::HttpPeer,
 };
-use tokio::{net::TcpStream, sync::watch};
+use tokio::net::TcpStream;
 
 use crate::{
+    departure::Departure,
     event::Symptom,
     exchange::{Connections, dial::Wanted},
     gateway::tunnel::Tunnel,
@@ -79,7 +80,7 @@ pub(crate) struct BackendDial {
     /// For whom, where backends are told.
     pub(crate) speaker: Speaker,
     /// When both sides are told that the process ends.
-    pub(crate) ending: watch::Receiver<bool>,
+    pub(crate) departure: Departure,
     /// For all of it, TLS included.
     pub(crate) limit: Duration,
 }
@@ -92,10 +93,11 @@ impl L4Connect for BackendDial {
         let wanted = Wanted { protocol: Protocol::Http1, speaker: self.speaker };
         let opened = dial.connect(self.backend, self.epoch, wanted, self.limit).await;
         match opened {
-            Ok(connection) => {
-                Ok(VirtualSocketStream::new(Box::new(Tunnel::new(connection, self.ending.clone())))
-                    .into())
-            }
+            Ok(connection) => Ok(VirtualSocketStream::new(Box::new(Tunnel::new(
+                connection,
+                self.departure.clone(),
+            )))
+            .into()),
             Err(symptom) => Error::e_explain(error_of(symptom), symptom.to_string()),
         }
     }
@@ -105,7 +107,7 @@ impl L4Connect for BackendDial {
 #[derive(Clone, Debug)]
 pub(crate) struct SidecarDial {
     pub(crate) address: SocketAddr,
-    pub(crate) ending: watch::Receiver<bool>,
+    pub(crate) departure: Departure,
 }
 
 #[async_trait]
@@ -116,7 +118,7 @@ impl L4Connect for SidecarDial {
         let stream = stream.or_err(ErrorType::ConnectError, "the sidecar")?;
         // A system that refuses is merely slower.
         _ = stream.set_nodelay(true);
-        Ok(VirtualSocketStream::new(Box::new(Tunnel::new(stream, self.ending.clone()))).into())
+        Ok(VirtualSocketStream::new(Box::new(Tunnel::new(stream, self.departure.clone()))).into())
     }
 }
 

@@ -100,7 +100,7 @@ impl Gateway {
             backend: id,
             epoch: self.exchange.snapshot.load().backend(id).epoch,
             speaker: ctx.speaker,
-            ending: self.ending.clone(),
+            departure: self.exchange.departure.clone(),
             limit: pool.timeouts.connect,
         };
         let idle = pool.timeouts.websocket_idle;

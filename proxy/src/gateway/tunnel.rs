@@ -19,12 +19,12 @@ use std::{
 };
 
 use pingora::protocols::l4::virt::{VirtualSockOpt, VirtualSocket};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    sync::watch,
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::wire::websocket::{Follower, GOING_AWAY, GOING_AWAY_MASKED};
+use crate::{
+    departure::Departure,
+    wire::websocket::{Follower, GOING_AWAY, GOING_AWAY_MASKED},
+};
 
 /// Ends when the proxy is about to.
 type Ending = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -56,18 +56,12 @@ enum Stage {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Tunnel<S> {
-    pub(crate) fn new(connection: S, mut ending: watch::Receiver<bool>) -> Self {
-        let ending = async move {
-            if ending.wait_for(|it| *it).await.is_err() {
-                // Nobody can say so any more.
-                std::future::pending::<()>().await;
-            }
-        };
+    pub(crate) fn new(connection: S, departure: Departure) -> Self {
         Self {
             connection,
             from_client: Follower::of_requests(),
             from_backend: Follower::of_responses(),
-            ending: Mutex::new(Box::pin(ending)),
+            ending: Mutex::new(Box::pin(departure.goodbye())),
             stage: Stage::Open,
             has_looked: false,
         }

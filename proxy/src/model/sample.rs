@@ -11,8 +11,8 @@ use crate::model::{
     Admin, Backend, BackendAddress, BackendTls, Balance, Capacity, CertificateFiles, CheckKind,
     Destination, FailbackMode, HashKey, HeaderEdits, HealthCheck, HoldBack, HttpCheck, Level,
     Listener, ListenerTls, LogFormat, LogStreamLimits, Logging, Match, OutlierPolicy, Pool, PoolId,
-    PoolLimits, ProcessLimits, Protocol, RetryPolicy, Route, SharedTopology, SuspicionPolicy,
-    TierPolicy, Timeouts, TlsVersion, Topology, WhenDown, sample_listener,
+    PoolLimits, ProcessLimits, Protocol, RetryPolicy, Route, SharedTopology, Shutdown,
+    SuspicionPolicy, TierPolicy, Timeouts, TlsVersion, Topology, WhenDown, sample_listener,
 };
 
 /// Makes a pool of backends `b0`, `b1`, … from their tiers and weights.
@@ -137,6 +137,7 @@ pub(crate) fn topology(pools: Vec<Pool>) -> Topology {
         routes: vec![route("rest", Match::default())],
         pools,
         limits: ProcessLimits::default(),
+        shutdown: Shutdown::default(),
         admin: Admin {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 9901)),
             token_file: None,

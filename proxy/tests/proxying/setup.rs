@@ -55,6 +55,7 @@ impl Setup {
                 "retries": { "per_try_timeout": "5s" },
                 "timeouts": { "connect": "5s" },
             }},
+            "shutdown": { "websocket_grace": "100ms" },
             "admin": { "fault_injection": true },
         }))
     }
