@@ -4,7 +4,7 @@
 export PATH := $(CURDIR)/.cache/bin:$(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check drills hostile soak dashboard compose-test deny regen setup
+.PHONY: help demo test check drills hostile bench soak dashboard compose-test deny regen setup
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -23,6 +23,9 @@ drills: ## break backends in every way, count what clients lose (ARGS="--peers",
 
 hostile: ## odd, slow and hostile clients against a real proxy, with the tools that others use
 	@cargo build --release --workspace && loadtest/hostile $(ARGS)
+
+bench: ## processor time per request beside HAProxy, nginx, Envoy, Caddy, bare Pingora (ARGS="get tls")
+	@.ci/setup build peers && cargo build --release -p bascule --bin bascule --bench bare_pingora && loadtest/measure $(ARGS)
 
 soak: ## run the core in 50,000 simulated worlds; `make test` runs 200
 	@BASCULE_SEEDS=50000 cargo test --release -p bascule --test simulation -- --nocapture seeds_hold

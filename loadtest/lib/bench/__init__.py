@@ -1,0 +1,1 @@
+"""What a request costs: processor time and memory, beside other proxies."""
