@@ -33,19 +33,12 @@ use axum::{
     Router, middleware,
     routing::{get, post},
 };
-use tokio::{
-    net::TcpListener,
-    sync::{mpsc, watch},
-    time::timeout,
-};
+use tokio::{net::TcpListener, sync::watch, time::timeout};
 
 use crate::{
     clock::Timestamp,
-    exchange::Connections,
-    fleet,
+    exchange::{Generation, GenerationCell},
     incident::Incident,
-    model::Topology,
-    snapshot::{Live, SnapshotCell},
     telemetry::log_stream::LogStream,
     web::{self, HttpClient},
 };
@@ -62,18 +55,11 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// Everything that the sidecar reads and the few things that it changes.
 #[derive(Clone)]
 pub struct AdminState {
-    /// What the proxy was told to do.
-    pub topology: Arc<Topology>,
-    /// The condition of every pool, complete from the start.
-    pub snapshot: SnapshotCell,
-    /// The numbers that requests change; injected faults are put here.
-    pub live: Arc<Live>,
-    /// How backends are told to fail.
-    pub connections: Arc<Connections>,
+    /// What is configured, its condition and its numbers. A handler loads it once: what it knows of
+    /// pools and backends by number holds in one generation only.
+    pub current: GenerationCell,
     /// Oldest first.
     pub incidents: IncidentList,
-    /// Where the fleet hears that an operator asked for a failure.
-    pub inbox: mpsc::Sender<fleet::Input>,
     /// The live log.
     pub logs: LogStream,
     /// Renders `/metrics`.
@@ -88,6 +74,13 @@ pub struct AdminState {
     pub is_draining: Arc<AtomicBool>,
     /// Where the first listener is that anybody can ask over plain HTTP, if there is one.
     pub data_plane: Option<SocketAddr>,
+}
+
+impl AdminState {
+    /// Returns what is configured at present.
+    pub fn generation(&self) -> Arc<Generation> {
+        self.current.load_full()
+    }
 }
 
 impl fmt::Debug for AdminState {
@@ -114,7 +107,7 @@ impl Sidecar {
     pub(crate) fn readiness(&self) -> Result<(), &'static str> {
         if self.state.is_draining.load(Relaxed) {
             Err("draining: requests in flight are finished, no more are wanted")
-        } else if self.state.snapshot.load().is_checked() {
+        } else if self.state.generation().snapshot.load().is_checked() {
             Ok(())
         } else {
             Err("starting: not every backend has been checked yet")

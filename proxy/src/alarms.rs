@@ -12,13 +12,13 @@ use tokio::sync::{Notify, futures::Notified};
 
 pub use queue::{Queue, Turn};
 
-use crate::model::{BackendId, PoolId, Topology};
+use crate::model::{BackendId, PoolId, Succession, Topology};
 
 /// One alarm for each backend of a topology, and a queue for each pool whose backends can be full.
 #[derive(Debug)]
 pub struct Alarms {
     /// Indexed by pool, then as in the topology.
-    pools: Vec<Vec<Notify>>,
+    pools: Vec<Vec<Arc<Notify>>>,
     /// Indexed by pool; `None` where no backend is ever full.
     queues: Vec<Option<Arc<Queue>>>,
 }
@@ -26,13 +26,36 @@ pub struct Alarms {
 impl Alarms {
     /// Makes the alarms of `topology`; none has been raised, and nobody waits.
     pub fn new(topology: &Topology) -> Self {
-        let silent = |count: usize| (0..count).map(|_| Notify::new()).collect();
+        let silent = |count: usize| (0..count).map(|_| Arc::default()).collect();
         let pools = topology.pools.iter();
         let queue = |slots, bound| Arc::new(Queue::new(slots, bound));
         Self {
             pools: pools.clone().map(|pool| silent(pool.backends.len())).collect(),
             queues: pools.map(|it| Some(queue(it.slots()?, it.limits.queue))).collect(),
         }
+    }
+
+    /// Makes the alarms of `topology`, which follows another: who waits at a backend or in a queue
+    /// that goes on there is woken by these, too.
+    ///
+    /// `heritage` says where each of its pools and backends was before.
+    #[must_use]
+    pub fn succeeded_by(&self, topology: &Topology, heritage: &Succession) -> Self {
+        let mut next = Self::new(topology);
+        for id in topology.backend_ids() {
+            if let Some(before) = heritage.backend(id) {
+                let own = &mut next.pools[id.pool.0][id.index];
+                Arc::clone_from(own, &self.pools[before.pool.0][before.index]);
+            }
+        }
+        for (index, place) in next.queues.iter_mut().enumerate() {
+            let before = heritage.pool(PoolId(index)).and_then(|it| self.queue(it));
+            if let (Some(new), Some(before)) = (place, before) {
+                before.adjust(new);
+                Arc::clone_from(new, before);
+            }
+        }
+        next
     }
 
     /// Wakes everybody who waits at this backend. The snapshot must have been swapped before.

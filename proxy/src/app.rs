@@ -17,6 +17,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use arc_swap::ArcSwap;
 use tokio::{
     runtime::{Builder, Runtime},
     sync::{mpsc, oneshot},
@@ -25,14 +26,13 @@ use tracing::{error, info, warn};
 
 use crate::{
     admin::{self, AdminState, IncidentList, RenderMetrics},
-    alarms::Alarms,
     app::shutdown::{Ending, Signals},
     clock,
     control::{Control, INBOX},
     dashboard::{self, DashboardConfig},
     departure::Departure,
     edge::Door,
-    exchange::{Connections, Exchange, Sessions, TlsError},
+    exchange::{Connections, Exchange, Generation, GenerationCell, TlsError},
     gateway::{Gateway, Limits},
     model::{Listener, Topology},
     ports,
@@ -65,41 +65,25 @@ pub fn run(
 ) -> Result<()> {
     raise_descriptor_limit();
     let token = topology.admin.token_file.as_deref().map(token::read).transpose()?;
-    let sessions = Sessions::load(&topology)?;
-    let topology = Arc::new(topology);
-    let live = Arc::new(Live::new(&topology));
-    let connections = Arc::new(Connections::new(&topology, &live)?);
-    let metrics = Arc::new(Metrics::new(&topology)?);
-    let (admin_listener, page_listener) = bind(&topology, extras)?;
+    let (inbox, facts) = mpsc::channel(INBOX);
+    let generation = Arc::new(Generation::first(topology, inbox)?);
+    let topology = &generation.topology;
+    let (admin_listener, page_listener) = bind(topology, extras)?;
     let departure = Departure::new(topology.shutdown);
-    let doors = open_doors(&topology, &metrics, &departure)?;
-    let snapshot: SnapshotCell = Arc::default();
+    let doors = open_doors(topology, &generation.metrics, &departure)?;
+    let current: GenerationCell = Arc::new(ArcSwap::new(Arc::clone(&generation)));
     let incidents: IncidentList = Arc::default();
     let is_draining = Arc::new(AtomicBool::new(false));
     let relay_key = token::random()?;
-    let (inbox, facts) = mpsc::channel(INBOX);
-    let alarms = Arc::new(Alarms::new(&topology));
 
-    let control = Control::new(
-        Arc::clone(&topology),
-        Arc::clone(&live),
-        Arc::clone(&metrics),
-        Arc::clone(&snapshot),
-        Arc::clone(&incidents),
-        Arc::clone(&alarms),
-        Arc::clone(&connections),
-    );
-    let control_inbox = inbox.clone();
-    spawn("control", async move { control.run(control_inbox, facts).await })?;
+    let control = Control::new(Arc::clone(&generation), Arc::clone(&incidents));
+    let (_adoptions, adopted) = mpsc::channel(1);
+    spawn("control", async move { control.run(facts, adopted).await })?;
 
     let state = AdminState {
-        topology: Arc::clone(&topology),
-        snapshot: Arc::clone(&snapshot),
-        live: Arc::clone(&live),
-        connections: Arc::clone(&connections),
+        metrics: render(&current, &logs),
+        current,
         incidents,
-        inbox: inbox.clone(),
-        metrics: render(&metrics, &logs),
         logs,
         started_at: clock::now(),
         token: token.clone(),
@@ -112,18 +96,17 @@ pub fn run(
         let admin = format!("http://{}", reachable(topology.admin.address)).parse()?;
         serve_page(listener, DashboardConfig { admin, token, allow_hosts: Vec::new() })?;
     }
-    wait_for_first_checks(&topology, &snapshot);
+    wait_for_first_checks(topology, &generation.snapshot);
 
     let sidecar = reachable(topology.admin.address);
-    let (served, counted) = (Arc::clone(&topology), Arc::clone(&live));
-    let exchange = Exchange::new(served, snapshot, counted, metrics, inbox, alarms, connections);
-    let exchange = exchange.with_sessions(sessions).with_departure(departure.clone());
-    let limits = Arc::new(Limits::new(&topology));
+    let exchange = Exchange::new(Arc::clone(&generation)).with_departure(departure.clone());
+    let limits = Arc::new(Limits::new(topology));
     let gateway = Gateway { exchange: Arc::new(exchange), relay_key, sidecar, limits };
     let runtime = runtime()?;
     let signals = runtime.block_on(async { Signals::take() });
-    let data_plane = start_data_plane(gateway, &topology, doors, departure.clone())?;
+    let data_plane = start_data_plane(gateway, topology, doors, departure.clone())?;
     is_up();
+    let live = Arc::clone(&generation.live);
     runtime.block_on(Ending { is_draining, departure, live, data_plane }.run(signals));
     Ok(())
 }
@@ -199,10 +182,11 @@ fn start_data_plane(
     Ok(ended)
 }
 
-fn render(metrics: &Arc<Metrics>, logs: &LogStream) -> RenderMetrics {
-    let (metrics, logs) = (Arc::clone(metrics), logs.clone());
+fn render(current: &GenerationCell, logs: &LogStream) -> RenderMetrics {
+    let (current, logs) = (Arc::clone(current), logs.clone());
     let shown = AtomicU64::new(0);
     Arc::new(move || {
+        let metrics = &current.load().metrics;
         let dropped = logs.dropped();
         metrics.log_stream_clients(logs.clients());
         metrics.log_lines_dropped(dropped.saturating_sub(shown.swap(dropped, Relaxed)));

@@ -6,7 +6,9 @@
 
 mod check;
 mod checker;
+mod checkers;
 mod journal;
+mod predecessors;
 
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -15,24 +17,24 @@ use std::{
 
 use arc_swap::ArcSwap;
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot},
     time::sleep_until,
 };
 
 use crate::{
-    alarms::Alarms,
     clock::{self, Timestamp},
     control::{
-        checker::Checker,
+        checkers::Checkers,
         journal::{log_entry, log_event, log_fault_end},
+        predecessors::Predecessors,
     },
     event::Event,
-    exchange::Connections,
-    fleet::{Fleet, Input, Output, Pace},
+    exchange::Generation,
+    fleet::{Fleet, Input, Output},
+    inbox::Fact,
     incident::{Book, Entry, Incident, News},
-    model::{BackendId, PoolId, SharedTopology},
-    snapshot::{Live, SnapshotCell},
-    telemetry::metrics::{FailoverReason, Metrics, Trigger},
+    model::{PoolId, Succession},
+    telemetry::metrics::{FailoverReason, Trigger},
 };
 
 /// Facts that may wait for the fleet. At 20,000 failures a second it takes them all for 50 ms;
@@ -42,79 +44,69 @@ pub const INBOX: usize = 1024;
 /// How often gauges are renewed and the timelines cleared ahead.
 const HOUSEKEEPING: Duration = Duration::from_millis(500);
 
+/// How long series stay of what is configured no more: a last scrape shall find how it ended, and the
+/// slowest usual scrape comes once a minute.
+const SERIES_STAY: Duration = Duration::from_secs(150);
+
 /// Where incidents are read, oldest first.
 pub type IncidentCell = Arc<ArcSwap<Vec<Arc<Incident>>>>;
+
+/// A generation that the fleet is to take over.
+#[derive(Debug)]
+pub struct Adoption {
+    /// Which one. Its snapshot is empty until then.
+    pub generation: Arc<Generation>,
+    /// Told when it has been.
+    pub done: oneshot::Sender<()>,
+}
 
 /// Owns the fleet and the book of incidents.
 #[derive(Debug)]
 pub struct Control {
-    topology: SharedTopology,
-    live: Arc<Live>,
-    metrics: Arc<Metrics>,
-    snapshot: SnapshotCell,
+    current: Arc<Generation>,
+    earlier: Predecessors,
     incidents: IncidentCell,
-    alarms: Arc<Alarms>,
-    connections: Arc<Connections>,
     fleet: Fleet,
     book: Book,
-    /// Indexed as backends are listed by the topology.
-    paces: Vec<(BackendId, watch::Sender<Pace>)>,
+    checkers: Checkers,
     housekept: Timestamp,
+    /// When series of what is configured no more are to go.
+    sweep_due: Option<Timestamp>,
 }
 
 impl Control {
-    /// Makes the fleet of `topology`. Nothing happens before [`Control::run`].
-    pub fn new(
-        topology: SharedTopology,
-        live: Arc<Live>,
-        metrics: Arc<Metrics>,
-        snapshot: SnapshotCell,
-        incidents: IncidentCell,
-        alarms: Arc<Alarms>,
-        connections: Arc<Connections>,
-    ) -> Self {
+    /// Makes the fleet of the first generation. Nothing happens before [`Control::run`].
+    pub fn new(first: Arc<Generation>, incidents: IncidentCell) -> Self {
         let now = clock::now();
-        let fleet = Fleet::new(Arc::clone(&topology), now);
-        snapshot.store(Arc::new(fleet.snapshot()));
-        let paces =
-            topology.backend_ids().map(|id| (id, watch::Sender::new(Pace::Normal))).collect();
-        let book = Book::new(Arc::clone(&topology));
+        let fleet = Fleet::new(Arc::clone(&first.topology), now);
+        first.snapshot.store(Arc::new(fleet.snapshot()));
+        let book = Book::new(Arc::clone(&first.topology));
         Self {
-            topology,
-            live,
-            metrics,
-            snapshot,
+            current: first,
+            earlier: Predecessors::default(),
             incidents,
-            alarms,
-            connections,
             fleet,
             book,
-            paces,
+            checkers: Checkers::default(),
             housekept: now,
+            sweep_due: None,
         }
     }
 
-    /// Starts the checkers and drives the fleet until nobody can send it facts any more.
-    pub async fn run(mut self, inbox: mpsc::Sender<Input>, mut facts: mpsc::Receiver<Input>) {
-        let mut checkers = tokio::task::JoinSet::new();
-        for (id, pace) in &self.paces {
-            let checker = Checker {
-                id: *id,
-                topology: Arc::clone(&self.topology),
-                live: Arc::clone(&self.live),
-                connections: Arc::clone(&self.connections),
-                inbox: inbox.clone(),
-                pace: pace.subscribe(),
-            };
-            checkers.spawn(checker.run());
-        }
-        drop(inbox);
+    /// Starts the checkers and drives the fleet for as long as the process runs.
+    pub async fn run(
+        mut self,
+        mut facts: mpsc::Receiver<Fact>,
+        mut adoptions: mpsc::Receiver<Adoption>,
+    ) {
+        self.checkers.assign(&self.current, &Succession::default());
         loop {
             let deadline = self.next_deadline();
             tokio::select! {
                 biased;
+                Some(adoption) = adoptions.recv() => self.adopt(adoption, &mut facts),
                 fact = facts.recv() => match fact {
-                    Some(input) => self.take_in(input, &mut facts),
+                    Some(fact) => self.take_in(fact, &mut facts),
                     None => return,
                 },
                 () = sleep_until(clock::instant_of(deadline).into()) => {}
@@ -123,22 +115,54 @@ impl Control {
         }
     }
 
+    /// Takes over another generation: what is known of the backends that go on there is kept, and the
+    /// others are checked from now on.
+    fn adopt(&mut self, adoption: Adoption, facts: &mut mpsc::Receiver<Fact>) {
+        // What has been said so far is said of what was configured so far.
+        if let Ok(fact) = facts.try_recv() {
+            self.take_in(fact, facts);
+        }
+        let now = clock::now();
+        let next = adoption.generation;
+        let before = std::mem::replace(&mut self.current, Arc::clone(&next));
+        self.fleet.adopt(Arc::clone(&next.topology), now);
+        let snapshot = self.fleet.snapshot();
+        let active = snapshot.pools.iter().map(|it| it.active_tier).collect();
+        self.book.adopt(Arc::clone(&next.topology), active);
+        next.snapshot.store(Arc::new(snapshot));
+        self.earlier.push(&before, &next.topology);
+        self.checkers.assign(&next, &Succession::between(&before.topology, &next.topology));
+        self.record_entries();
+        self.perform(now);
+        self.publish(true);
+        self.sweep_due = Some(now + SERIES_STAY);
+        // Whoever asked may have given up waiting.
+        _ = adoption.done.send(());
+    }
+
     /// Takes in a fact, and those that wait behind it, then publishes what follows from them. No
     /// more than a full queue, however fast it fills: time passes, too.
-    fn take_in(&mut self, first: Input, facts: &mut mpsc::Receiver<Input>) {
+    fn take_in(&mut self, first: Fact, facts: &mut mpsc::Receiver<Fact>) {
         let mut has_changed = self.learn(first);
         for _ in 1..INBOX {
-            let Ok(input) = facts.try_recv() else { break };
-            has_changed |= self.learn(input);
+            let Ok(fact) = facts.try_recv() else { break };
+            has_changed |= self.learn(fact);
         }
         self.publish(has_changed);
     }
 
     /// Takes in one fact. Returns whether anything but the latest check changed.
-    fn learn(&mut self, input: Input) -> bool {
+    fn learn(&mut self, fact: Fact) -> bool {
         let now = clock::now();
+        let input = if fact.generation == self.current.number {
+            Some(fact.input)
+        } else {
+            self.earlier.translate(fact)
+        };
+        // Of what is configured no more nothing need be known.
+        let Some(input) = input else { return false };
         if let Input::Checked { backend, failure, took, recent: _ } = input {
-            self.metrics.health_check(backend, failure, took);
+            self.current.metrics.health_check(backend, failure, took);
             if failure.is_none() {
                 self.book.check_passed(backend, now.minus(took));
             }
@@ -156,32 +180,37 @@ impl Control {
             self.publish(has_changed);
         }
         if self.book.next_deadline().is_some_and(|at| at <= now) {
-            self.book.handle_deadline(&self.live, now);
+            self.book.handle_deadline(&self.current.live, now);
             self.record_entries();
             self.publish_incidents();
         }
         if HOUSEKEEPING <= now.since(self.housekept) {
             self.housekept = now;
-            for pool in &self.live.pools {
+            for pool in &self.current.live.pools {
                 pool.timeline.clear_ahead(now);
             }
             self.tidy(now);
+            self.earlier.forget_the_finished();
+            self.checkers.bury();
             self.publish_gauges();
+        }
+        if self.sweep_due.take_if(|due| *due <= now).is_some() {
+            self.current.metrics.sweep(&self.current.topology);
         }
     }
 
     /// Closes connections that are of no more use, and passes on how long answers take.
     fn tidy(&mut self, now: Timestamp) {
-        let snapshot = self.snapshot.load_full();
-        self.connections.reap(&self.topology, |id| snapshot.backend(id).epoch, now);
-        let topology = Arc::clone(&self.topology);
-        for backend in topology.backend_ids() {
-            let times = &self.live.backend(backend).times;
-            times.digest();
-            if let Some(fault) = self.live.backend(backend).expire_fault(now) {
-                log_fault_end(backend, &fault, &topology);
+        let current = Arc::clone(&self.current);
+        let snapshot = current.snapshot.load_full();
+        current.connections.reap(&current.topology, |id| snapshot.backend(id).epoch, now);
+        for backend in current.topology.backend_ids() {
+            let live = current.live.backend(backend);
+            live.times.digest();
+            if let Some(fault) = live.expire_fault(now) {
+                log_fault_end(backend, &fault, &current.topology);
             }
-            if let Some(measure) = times.measure(now) {
+            if let Some(measure) = live.times.measure(now) {
                 self.fleet.handle(Input::Measured { backend, measure }, now);
             }
         }
@@ -190,7 +219,7 @@ impl Control {
     }
 
     fn next_deadline(&self) -> Timestamp {
-        [self.fleet.next_deadline(), self.book.next_deadline()]
+        [self.fleet.next_deadline(), self.book.next_deadline(), self.sweep_due]
             .into_iter()
             .flatten()
             .fold(self.housekept + HOUSEKEEPING, Timestamp::min)
@@ -202,24 +231,20 @@ impl Control {
         let mut has_changed = false;
         while let Some(output) = self.fleet.poll_output() {
             if !has_changed {
-                self.snapshot.store(Arc::new(self.fleet.snapshot()));
+                self.show();
                 has_changed = true;
             }
             match output {
                 Output::Event(event) => self.record(&event, now),
-                Output::Pace(id, pace) => {
-                    if let Some((_, sender)) = self.paces.iter().find(|(it, _)| *it == id) {
-                        sender.send_replace(pace);
-                    }
-                }
+                Output::Pace(id, pace) => self.checkers.set_pace(id, pace),
                 Output::Watch(id, is_watched) => {
-                    self.live.backend(id).is_watched.store(is_watched, Relaxed);
+                    self.current.live.backend(id).is_watched.store(is_watched, Relaxed);
                 }
                 Output::Trial(id) => {
                     // 0 stands for none, also in the first millisecond.
-                    self.live.backend(id).trial_from.store(now.as_millis().max(1), Relaxed);
+                    self.current.live.backend(id).trial_from.store(now.as_millis().max(1), Relaxed);
                 }
-                Output::TrialOver(id) => self.live.backend(id).trial_from.store(0, Relaxed),
+                Output::TrialOver(id) => self.current.live.backend(id).trial_from.store(0, Relaxed),
             }
         }
         has_changed
@@ -228,13 +253,13 @@ impl Control {
     fn record(&mut self, event: &Event, now: Timestamp) {
         if let Event::BackendSuspected { backend, .. } | Event::BackendLost { backend, .. } = *event
         {
-            self.alarms.raise(backend);
+            self.current.alarms.raise(backend);
         }
         if let Event::BackendRegained { backend } = *event {
-            self.live.backend(backend).regained();
+            self.current.live.backend(backend).regained();
         }
-        log_event(event, &self.topology);
-        self.book.handle(event, &self.live, now);
+        log_event(event, &self.current.topology);
+        self.book.handle(event, &self.current.live, now);
         let trigger = match event {
             Event::TierChanged { pool, .. } => {
                 self.book.latest(*pool).map_or(Trigger::Failure, trigger_of)
@@ -253,63 +278,71 @@ impl Control {
             | Event::FaultRequested { .. }
             | Event::FaultWithdrawn { .. } => Trigger::Failure,
         };
-        self.metrics.event(event, trigger, now);
+        self.current.metrics.event(event, trigger, now);
         self.record_entries();
     }
 
     fn record_entries(&mut self) {
         while let Some(entry) = self.book.poll_entry() {
-            log_entry(&entry, &self.topology);
+            log_entry(&entry);
             self.observe(&entry);
         }
     }
 
     fn observe(&self, entry: &Entry) {
-        let incident = &entry.incident;
-        let pool = incident.backend.pool;
+        let (incident, metrics) = (&entry.incident, &self.current.metrics);
+        // What ends because its backend is configured no more has no series left to count it.
+        let Some(pool) = incident.place.map(|it| it.pool) else { return };
         match entry.news {
             News::Opened => {
                 let reason = FailoverReason::new(incident.detected_by, trigger_of(incident));
-                self.metrics.failover_decided(pool, reason, incident.detection());
+                metrics.failover_decided(pool, reason, incident.detection());
             }
             News::Serving => {
                 if let Some(switch) = incident.switch() {
-                    self.metrics.failover_served(pool, switch);
+                    metrics.failover_served(pool, switch);
                 }
             }
-            News::Settled => {
-                self.metrics.incident_counted(pool, incident.cause, entry.counted);
-            }
-            News::Recounted => self.metrics.incident_recounted(pool, entry.counted),
+            News::Settled => metrics.incident_counted(pool, incident.cause, entry.counted),
+            News::Recounted => metrics.incident_recounted(pool, entry.counted),
             News::Recovered | News::Closed => {}
         }
     }
 
+    /// Shows requests what the fleet has decided, those of earlier generations, too.
+    fn show(&self) {
+        let snapshot = Arc::new(self.fleet.snapshot());
+        self.earlier.show(&snapshot);
+        self.current.snapshot.store(snapshot);
+    }
+
     fn publish(&mut self, has_changed: bool) {
-        self.snapshot.store(Arc::new(self.fleet.snapshot()));
-        if has_changed {
-            self.alarms.look_again();
-            self.publish_incidents();
-            self.publish_gauges();
+        if !has_changed {
+            self.current.snapshot.store(Arc::new(self.fleet.snapshot()));
+            return;
         }
+        self.show();
+        self.current.alarms.look_again();
+        self.earlier.look_again();
+        self.publish_incidents();
+        self.publish_gauges();
     }
 
     fn publish_incidents(&self) {
         self.incidents.store(Arc::new(self.book.incidents()));
-        for index in 0..self.live.pools.len() {
-            let is_open = self.book.is_open(PoolId(index));
-            self.live.pools[index].incident_is_open.store(is_open, Relaxed);
+        for (index, pool) in self.current.live.pools.iter().enumerate() {
+            pool.incident_is_open.store(self.book.is_open(PoolId(index)), Relaxed);
         }
     }
 
     fn publish_gauges(&self) {
-        let snapshot = self.snapshot.load();
-        for pool in (0..self.topology.pools.len()).map(PoolId) {
-            if let Some(queue) = self.alarms.queue(pool) {
-                self.metrics.queue_length(pool, queue.len());
+        let Generation { topology, snapshot, live, metrics, alarms, .. } = &*self.current;
+        for pool in (0..topology.pools.len()).map(PoolId) {
+            if let Some(queue) = alarms.queue(pool) {
+                metrics.queue_length(pool, queue.len());
             }
         }
-        self.metrics.publish(&self.topology, &snapshot, &self.live, clock::now());
+        metrics.publish(topology, &snapshot.load(), live, clock::now());
     }
 }
 

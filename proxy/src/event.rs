@@ -181,4 +181,6 @@ pub enum TierReason {
     Requested,
     /// Nothing could serve, or nothing as it should; now something can.
     Regained,
+    /// Another configuration has other tiers, or calls the one that serves by another number.
+    Reconfigured,
 }

@@ -25,6 +25,7 @@ mod connections;
 mod deliver;
 pub(crate) mod dial;
 pub(crate) mod edits;
+mod generation;
 mod hold;
 mod http1;
 mod http2;
@@ -46,17 +47,17 @@ mod trial;
 pub(crate) mod upload;
 mod wait;
 
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
 use pingora::{Error, ErrorType, Result, http::RequestHeader, protocols::http::ServerSession};
-use tokio::{sync::mpsc, time::sleep};
+use tokio::time::sleep;
 
 pub use connections::Connections;
+pub use generation::{Generation, GenerationCell, Unmakeable};
 pub use sessions::Sessions;
 pub use tls::TlsError;
 
 use crate::{
-    alarms::Alarms,
     clock,
     departure::Departure,
     event::{AttemptOutcome, FaultMode, Rescue, Strike, Symptom},
@@ -73,33 +74,16 @@ use crate::{
         send::Sent,
         upload::Upload,
     },
-    fleet::Input,
-    model::{PoolId, SharedTopology},
+    model::PoolId,
     retry::{self, Body, Connection, Delivery, Reason, Response},
-    snapshot::{Kind, Live, SnapshotCell},
+    snapshot::Kind,
     suspicion,
-    telemetry::metrics::Metrics,
 };
 
-/// Forwards exchanges.
+/// Forwards the exchanges of one generation.
 #[derive(Debug)]
 pub struct Exchange {
-    /// What was configured.
-    pub topology: SharedTopology,
-    /// Who serves.
-    pub snapshot: SnapshotCell,
-    /// What requests count.
-    pub live: Arc<Live>,
-    /// What operators count.
-    pub metrics: Arc<Metrics>,
-    /// Where evidence goes.
-    pub inbox: mpsc::Sender<Input>,
-    /// Who wakes requests that wait at a backend whose condition has changed.
-    pub alarms: Arc<Alarms>,
-    /// Connections to backends that others can use.
-    pub connections: Arc<Connections>,
-    /// Where clients are kept.
-    pub sessions: Sessions,
+    generation: Arc<Generation>,
     /// The end of the process.
     pub departure: Departure,
     /// Response bodies held back.
@@ -110,39 +94,39 @@ pub struct Exchange {
     mirrors: Mirrors,
 }
 
+/// An engine reads all that its generation consists of, at nearly every step.
+impl Deref for Exchange {
+    type Target = Generation;
+
+    fn deref(&self) -> &Generation {
+        &self.generation
+    }
+}
+
 impl Exchange {
     /// Makes an engine that has forwarded nothing yet.
-    pub fn new(
-        topology: SharedTopology,
-        snapshot: SnapshotCell,
-        live: Arc<Live>,
-        metrics: Arc<Metrics>,
-        inbox: mpsc::Sender<Input>,
-        alarms: Arc<Alarms>,
-        connections: Arc<Connections>,
-    ) -> Self {
+    pub fn new(generation: Arc<Generation>) -> Self {
         let (held, kept) = (Memory::default(), Memory::default());
-        let (mirrors, sessions) = (Mirrors::default(), Sessions::default());
+        let (mirrors, departure) = (Mirrors::default(), Departure::default());
+        Self { generation, departure, held, kept, mirrors }
+    }
+
+    /// Makes the engine of a generation that follows this one's. What both keep in memory is bounded
+    /// together.
+    #[must_use]
+    pub fn succeeded_by(&self, generation: Arc<Generation>) -> Self {
         Self {
-            topology,
-            snapshot,
-            live,
-            metrics,
-            inbox,
-            alarms,
-            connections,
-            sessions,
-            departure: Departure::default(),
-            held,
-            kept,
-            mirrors,
+            generation,
+            departure: self.departure.clone(),
+            held: self.held.clone(),
+            kept: self.kept.clone(),
+            mirrors: self.mirrors.clone(),
         }
     }
 
-    /// Keeps clients at their backends.
-    #[must_use]
-    pub fn with_sessions(self, sessions: Sessions) -> Self {
-        Self { sessions, ..self }
+    /// Returns the generation whose exchanges it forwards.
+    pub fn generation(&self) -> &Arc<Generation> {
+        &self.generation
     }
 
     /// Ends connections with their next response once `departure` has begun.

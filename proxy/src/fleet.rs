@@ -5,6 +5,7 @@
 //! fails and never asks for the time, so that the same code runs in production, in property tests
 //! and in a simulation.
 
+mod adoption;
 mod backend;
 mod climb;
 mod company;
@@ -29,7 +30,7 @@ use crate::{
         slow_start::SlowStart,
         tiers::Tiers,
     },
-    model::{BackendId, Pool, PoolId, SharedTopology},
+    model::{BackendId, Pool, PoolId, SharedTopology, Succession},
     snapshot::{Condition, LastCheck, Measure, Recent, Snapshot, TierSnapshot},
 };
 
@@ -114,6 +115,26 @@ pub enum Input {
         /// In which pool.
         pool: PoolId,
     },
+}
+
+impl Input {
+    /// Returns the same fact of the same pool or backend, as another topology names them; `None` if it
+    /// is not there.
+    #[must_use]
+    pub fn renamed(mut self, names: &Succession) -> Option<Self> {
+        match &mut self {
+            Self::Checked { backend, .. }
+            | Self::AttemptFailed { backend, .. }
+            | Self::AttemptSucceeded { backend, .. }
+            | Self::TrialTaken { backend, .. }
+            | Self::Overstayed { backend, .. }
+            | Self::Measured { backend, .. }
+            | Self::FaultRequested { backend, .. }
+            | Self::FaultWithdrawn { backend } => *backend = names.backend(*backend)?,
+            Self::FailbackRequested { pool } => *pool = names.pool(*pool)?,
+        }
+        Some(self)
+    }
 }
 
 /// What the fleet wants done.
@@ -368,6 +389,8 @@ impl Fleet {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_adoption;
 #[cfg(test)]
 mod tests_of_policies;
 #[cfg(test)]

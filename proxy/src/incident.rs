@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::{
     clock::Timestamp,
     event::{Evidence, Heir, LossReason},
-    model::BackendId,
+    model::{BackendId, PoolId},
 };
 
 pub use book::{Book, Entry, News};
@@ -26,8 +26,12 @@ pub use cause::Cause;
 pub struct Incident {
     /// Counts from 1 in each pool.
     pub number: u64,
-    /// The backend that was lost.
-    pub backend: BackendId,
+    /// The name of its pool.
+    pub pool: String,
+    /// The name of the backend that was lost.
+    pub backend: String,
+    /// The same backend as the topology names it; `None` once it is not configured any more.
+    pub place: Option<BackendId>,
     /// How far the story has got.
     pub state: IncidentState,
     /// What kind of failure it was, by its evidence.
@@ -40,6 +44,8 @@ pub struct Incident {
     pub from_tier: usize,
     /// Who took over; `None` while nobody has.
     pub heir: Option<Heir>,
+    /// The name of that backend.
+    pub heir_name: Option<String>,
     /// The signs of trouble: the first sixteen.
     pub evidence: Vec<Evidence>,
     /// When each part of the story happened.
@@ -60,9 +66,14 @@ pub struct Incident {
 }
 
 impl Incident {
-    /// Returns the name by which it is found, given its pool's name.
-    pub fn id(&self, pool: &str) -> String {
-        format!("{pool}-{}", self.number)
+    /// Returns the name by which it is found: its pool's, and its number there.
+    pub fn id(&self) -> String {
+        format!("{}-{}", self.pool, self.number)
+    }
+
+    /// Tells whether it is one of this pool's, as the topology names it.
+    fn is_in(&self, pool: PoolId) -> bool {
+        self.place.is_some_and(|it| it.pool == pool)
     }
 
     /// Tells whether what its backend does still belongs to the story.

@@ -24,6 +24,7 @@ pub mod alarms;
 pub mod classify;
 pub mod client_connection;
 pub mod departure;
+pub mod inbox;
 pub mod ports;
 pub mod strike;
 

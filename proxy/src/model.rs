@@ -13,6 +13,7 @@ mod route;
 #[cfg(test)]
 pub(crate) mod sample;
 mod shutdown;
+mod succession;
 mod transport;
 
 use std::{
@@ -32,6 +33,7 @@ pub use listener::{
     CertificateFiles, ClientAuth, ListenAddress, Listener, ListenerLimits, ListenerTimeouts,
     ListenerTls, ProxyProtocol, TlsVersion,
 };
+pub use succession::Succession;
 pub use transport::{BackendAddress, BackendTls, ClientIdentity, Place, ProxyVersion};
 
 pub use pattern::Pattern;

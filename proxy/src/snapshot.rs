@@ -9,6 +9,7 @@ mod live;
 mod maglev;
 mod peak_ewma;
 mod rate;
+mod retrospect;
 mod schedule;
 mod timeline;
 mod times;

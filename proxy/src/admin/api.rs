@@ -26,11 +26,12 @@ const SERIES_SECONDS: usize = 300;
 
 pub(crate) async fn health(State(sidecar): State<Arc<Sidecar>>) -> Json<wire::Health> {
     let state = &sidecar.state;
+    let generation = state.generation();
     let incidents = state.incidents.load();
     Json(wire::health(&wire::View {
-        topology: &state.topology,
-        snapshot: &state.snapshot.load(),
-        live: &state.live,
+        topology: &generation.topology,
+        snapshot: &generation.snapshot.load(),
+        live: &generation.live,
         incidents: &incidents,
         started_at: state.started_at,
         is_ready: sidecar.readiness().is_ok(),
@@ -42,16 +43,17 @@ pub(crate) async fn series(
     State(sidecar): State<Arc<Sidecar>>,
     uri: Uri,
 ) -> Result<Json<wire::Series>, HttpError> {
-    let state = &sidecar.state;
+    let generation = sidecar.state.generation();
+    let topology = &generation.topology;
     let parameters = Parameters::of(&uri, &["pool", "seconds"])?;
     let pool = match parameters.text("pool") {
-        Some(name) => pool_named(&state.topology, name)?,
-        None => first_pool(&state.topology)?,
+        Some(name) => pool_named(topology, name)?,
+        None => first_pool(topology)?,
     };
     let seconds = parameters.count("seconds", SERIES_SECONDS)?.unwrap_or(SERIES_SECONDS);
-    let timeline = &state.live.pool(pool).timeline;
-    let now = clock::now();
-    Ok(Json(wire::series(state.topology.pool(pool), timeline, seconds, state.started_at, now)))
+    let timeline = &generation.live.pool(pool).timeline;
+    let (started_at, now) = (sidecar.state.started_at, clock::now());
+    Ok(Json(wire::series(topology.pool(pool), timeline, seconds, started_at, now)))
 }
 
 pub(crate) async fn metrics(State(sidecar): State<Arc<Sidecar>>) -> Response {

@@ -18,6 +18,7 @@ use crate::{
     },
     clock,
     event::{FaultMode, FaultScope},
+    exchange::Generation,
     fleet,
     model::{BackendId, CheckKind, PoolId},
     telemetry::logging::AUDIT,
@@ -30,7 +31,7 @@ pub(crate) async fn fail(
     headers: HeaderMap,
     body: Body,
 ) -> Result<(StatusCode, Json<wire::FailAccepted>), HttpError> {
-    let answer = attempt(&sidecar, body).await;
+    let answer = attempt(&sidecar.state.generation(), body).await;
     let (address, speaks_for) = (client.address, speaks_for(client, &headers));
     match &answer {
         Ok(it) => tracing::info!(
@@ -53,32 +54,32 @@ pub(crate) async fn how_to_fail(method: Method, headers: HeaderMap) -> HttpError
     api::use_post(&method, &headers, "/proxy/fail")
 }
 
-async fn attempt(sidecar: &Sidecar, body: Body) -> Result<wire::FailAccepted, HttpError> {
-    require_fault_injection(sidecar)?;
+async fn attempt(generation: &Generation, body: Body) -> Result<wire::FailAccepted, HttpError> {
+    require_fault_injection(generation)?;
     let order = FailOrder::of(&order::body_of(body).await?)?;
-    let backend = backend_meant(sidecar, &order.names)?;
-    require_effect(sidecar, backend, &order)?;
+    let backend = backend_meant(generation, &order.names)?;
+    require_effect(generation, backend, &order)?;
     let now = clock::now();
     let input = fleet::Input::FaultRequested { backend, mode: order.mode };
     let fault = order.begun(now);
     let ends_at = if order.mode == FaultMode::Crash {
         // Whatever can be known to be in the way is looked at before the fleet is told.
-        let call = Call::to(sidecar, backend, "/fail").map_err(|error| unreachable(&error))?;
-        tell_fleet(sidecar, input)?;
-        if let Err(error) = call.make(sidecar).await {
+        let call = Call::to(generation, backend, "/fail").map_err(|error| unreachable(&error))?;
+        tell_fleet(generation, input)?;
+        if let Err(error) = call.make(generation).await {
             if error.is_certain() {
                 // A crash that comes now is nobody's wish.
-                _ = tell_fleet(sidecar, fleet::Input::FaultWithdrawn { backend });
+                _ = tell_fleet(generation, fleet::Input::FaultWithdrawn { backend });
             }
             return Err(unreachable(&error));
         }
         None
     } else {
-        tell_fleet(sidecar, input)?;
-        sidecar.state.live.backend(backend).inject(Some(fault));
+        tell_fleet(generation, input)?;
+        generation.live.backend(backend).inject(Some(fault));
         Some(fault.ends_at)
     };
-    let topology = &sidecar.state.topology;
+    let topology = &generation.topology;
     Ok(wire::FailAccepted {
         pool: topology.pool(backend.pool).name.clone(),
         backend: topology.backend(backend).name.clone(),
@@ -88,8 +89,8 @@ async fn attempt(sidecar: &Sidecar, body: Body) -> Result<wire::FailAccepted, Ht
     })
 }
 
-pub(crate) fn require_fault_injection(sidecar: &Sidecar) -> Result<(), HttpError> {
-    if sidecar.state.topology.admin.fault_injection {
+pub(crate) fn require_fault_injection(generation: &Generation) -> Result<(), HttpError> {
+    if generation.topology.admin.fault_injection {
         return Ok(());
     }
     Err(HttpError::new(
@@ -103,11 +104,11 @@ pub(crate) fn require_fault_injection(sidecar: &Sidecar) -> Result<(), HttpError
 /// Refuses what nobody would ever meet: a check that only connects learns of nothing that comes
 /// later.
 fn require_effect(
-    sidecar: &Sidecar,
+    generation: &Generation,
     backend: BackendId,
     order: &FailOrder,
 ) -> Result<(), HttpError> {
-    let pool = sidecar.state.topology.pool(backend.pool);
+    let pool = generation.topology.pool(backend.pool);
     let is_met = order.scope != FaultScope::Checks
         || pool.health_check.kind != CheckKind::Tcp
         || order.mode.is_before_connection();
@@ -123,8 +124,8 @@ fn require_effect(
 }
 
 /// Tells the fleet what an operator asked for: before anything fails, so that the incident knows.
-pub(crate) fn tell_fleet(sidecar: &Sidecar, input: fleet::Input) -> Result<(), HttpError> {
-    sidecar.state.inbox.try_send(input).map_err(|error| {
+pub(crate) fn tell_fleet(generation: &Generation, input: fleet::Input) -> Result<(), HttpError> {
+    generation.inbox.try_send(input).map_err(|error| {
         let message = match error {
             TrySendError::Full(_) => "too much is happening at once",
             TrySendError::Closed(_) => "the proxy is ending",
@@ -134,30 +135,33 @@ pub(crate) fn tell_fleet(sidecar: &Sidecar, input: fleet::Input) -> Result<(), H
     })
 }
 
-fn backend_meant(sidecar: &Sidecar, names: &Names) -> Result<BackendId, HttpError> {
-    let state = &sidecar.state;
+fn backend_meant(generation: &Generation, names: &Names) -> Result<BackendId, HttpError> {
     let pool = match (&names.pool, &names.backend) {
-        (Some(pool), _) => api::pool_named(&state.topology, pool)?,
-        (None, Some(backend)) => return backend_anywhere(sidecar, backend),
-        (None, None) => api::first_pool(&state.topology)?,
+        (Some(pool), _) => api::pool_named(&generation.topology, pool)?,
+        (None, Some(backend)) => return backend_anywhere(generation, backend),
+        (None, None) => api::first_pool(&generation.topology)?,
     };
     let index = match &names.backend {
-        Some(name) => Some(index_of(sidecar, pool, name)?),
-        None => state.snapshot.load().pool(pool).active_backend(),
+        Some(name) => Some(index_of(generation, pool, name)?),
+        None => generation.snapshot.load().pool(pool).active_backend(),
     };
     index.map(|index| BackendId { pool, index }).ok_or_else(|| {
         HttpError::new(
             StatusCode::CONFLICT,
             "nothing_active",
-            format!("no backend of pool `{}` serves", state.topology.pool(pool).name),
+            format!("no backend of pool `{}` serves", generation.topology.pool(pool).name),
             "name a backend, or wait until one is eligible",
         )
     })
 }
 
 /// Returns the index of the backend called `name` in `pool`.
-pub(crate) fn index_of(sidecar: &Sidecar, pool: PoolId, name: &str) -> Result<usize, HttpError> {
-    let pool = sidecar.state.topology.pool(pool);
+pub(crate) fn index_of(
+    generation: &Generation,
+    pool: PoolId,
+    name: &str,
+) -> Result<usize, HttpError> {
+    let pool = generation.topology.pool(pool);
     pool.backends.iter().position(|backend| backend.name == name).ok_or_else(|| {
         let names: Vec<_> = pool.backends.iter().map(|backend| backend.name.as_str()).collect();
         let message = format!("pool `{}` has no backend `{}`", pool.name, shorten(name));
@@ -167,8 +171,11 @@ pub(crate) fn index_of(sidecar: &Sidecar, pool: PoolId, name: &str) -> Result<us
 }
 
 /// Returns the only backend called `name`, in whichever pool it is.
-pub(crate) fn backend_anywhere(sidecar: &Sidecar, name: &str) -> Result<BackendId, HttpError> {
-    let topology = &sidecar.state.topology;
+pub(crate) fn backend_anywhere(
+    generation: &Generation,
+    name: &str,
+) -> Result<BackendId, HttpError> {
+    let topology = &generation.topology;
     let mut found = topology.backend_ids().filter(|id| topology.backend(*id).name == name);
     match (found.next(), found.next()) {
         (Some(id), None) => Ok(id),

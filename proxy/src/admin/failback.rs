@@ -11,7 +11,9 @@ use http::{HeaderMap, Method, StatusCode};
 use crate::{
     access::Client,
     admin::{Sidecar, api, fail, guard::speaks_for, order, wire},
-    clock, fleet,
+    clock,
+    exchange::Generation,
+    fleet,
     model::PoolId,
     telemetry::logging::AUDIT,
     web::HttpError,
@@ -23,7 +25,7 @@ pub(crate) async fn fail_back(
     headers: HeaderMap,
     body: Body,
 ) -> Result<(StatusCode, Json<wire::FailbackAccepted>), HttpError> {
-    let answer = attempt(&sidecar, body).await;
+    let answer = attempt(&sidecar.state.generation(), body).await;
     let (address, speaks_for) = (client.address, speaks_for(client, &headers));
     match &answer {
         Ok(it) => tracing::info!(
@@ -43,26 +45,25 @@ pub(crate) async fn how_to_fail_back(method: Method, headers: HeaderMap) -> Http
     api::use_post(&method, &headers, "/proxy/failback")
 }
 
-async fn attempt(sidecar: &Sidecar, body: Body) -> Result<wire::FailbackAccepted, HttpError> {
-    let state = &sidecar.state;
+async fn attempt(generation: &Generation, body: Body) -> Result<wire::FailbackAccepted, HttpError> {
     let pool = match order::pool_of(&order::body_of(body).await?)? {
-        Some(name) => api::pool_named(&state.topology, &name)?,
-        None => api::first_pool(&state.topology)?,
+        Some(name) => api::pool_named(&generation.topology, &name)?,
+        None => api::first_pool(&generation.topology)?,
     };
-    let to_tier = returnable(sidecar, pool)?;
-    fail::tell_fleet(sidecar, fleet::Input::FailbackRequested { pool })?;
+    let to_tier = returnable(generation, pool)?;
+    fail::tell_fleet(generation, fleet::Input::FailbackRequested { pool })?;
     Ok(wire::FailbackAccepted {
-        pool: state.topology.pool(pool).name.clone(),
+        pool: generation.topology.pool(pool).name.clone(),
         to_tier,
         accepted_at: clock::rfc3339_of(clock::now()),
     })
 }
 
 /// Returns the tier that traffic can return to, or says why there is none.
-fn returnable(sidecar: &Sidecar, pool: PoolId) -> Result<usize, HttpError> {
-    let snapshot = sidecar.state.snapshot.load();
+fn returnable(generation: &Generation, pool: PoolId) -> Result<usize, HttpError> {
+    let snapshot = generation.snapshot.load();
     let snapshot = snapshot.pool(pool);
-    let name = &sidecar.state.topology.pool(pool).name;
+    let name = &generation.topology.pool(pool).name;
     match (snapshot.returnable, snapshot.active_tier) {
         (Some(tier), _) => Ok(tier),
         (None, Some(0)) => Err(HttpError::new(

@@ -31,8 +31,9 @@ pub(crate) async fn guard(
         return api::not_found().await.into_response();
     }
     if let Some(deed) = deed_of(request.method(), request.uri().path()) {
+        let generation = state.generation();
         let rules = Rules {
-            allow_origins: &state.topology.admin.allow_origins,
+            allow_origins: &generation.topology.admin.allow_origins,
             allow_hosts: &[],
             token: state.token.as_deref(),
         };

@@ -27,16 +27,20 @@ pub(crate) async fn list(
 ) -> Result<Json<wire::Incidents>, HttpError> {
     let state = &sidecar.state;
     let parameters = Parameters::of(&uri, &["pool", "limit"])?;
-    let pool =
-        parameters.text("pool").map(|name| api::pool_named(&state.topology, name)).transpose()?;
+    let pool = parameters.text("pool");
+    let is_known = |name: &str| state.incidents.load().iter().any(|it| it.pool == name);
+    if let Some(name) = pool.filter(|name| !is_known(name)) {
+        // Incidents outlive their pool.
+        api::pool_named(&state.generation().topology, name)?;
+    }
     let limit = parameters.count("limit", LIMIT_MAX)?.unwrap_or(LIMIT);
     let incidents = state.incidents.load();
     let newest_first = incidents
         .iter()
         .rev()
-        .filter(|incident| pool.is_none_or(|pool| incident.backend.pool == pool))
+        .filter(|incident| pool.is_none_or(|pool| incident.pool == pool))
         .take(limit)
-        .map(|incident| wire::incident(&state.topology, incident))
+        .map(|incident| wire::incident(incident))
         .collect();
     Ok(Json(wire::Incidents { schema: wire::SCHEMA, incidents: newest_first }))
 }
@@ -47,9 +51,9 @@ pub(crate) async fn one(
 ) -> Result<Json<wire::Incident>, HttpError> {
     let state = &sidecar.state;
     let incidents = state.incidents.load();
-    let found = incidents.iter().find(|it| wire::incident_id(&state.topology, it) == id);
+    let found = incidents.iter().find(|it| it.id() == id);
     match found {
-        Some(incident) => Ok(Json(wire::incident(&state.topology, incident))),
+        Some(incident) => Ok(Json(wire::incident(incident))),
         None => Err(HttpError::new(
             StatusCode::NOT_FOUND,
             "unknown_incident",

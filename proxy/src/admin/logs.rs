@@ -32,6 +32,7 @@ use crate::{
         query::{Parameters, bad_request, shorten},
         wire,
     },
+    exchange::GenerationCell,
     model::{Level, Topology},
     telemetry::log_stream::{Filter, Line, Received, Subscription},
     web::{self, HttpError},
@@ -64,7 +65,7 @@ pub(crate) async fn logs(
         .with_header(header::UPGRADE, HeaderValue::from_static("websocket"))
     })?;
     let parameters = Parameters::of(&uri, &["level", "text", "pool"])?;
-    let filter = filter_of(&sidecar.state.topology, |key| parameters.text(key))?;
+    let filter = filter_of(&sidecar.state.generation().topology, |key| parameters.text(key))?;
     let subscription = sidecar.state.logs.subscribe().ok_or_else(|| {
         let most = sidecar.state.logs.clients_max();
         HttpError::new(
@@ -76,10 +77,10 @@ pub(crate) async fn logs(
     })?;
     tracing::debug!(client = %client.address, "log reader connected");
     let is_closing = sidecar.is_closing.clone();
-    let topology = Arc::clone(&sidecar.state.topology);
+    let current = Arc::clone(&sidecar.state.current);
     Ok(upgrade.max_message_size(MESSAGE_BYTES_MAX).max_frame_size(MESSAGE_BYTES_MAX).on_upgrade(
         move |socket| {
-            let reader = Reader { socket, subscription, filter, topology, pings_unanswered: 0 };
+            let reader = Reader { socket, subscription, filter, current, pings_unanswered: 0 };
             reader.run(is_closing)
         },
     ))
@@ -138,7 +139,7 @@ struct Reader {
     socket: WebSocket,
     subscription: Subscription,
     filter: Filter,
-    topology: Arc<Topology>,
+    current: GenerationCell,
     pings_unanswered: u32,
 }
 
@@ -208,7 +209,7 @@ impl Reader {
             Message::Ping(_) | Message::Pong(_) => Ok(()),
             Message::Close(_) => Err(Gone),
             Message::Binary(_) => self.close(close_code::UNSUPPORTED, "text frames only").await,
-            Message::Text(text) => match filter_of_message(&self.topology, text) {
+            Message::Text(text) => match filter_of_message(&self.current.load().topology, text) {
                 Ok(filter) => {
                     self.filter = filter;
                     Ok(())

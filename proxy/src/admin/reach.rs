@@ -6,7 +6,11 @@ use bytes::Bytes;
 use pingora::http::RequestHeader;
 use tokio::time::timeout;
 
-use crate::{admin::Sidecar, event::Symptom, exchange::question::Question, model::BackendId};
+use crate::{
+    event::Symptom,
+    exchange::{Generation, question::Question},
+    model::BackendId,
+};
 
 /// A backend that takes longer to say that it will fail has failed already.
 const WITHIN: Duration = Duration::from_secs(2);
@@ -59,14 +63,14 @@ pub(crate) struct Call {
 impl Call {
     /// Prepares `POST path` to `backend`. Fails, without effect, where it cannot be called.
     pub(crate) fn to(
-        sidecar: &Sidecar,
+        generation: &Generation,
         backend: BackendId,
         path: &'static str,
     ) -> Result<Self, ReachError> {
-        if sidecar.state.live.backend(backend).place().is_none() {
+        if generation.live.backend(backend).place().is_none() {
             return Err(ReachError::NoAddress);
         }
-        let topology = &sidecar.state.topology;
+        let topology = &generation.topology;
         let question = post(path, &topology.backend(backend).address.authority())
             .and_then(|request| {
                 let protocol = topology.pool(backend.pool).protocol;
@@ -77,8 +81,8 @@ impl Call {
     }
 
     /// Calls, and waits for an answer that says yes.
-    pub(crate) async fn make(self, sidecar: &Sidecar) -> Result<(), ReachError> {
-        let asked = sidecar.state.connections.ask(self.backend, &self.question, WITHIN);
+    pub(crate) async fn make(self, generation: &Generation) -> Result<(), ReachError> {
+        let asked = generation.connections.ask(self.backend, &self.question, WITHIN);
         let told = timeout(WITHIN, asked).await.map_err(|_| ReachError::TimedOut)?;
         let told = told.map_err(ReachError::NoAnswer)?;
         let status = told.head.status;

@@ -17,6 +17,7 @@ use crate::{
         reach::Call,
         wire,
     },
+    exchange::Generation,
     model::BackendId,
     telemetry::logging::AUDIT,
     web::HttpError,
@@ -31,7 +32,7 @@ pub(crate) async fn recover(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<wire::Recovered>, HttpError> {
-    let answer = attempt(&sidecar, body).await;
+    let answer = attempt(&sidecar.state.generation(), body).await;
     let (address, speaks_for) = (client.address, speaks_for(client, &headers));
     match &answer {
         Ok(it) => tracing::info!(
@@ -46,21 +47,21 @@ pub(crate) async fn recover(
     answer.map(Json)
 }
 
-async fn attempt(sidecar: &Sidecar, body: Body) -> Result<wire::Recovered, HttpError> {
+async fn attempt(generation: &Generation, body: Body) -> Result<wire::Recovered, HttpError> {
     // Without fault injection there is nothing to end, and a strange service's `/recover` is not
     // for us to call.
-    fail::require_fault_injection(sidecar)?;
+    fail::require_fault_injection(generation)?;
     let names = Names::of(&order::body_of(body).await?)?;
-    let backends = backends_meant(sidecar, &names)?;
+    let backends = backends_meant(generation, &names)?;
     for backend in &backends {
-        sidecar.state.live.backend(*backend).inject(None);
+        generation.live.backend(*backend).inject(None);
     }
     let results: Vec<_> = stream::iter(backends)
-        .map(|backend| async move { (backend, tell(sidecar, backend).await) })
+        .map(|backend| async move { (backend, tell(generation, backend).await) })
         .buffered(CALLS_AT_ONCE)
         .collect()
         .await;
-    let topology = &sidecar.state.topology;
+    let topology = &generation.topology;
     let mut answer = wire::Recovered { recovered: Vec::new(), not_recovered: Vec::new() };
     for (id, result) in results {
         let backend = topology.backend(id).name.clone();
@@ -75,26 +76,26 @@ async fn attempt(sidecar: &Sidecar, body: Body) -> Result<wire::Recovered, HttpE
     Ok(answer)
 }
 
-async fn tell(sidecar: &Sidecar, backend: BackendId) -> Result<(), String> {
-    let told = match Call::to(sidecar, backend, "/recover") {
-        Ok(call) => call.make(sidecar).await,
+async fn tell(generation: &Generation, backend: BackendId) -> Result<(), String> {
+    let told = match Call::to(generation, backend, "/recover") {
+        Ok(call) => call.make(generation).await,
         Err(error) => Err(error),
     };
     told.map_err(|error| format!("injected faults have ended; its own may not: {error}"))
 }
 
-fn backends_meant(sidecar: &Sidecar, names: &Names) -> Result<Vec<BackendId>, HttpError> {
-    let topology = &sidecar.state.topology;
+fn backends_meant(generation: &Generation, names: &Names) -> Result<Vec<BackendId>, HttpError> {
+    let topology = &generation.topology;
     match (&names.pool, &names.backend) {
         (None, None) => Ok(topology.backend_ids().collect()),
-        (None, Some(backend)) => Ok(vec![fail::backend_anywhere(sidecar, backend)?]),
+        (None, Some(backend)) => Ok(vec![fail::backend_anywhere(generation, backend)?]),
         (Some(pool), None) => {
             let pool = api::pool_named(topology, pool)?;
             Ok(topology.backend_ids().filter(|id| id.pool == pool).collect())
         }
         (Some(pool), Some(backend)) => {
             let pool = api::pool_named(topology, pool)?;
-            Ok(vec![BackendId { pool, index: fail::index_of(sidecar, pool, backend)? }])
+            Ok(vec![BackendId { pool, index: fail::index_of(generation, pool, backend)? }])
         }
     }
 }

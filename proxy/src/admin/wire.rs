@@ -13,7 +13,6 @@ pub use health::{
 };
 pub use incident::{
     Evidence, Incident, Incidents, Latencies, Latency, Moments, Requests, Window, incident,
-    incident_id,
 };
 pub use series::{Series, series};
 

@@ -12,7 +12,7 @@ use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{
-            AtomicUsize,
+            AtomicU64, AtomicUsize,
             Ordering::{Relaxed, SeqCst},
             fence,
         },
@@ -25,9 +25,9 @@ use tokio::sync::Notify;
 #[derive(Debug)]
 pub struct Queue {
     /// Attempts that may be under way at each backend.
-    slots: u64,
+    slots: AtomicU64,
     /// Requests that may wait.
-    bound: usize,
+    bound: AtomicUsize,
     /// Locked for the time of a few comparisons, and only while all backends are full.
     places: Mutex<VecDeque<Arc<Place>>>,
     /// How many wait, for those who only want to know whether anybody does.
@@ -53,8 +53,8 @@ pub struct Turn<'a> {
 impl Queue {
     pub(crate) fn new(slots: u64, bound: usize) -> Self {
         Self {
-            slots,
-            bound,
+            slots: AtomicU64::new(slots),
+            bound: AtomicUsize::new(bound),
             places: Mutex::default(),
             length: AtomicUsize::new(0),
             choosy: AtomicUsize::new(0),
@@ -63,7 +63,13 @@ impl Queue {
 
     /// Returns how many attempts may be under way at each backend.
     pub fn slots(&self) -> u64 {
-        self.slots
+        self.slots.load(Relaxed)
+    }
+
+    /// Takes over the bounds of another queue, which it will be used in place of.
+    pub(crate) fn adjust(&self, other: &Self) {
+        self.slots.store(other.slots(), Relaxed);
+        self.bound.store(other.bound.load(Relaxed), Relaxed);
     }
 
     /// Returns how many requests wait.
@@ -85,7 +91,7 @@ impl Queue {
         let place = Arc::new(Place { bell: Notify::new(), is_choosy });
         {
             let mut places = lock(&self.places);
-            if self.bound <= places.len() {
+            if self.bound.load(Relaxed) <= places.len() {
                 return None;
             }
             places.push_back(Arc::clone(&place));

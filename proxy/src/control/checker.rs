@@ -6,7 +6,7 @@ use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
     net::lookup_host,
-    sync::{mpsc, watch},
+    sync::watch,
     time::{Instant, sleep_until, timeout, timeout_at},
 };
 
@@ -14,10 +14,10 @@ use crate::{
     clock,
     control::check::{Check, limit_of},
     event::{Source, Strike, Symptom},
-    exchange::Connections,
+    exchange::Generation,
     fleet::{Input, Pace},
-    model::{Backend, BackendAddress, BackendId, CheckKind, HealthCheck, Place, SharedTopology},
-    snapshot::{BackendLive, Live},
+    model::{Backend, BackendAddress, BackendId, CheckKind, Place, Pool},
+    snapshot::BackendLive,
     strike::{Patience, play},
 };
 
@@ -30,47 +30,67 @@ const RESOLVE_AGAIN: Duration = Duration::from_secs(10);
 /// every check is held up has to be believed in the end.
 const IN_VAIN_MAX: u32 = 3;
 
-/// Checks one backend for as long as the process runs.
-pub(crate) struct Checker {
+/// Whom a checker checks, and how often.
+#[derive(Clone, Debug)]
+pub(crate) struct Task {
+    pub(crate) generation: Arc<Generation>,
     pub(crate) id: BackendId,
-    pub(crate) topology: SharedTopology,
-    pub(crate) live: Arc<Live>,
-    pub(crate) connections: Arc<Connections>,
-    pub(crate) inbox: mpsc::Sender<Input>,
-    pub(crate) pace: watch::Receiver<Pace>,
+    pub(crate) pace: Pace,
+}
+
+/// Checks one backend for as long as it is configured.
+pub(crate) struct Checker {
+    task: Task,
+    /// Its sender is gone once the backend is not configured any more.
+    tasks: watch::Receiver<Task>,
 }
 
 impl Checker {
-    /// Checks, tells, waits; again and again until the fleet is gone.
+    /// Makes a checker for whom the first task names.
+    pub(crate) fn new(mut tasks: watch::Receiver<Task>) -> Self {
+        let task = tasks.borrow_and_update().clone();
+        Self { task, tasks }
+    }
+
+    /// Checks, tells, waits; again and again until the backend, or the fleet, is gone.
     pub(crate) async fn run(mut self) {
-        let topology = Arc::clone(&self.topology);
-        let policy = &topology.pool(self.id.pool).health_check;
-        let check = Check::new(topology.pool(self.id.pool), topology.backend(self.id));
         let mut random = fastrand::Rng::new();
         let mut next_lookup = Instant::now();
         let mut in_vain = 0;
+        let mut check = None;
         loop {
+            let (generation, id) = (Arc::clone(&self.task.generation), self.task.id);
+            let pool = generation.topology.pool(id.pool);
+            let timeout = pool.health_check.timeout;
+            let check = match &mut check {
+                Some((number, check)) if *number == generation.number => &*check,
+                other => {
+                    let check = Check::new(pool, generation.topology.backend(id));
+                    &other.insert((generation.number, check)).1
+                }
+            };
             let began = Instant::now();
-            let deadline = began + policy.timeout;
+            let deadline = began + timeout;
             let checked = async {
                 match timeout_at(deadline, self.keep_address(&mut next_lookup)).await {
-                    Ok(()) => self.check(&check, deadline, &mut random).await,
+                    Ok(()) => self.check(check, deadline, &mut random).await,
                     Err(_) => Some(Symptom::ResponseTimedOut),
                 }
             };
-            let (failure, was_held_up) = watched(policy.timeout, checked).await;
+            let (failure, was_held_up) = watched(timeout, checked).await;
             if was_held_up && failure.is_some_and(Symptom::is_timeout) && in_vain < IN_VAIN_MAX {
                 in_vain += 1;
                 continue;
             }
             in_vain = 0;
             let took = began.elapsed();
-            let recent = self.live.backend(self.id).just_now(clock::now());
-            let input = Input::Checked { backend: self.id, failure, took, recent };
-            if self.inbox.send(input).await.is_err() {
+            let recent = generation.live.backend(id).just_now(clock::now());
+            let input = Input::Checked { backend: id, failure, took, recent };
+            if !generation.inbox.send(input).await {
                 return;
             }
-            if !self.wait(began, policy, &mut random).await {
+            drop(generation);
+            if !self.wait(began, &mut random).await {
                 return;
             }
         }
@@ -89,12 +109,12 @@ impl Checker {
     /// While an address is known, a resolver that does not answer takes only a share of the check's
     /// time and is left alone for longer: its trouble is not the backend's.
     async fn look_up(&self) -> Duration {
-        let (backend, live) = (self.topology.backend(self.id), self.live.backend(self.id));
+        let (backend, live) = (self.backend(), self.live());
         if live.place().is_none() {
             resolve(backend, live).await;
             return RESOLVE_EVERY;
         }
-        let limit = self.topology.pool(self.id.pool).health_check.timeout;
+        let limit = self.pool().health_check.timeout;
         match timeout(limit / 4, resolve(backend, live)).await {
             Ok(()) => RESOLVE_EVERY,
             Err(_) => RESOLVE_AGAIN,
@@ -109,7 +129,7 @@ impl Checker {
         deadline: Instant,
         random: &mut fastrand::Rng,
     ) -> Option<Symptom> {
-        let live = self.live.backend(self.id);
+        let live = self.live();
         let now = clock::now();
         let strike = live.fault(now).and_then(|it| it.strike(Source::HealthCheck, now, random));
         if let Some(strike) = strike.filter(|strike| self.is_met(*strike)) {
@@ -120,16 +140,19 @@ impl Checker {
             }
         }
         let place = live.place();
-        let limit = limit_of(self.topology.pool(self.id.pool));
-        timeout_at(deadline, check.make(&self.connections, self.id, place.as_deref(), limit))
-            .await
-            .unwrap_or(Some(Symptom::ResponseTimedOut))
+        let limit = limit_of(self.pool());
+        timeout_at(
+            deadline,
+            check.make(&self.task.generation.connections, self.task.id, place.as_deref(), limit),
+        )
+        .await
+        .unwrap_or(Some(Symptom::ResponseTimedOut))
     }
 
     /// Tells whether what the backend's checks ask would show `strike`. One that only connects sees
     /// nothing that comes later, and one may expect the very status of an injected error.
     fn is_met(&self, strike: Strike) -> bool {
-        match (&self.topology.pool(self.id.pool).health_check.kind, strike) {
+        match (&self.pool().health_check.kind, strike) {
             (CheckKind::Tcp, _) => strike.mode().is_before_connection(),
             (CheckKind::Http(http), Strike::Error(status)) => !http.expect.contains(&status),
             (CheckKind::Http(_) | CheckKind::Grpc { .. }, _) => true,
@@ -137,32 +160,44 @@ impl Checker {
     }
 
     /// Waits for the next check's turn, or for the pace to become fast. Returns whether to go on.
-    async fn wait(
-        &mut self,
-        began: Instant,
-        policy: &HealthCheck,
-        random: &mut fastrand::Rng,
-    ) -> bool {
+    ///
+    /// Another configuration that has the same backend changes how long is waited, no more.
+    async fn wait(&mut self, began: Instant, random: &mut fastrand::Rng) -> bool {
+        let draw = random.f64().mul_add(2.0, -1.0);
         loop {
-            let pace = *self.pace.borrow_and_update();
-            let interval = match pace {
+            let policy = &self.pool().health_check;
+            let interval = match self.task.pace {
                 Pace::Normal => policy.interval,
                 Pace::Fast => policy.interval_fast,
             };
-            let factor = 1.0 + policy.jitter * random.f64().mul_add(2.0, -1.0);
+            let factor = 1.0 + policy.jitter * draw;
             let turn = began + interval.mul_f64(factor.max(0.0));
             tokio::select! {
                 () = sleep_until(turn) => return true,
-                changed = self.pace.changed() => {
+                changed = self.tasks.changed() => {
                     if changed.is_err() {
                         return false;
                     }
-                    if pace == Pace::Normal && *self.pace.borrow() == Pace::Fast {
+                    let task = self.tasks.borrow_and_update().clone();
+                    let before = std::mem::replace(&mut self.task, task);
+                    if before.pace == Pace::Normal && self.task.pace == Pace::Fast {
                         return true;
                     }
                 }
             }
         }
+    }
+
+    fn pool(&self) -> &Pool {
+        self.task.generation.topology.pool(self.task.id.pool)
+    }
+
+    fn backend(&self) -> &Backend {
+        self.task.generation.topology.backend(self.task.id)
+    }
+
+    fn live(&self) -> &BackendLive {
+        self.task.generation.live.backend(self.task.id)
     }
 }
 

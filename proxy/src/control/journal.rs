@@ -104,15 +104,16 @@ fn log_tier_change(pool: &str, from: Option<usize>, to: Option<usize>, reason: T
             info!(target: "bascule::fleet", pool, from, to, "pool failed back");
         }
         TierReason::Regained => info!(target: "bascule::fleet", pool, to, "pool serves"),
+        TierReason::Reconfigured => {
+            info!(target: "bascule::fleet", pool, from, to, "pool serves from other tiers than before");
+        }
     }
 }
 
 /// Writes what is new of an incident to the log.
-pub(crate) fn log_entry(entry: &Entry, topology: &Topology) {
+pub(crate) fn log_entry(entry: &Entry) {
     let incident = &entry.incident;
-    let pool = topology.pool(incident.backend.pool).name.as_str();
-    let backend = topology.backend(incident.backend).name.as_str();
-    let id = incident.id(pool);
+    let (pool, backend, id) = (&incident.pool, &incident.backend, incident.id());
     let cause = incident.cause.name();
     match entry.news {
         News::Opened => warn!(

@@ -6,9 +6,10 @@
 //! backend has been seen to close.
 
 use std::{
+    collections::HashSet,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -16,7 +17,7 @@ use std::{
 use crate::{
     clock::Timestamp,
     exchange::{connection::Connection, dial::Dial, shared::Shared, tls::TlsError},
-    model::{BackendId, Pool, SharedTopology, Topology},
+    model::{BackendId, Pool, PoolId, SharedTopology, Succession, Topology},
     snapshot::Live,
 };
 
@@ -32,7 +33,7 @@ const FORGETTING: f64 = 1.05;
 #[derive(Debug)]
 pub struct Connections {
     /// Indexed by pool, then as in the topology.
-    pools: Vec<Vec<Shelf>>,
+    pools: Vec<Vec<Arc<Shelf>>>,
     /// Those that many requests share.
     pub(crate) shared: Shared,
     /// Who makes new ones.
@@ -44,6 +45,8 @@ pub struct Connections {
 struct Shelf {
     /// Locked for the time of a push or a pop.
     kept: Mutex<Vec<Kept>>,
+    /// Set once nobody will take anything from here any more.
+    is_retired: AtomicBool,
     /// The youngest age, in microseconds, at which an idle connection was found closed; 0 when none
     /// was.
     closed_at_age: AtomicU64,
@@ -73,9 +76,50 @@ impl Connections {
     /// # Errors
     /// When what TLS needs cannot be read, or does not fit together.
     pub fn new(topology: &SharedTopology, live: &Arc<Live>) -> Result<Self, TlsError> {
-        let shelves = |pool: &Pool| pool.backends.iter().map(|_| Shelf::default()).collect();
+        let shelves = |pool: &Pool| pool.backends.iter().map(|_| Arc::default()).collect();
         let pools = topology.pools.iter().map(shelves).collect();
         Ok(Self { pools, shared: Shared::new(topology), dial: Dial::new(topology, live)? })
+    }
+
+    /// Makes room for the connections to the backends of `topology`, which follows another: those to
+    /// backends that go on there, and are reached in the same way, can be used by requests of both.
+    ///
+    /// `heritage` says where each backend was before.
+    ///
+    /// # Errors
+    /// When what TLS needs cannot be read, or does not fit together; nothing has changed then.
+    pub fn succeeded_by(
+        &self,
+        topology: &SharedTopology,
+        live: &Arc<Live>,
+        heritage: &Succession,
+    ) -> Result<Self, TlsError> {
+        let mut next = Self::new(topology, live)?;
+        for id in topology.backend_ids() {
+            let Some(before) = heritage.backend(id) else { continue };
+            if is_same_way(topology.pool(id.pool), self.dial.topology().pool(before.pool)) {
+                let own = &mut next.pools[id.pool.0][id.index];
+                Arc::clone_from(own, &self.pools[before.pool.0][before.index]);
+                next.shared.share(id, &self.shared, before);
+            }
+        }
+        Ok(next)
+    }
+
+    /// Closes idle connections to backends that `next`, which follows this, does not take over, and
+    /// keeps none any more. What is under way goes on.
+    pub fn retire(&self, next: &Self) {
+        let taken_over: HashSet<*const Shelf> =
+            next.pools.iter().flatten().map(Arc::as_ptr).collect();
+        for (pool, shelves) in self.pools.iter().enumerate() {
+            for (index, shelf) in shelves.iter().enumerate() {
+                if !taken_over.contains(&Arc::as_ptr(shelf)) {
+                    shelf.is_retired.store(true, Relaxed);
+                    drop(std::mem::take(&mut *lock(&shelf.kept)));
+                    self.shared.retire(BackendId { pool: PoolId(pool), index });
+                }
+            }
+        }
     }
 
     /// Takes the connection that was used last, if one is fit for use.
@@ -110,6 +154,8 @@ impl Connections {
             }
             if kept.connection.is_open() {
                 shelf.found_open(age);
+                // Who kept it may have known the backend by another number.
+                kept.connection.backend = id;
                 return Some(kept.connection);
             }
             shelf.found_closed(age);
@@ -119,8 +165,10 @@ impl Connections {
     /// Keeps a connection that its request has left fit for another, if there is room.
     pub(crate) fn keep(&self, connection: Connection, pool: &Pool, now: Timestamp) {
         let id = connection.backend;
-        let mut all = lock(&self.pools[id.pool.0][id.index].kept);
-        if all.len() < pool.timeouts.idle_connections {
+        let shelf = &self.pools[id.pool.0][id.index];
+        let mut all = lock(&shelf.kept);
+        // Asked under the lock, so that what is kept here is found by whoever retires it.
+        if all.len() < pool.timeouts.idle_connections && !shelf.is_retired.load(Relaxed) {
             all.push(Kept { connection, since: now });
         }
     }
@@ -219,6 +267,13 @@ impl Shelf {
             _ = self.closed_at_age.compare_exchange(known, longer, Relaxed, Relaxed);
         }
     }
+}
+
+/// Tells whether the backends of two pools are connected to in the same way.
+fn is_same_way(one: &Pool, other: &Pool) -> bool {
+    one.protocol == other.protocol
+        && one.proxy_protocol == other.proxy_protocol
+        && one.tls == other.tls
 }
 
 /// A thread that panicked while it held the lock has left the list whole.

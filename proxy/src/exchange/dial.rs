@@ -13,7 +13,7 @@ use crate::{
         connection::{Connection, Terms},
         tls::{PoolTls, TlsError},
     },
-    model::{BackendId, Protocol, ProxyVersion, SharedTopology},
+    model::{BackendId, Protocol, ProxyVersion, SharedTopology, Topology},
     snapshot::Live,
     wire::preamble::{self, Speaker},
 };
@@ -46,6 +46,10 @@ impl Dial {
         let calm = |count: usize| (0..count).map(|_| Mutex::default()).collect();
         let troubles = topology.pools.iter().map(|pool| calm(pool.backends.len())).collect();
         Ok(Self { topology: Arc::clone(topology), live: Arc::clone(live), tls, troubles })
+    }
+
+    pub(crate) fn topology(&self) -> &Topology {
+        &self.topology
     }
 
     /// Connects to a backend within `limit`, TLS included.

@@ -46,7 +46,7 @@ const MOST: usize = 64;
 const READ_AWAY: usize = 1024 * 1024;
 
 /// Places for copies under way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Mirrors(Arc<Semaphore>);
 
 impl Default for Mirrors {

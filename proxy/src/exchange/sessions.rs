@@ -1,5 +1,7 @@
 //! Sessions: which client is kept at which backend, and the cookie that says so.
 
+use std::{collections::BTreeMap, fmt};
+
 use http::HeaderValue;
 
 use crate::{
@@ -11,10 +13,20 @@ use crate::{
 };
 
 /// What writes and reads the cookies of each pool.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Sessions {
     /// Indexed by pool; `None` where clients are not kept.
     pools: Vec<Option<Cookies>>,
+    /// Secrets that are written nowhere, by pool: those of a configuration that follows are the same,
+    /// so that clients stay where they are.
+    made: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for Sessions {
+    /// Leaves out the secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sessions").field("pools", &self.pools).finish_non_exhaustive()
+    }
 }
 
 impl Sessions {
@@ -23,16 +35,29 @@ impl Sessions {
     /// # Errors
     /// When one cannot be read, or is not fit to be a secret.
     pub fn load(topology: &Topology) -> Result<Self, TokenError> {
-        let mut pools = Vec::new();
+        Self::default().succeeded_by(topology)
+    }
+
+    /// Reads the secrets of `topology`, which follows another. Those that were made up stay.
+    ///
+    /// # Errors
+    /// When one cannot be read, or is not fit to be a secret.
+    pub fn succeeded_by(&self, topology: &Topology) -> Result<Self, TokenError> {
+        let mut next = Self::default();
         for pool in &topology.pools {
             let secret = pool.sticky.as_ref().map(|it| match &it.secret {
                 Secret::File(path) => token::read(path),
                 Secret::Environment(name) => token::read_variable(name),
-                Secret::Random => token::random(),
+                Secret::Random => {
+                    let secret =
+                        self.made.get(&pool.name).cloned().map_or_else(token::random, Ok)?;
+                    next.made.insert(pool.name.clone(), secret.clone());
+                    Ok(secret)
+                }
             });
-            pools.push(secret.transpose()?.map(|secret| Cookies::new(pool, &secret)));
+            next.pools.push(secret.transpose()?.map(|secret| Cookies::new(pool, &secret)));
         }
-        Ok(Self { pools })
+        Ok(next)
     }
 
     /// Returns what reads and writes this pool's cookies.

@@ -1,7 +1,7 @@
 //! HTTP/2 connections, each shared by many requests.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -26,7 +26,7 @@ const PINGS: Pings = Pings { interval: Duration::from_secs(10), timeout: Duratio
 #[derive(Debug)]
 pub(crate) struct Shared {
     /// Indexed by pool, then as in the topology.
-    pools: Vec<Vec<Place>>,
+    pools: Vec<Vec<Arc<Place>>>,
 }
 
 /// The connections to one backend. Locked for the time of looking through a few handles.
@@ -41,6 +41,8 @@ struct Inside {
     flight: Option<watch::Receiver<Option<Symptom>>>,
     /// How many requests at once the backend was last seen to admit on a connection.
     admitted: Option<usize>,
+    /// Set once nobody will take anything from here any more.
+    is_retired: bool,
 }
 
 #[derive(Debug)]
@@ -85,8 +87,22 @@ impl Landing {
 
 impl Shared {
     pub(crate) fn new(topology: &Topology) -> Self {
-        let places = |pool: &Pool| pool.backends.iter().map(|_| Place::default()).collect();
+        let places = |pool: &Pool| pool.backends.iter().map(|_| Arc::default()).collect();
         Self { pools: topology.pools.iter().map(places).collect() }
+    }
+
+    /// Has a backend share its connections with what it was before, among `others`.
+    pub(crate) fn share(&mut self, id: BackendId, others: &Self, before: BackendId) {
+        let own = &mut self.pools[id.pool.0][id.index];
+        Arc::clone_from(own, &others.pools[before.pool.0][before.index]);
+    }
+
+    /// Lets go of all connections to a backend, and keeps none any more; what is under way on them
+    /// goes on.
+    pub(crate) fn retire(&self, id: BackendId) {
+        let mut inside = self.lock(id);
+        inside.is_retired = true;
+        inside.kept.clear();
     }
 
     /// Returns a connection from this epoch that has room for another request. Forgets those that
@@ -146,9 +162,11 @@ impl Shared {
         let (handle, driver) = begun.map_err(|_| Symptom::ConnectFailed)?;
         // It ends with the connection, which ends when the last handle and leg are gone.
         drop(tokio::spawn(driver));
-        if is_shared {
-            self.lock(id).kept.push(Kept { handle: handle.clone(), epoch, idle_since: None });
+        let mut inside = self.lock(id);
+        if is_shared && !inside.is_retired {
+            inside.kept.push(Kept { handle: handle.clone(), epoch, idle_since: None });
         }
+        drop(inside);
         Ok(handle)
     }
 

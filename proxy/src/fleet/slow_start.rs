@@ -29,6 +29,11 @@ impl SlowStart {
         self.0[index] = (!length.is_zero()).then(|| Climb::new(now));
     }
 
+    /// Has a backend go on climbing as one of another pool's did.
+    pub(crate) fn take_over(&mut self, index: usize, others: &Self, before: usize) {
+        self.0[index] = others.0[before];
+    }
+
     /// Takes in that this backend was lost.
     pub(crate) fn end(&mut self, index: usize) {
         self.0[index] = None;

@@ -79,6 +79,39 @@ impl Tiers {
         }
     }
 
+    /// Returns these as they go on in a pool of `count` tiers, where `numbers` says which of those each
+    /// one is, if it is there. To be judged before anybody reads what they decide.
+    ///
+    /// `is_serving_left` tells whether who served is still there; if not, nothing serves yet.
+    pub(crate) fn renumbered(
+        self,
+        count: usize,
+        numbers: &[Option<usize>],
+        is_serving_left: bool,
+        now: Timestamp,
+    ) -> Self {
+        let number = |tier: usize| numbers.get(tier).copied().flatten();
+        let active = self.active.and_then(number).filter(|_| is_serving_left);
+        let mut able_since = vec![None; count];
+        for (tier, since) in self.able_since.iter().enumerate() {
+            if let Some(place) = number(tier).map(|tier| &mut able_since[tier]) {
+                *place = [*place, *since].into_iter().flatten().min();
+            }
+        }
+        let ramp = self.ramp.and_then(|ramp| Some(ramp.renumbered(number(ramp.to)?)));
+        Self {
+            since: if active == self.active { self.since } else { now },
+            is_started: self.is_started && is_serving_left,
+            able_since,
+            fitter: None,
+            hold_down: self.hold_down,
+            // A return is one to a better tier.
+            ramp: ramp.filter(|ramp| active.is_some_and(|active| ramp.to < active)),
+            active,
+            division: Division::default(),
+        }
+    }
+
     pub(crate) fn active(&self) -> Option<usize> {
         self.active
     }
@@ -287,7 +320,7 @@ impl Tiers {
                 self.hold_down.failed_over(policy, now);
             }
             TierReason::HoldDownEnded | TierReason::Requested => self.hold_down.returned(now),
-            TierReason::Lost(_) | TierReason::Regained => {}
+            TierReason::Lost(_) | TierReason::Regained | TierReason::Reconfigured => {}
         }
         self.active = to;
         self.since = now;

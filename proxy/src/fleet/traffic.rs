@@ -89,7 +89,7 @@ impl Fleet {
         }
     }
 
-    fn tell_step(&mut self, pool: PoolId, step: Step) {
+    pub(crate) fn tell_step(&mut self, pool: PoolId, step: Step) {
         self.emit(match step {
             Step::Changed { from, to, reason } => Event::TierChanged { pool, from, to, reason },
             Step::FailbackBegan { to } => Event::FailbackBegan { pool, to },
@@ -97,7 +97,7 @@ impl Fleet {
         });
     }
 
-    fn fitness(&self, pool: PoolId) -> Vec<Fitness> {
+    pub(crate) fn fitness(&self, pool: PoolId) -> Vec<Fitness> {
         let machine = &self.pools[pool.0];
         let mut fitness = vec![Fitness::default(); machine.picks.len()];
         for (it, backend) in machine.backends.iter().zip(&self.topology.pool(pool).backends) {

@@ -14,7 +14,7 @@ use crate::{
         signs::Signs,
         window::{self, Window},
     },
-    model::{BackendId, PoolId, SharedTopology},
+    model::{BackendId, PoolId, SharedTopology, Succession},
     snapshot::Live,
 };
 
@@ -67,8 +67,8 @@ pub struct Book {
     requested: BTreeMap<BackendId, Timestamp>,
     /// Oldest first.
     stories: Vec<Story>,
-    /// Incidents so far, by pool.
-    numbers: Vec<u64>,
+    /// Incidents so far, by the pool's name.
+    numbers: BTreeMap<String, u64>,
     /// The tier that serves, by pool.
     active: Vec<Option<usize>>,
     entries: VecDeque<Entry>,
@@ -113,16 +113,48 @@ impl Story {
 impl Book {
     /// Makes an empty book.
     pub fn new(topology: SharedTopology) -> Self {
-        let numbers = vec![0; topology.pools.len()];
         Self {
+            active: vec![None; topology.pools.len()],
             topology,
             suspicions: BTreeMap::new(),
             requested: BTreeMap::new(),
             stories: Vec::new(),
-            active: vec![None; numbers.len()],
-            numbers,
+            numbers: BTreeMap::new(),
             entries: VecDeque::new(),
         }
+    }
+
+    /// Takes over another topology. Stories of backends that go on go on; those of the others end.
+    ///
+    /// `active` says which tier serves in each of its pools.
+    pub fn adopt(&mut self, topology: SharedTopology, active: Vec<Option<usize>>) {
+        let heirs = Succession::between(&self.topology, &topology);
+        for index in 0..self.stories.len() {
+            let Some(place) = self.stories[index].incident.place else { continue };
+            let is_left = heirs.backend(place).is_some();
+            if !is_left {
+                self.finish_earlier(place);
+            }
+            let incident = &mut self.stories[index].incident;
+            incident.heir = incident.heir.and_then(|heir| {
+                let id = BackendId { pool: place.pool, index: heir.index };
+                // By name it is remembered all the same.
+                let BackendId { index, .. } = heirs.backend(id)?;
+                Some(Heir { index, ..heir })
+            });
+            incident.place = heirs.backend(place);
+            if let Some(place) = incident.place.filter(|_| incident.state != IncidentState::Closed)
+            {
+                incident.from_tier = topology.backend(place).tier;
+            }
+        }
+        self.suspicions = renamed(std::mem::take(&mut self.suspicions), &heirs);
+        self.requested = renamed(std::mem::take(&mut self.requested), &heirs);
+        let is_told = |name: &String| self.stories.iter().any(|it| it.incident.pool == *name);
+        self.numbers.retain(|name, _| topology.pool_named(name).is_some() || is_told(name));
+        self.active = active;
+        self.topology = topology;
+        self.close_the_finished();
     }
 
     /// Takes in an event of `now`.
@@ -162,7 +194,7 @@ impl Book {
             trouble.signs.check_passed(began);
         }
         for Story { incident, signs, .. } in &mut self.stories {
-            if incident.backend == backend && incident.is_under_way() {
+            if incident.place == Some(backend) && incident.is_under_way() {
                 signs.check_passed(began);
                 incident.cause = signs.cause();
             }
@@ -171,13 +203,16 @@ impl Book {
 
     /// Returns when [`Book::handle_deadline`] must be called next.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        self.stories.iter().filter_map(|story| story.window.deadline()).min()
+        let left = self.stories.iter().filter(|it| it.incident.place.is_some());
+        left.filter_map(|story| story.window.deadline()).min()
     }
 
     /// Brings every window up to `now`. Calling it early or twice is harmless.
     pub fn handle_deadline(&mut self, live: &Live, now: Timestamp) {
         for story in &mut self.stories {
-            let timeline = &live.pool(story.incident.backend.pool).timeline;
+            // Of a backend that is gone nothing is waited for any more.
+            let Some(place) = story.incident.place else { continue };
+            let timeline = &live.pool(place.pool).timeline;
             let was_open = story.incident.window_to.is_none();
             story.window.advance(&mut story.incident, timeline, now);
             if was_open && story.incident.window_to.is_some() {
@@ -202,24 +237,23 @@ impl Book {
 
     /// Returns the incident of this pool that was opened last.
     pub fn latest(&self, pool: PoolId) -> Option<&Incident> {
-        self.stories.iter().rev().map(|story| &story.incident).find(|it| it.backend.pool == pool)
+        self.stories.iter().rev().map(|story| &story.incident).find(|it| it.is_in(pool))
     }
 
     /// Tells whether an incident of this pool is in its window.
     pub fn is_open(&self, pool: PoolId) -> bool {
         self.stories
             .iter()
-            .any(|story| story.incident.backend.pool == pool && story.incident.window_to.is_none())
+            .any(|story| story.incident.is_in(pool) && story.incident.window_to.is_none())
     }
 
     fn trouble(&mut self, backend: BackendId, evidence: Evidence, live: &Live, now: Timestamp) {
         let timeline = &live.pool(backend.pool).timeline;
         // An attempt that was waiting at the lost backend all along belongs to the story however
         // late it ends, also when the backend is well again, and the story over.
-        let own = self
-            .stories
-            .iter()
-            .position(|it| it.incident.backend == backend && it.is_before_its_end(evidence.began));
+        let own = self.stories.iter().position(|it| {
+            it.incident.place == Some(backend) && it.is_before_its_end(evidence.began)
+        });
         let holds = self.evidence_holds(backend);
         if let Some(trouble) = self.suspicions.get_mut(&backend).filter(|_| own.is_none()) {
             if trouble.evidence.first().is_some_and(|first| first.at + holds < evidence.at) {
@@ -239,7 +273,7 @@ impl Book {
                     incident.evidence.push(evidence);
                 }
             }
-            if evidence.source == Source::HealthCheck || incident.backend.pool != backend.pool {
+            if evidence.source == Source::HealthCheck || !incident.is_in(backend.pool) {
                 continue;
             }
             if is_own {
@@ -276,13 +310,16 @@ impl Book {
         // Not always the first: threads may have told of their failures in another order.
         let suspected = evidence.iter().map(|it| it.at).min().unwrap_or(now);
         let asked = self.requested.remove(&backend);
-        let number = &mut self.numbers[backend.pool.0];
+        let pool = self.topology.pool(backend.pool);
+        let number = self.numbers.entry(pool.name.clone()).or_default();
         *number += 1;
         let timeline = &live.pool(backend.pool).timeline;
         let window_from = window::beginning(timeline, suspected, now);
         let incident = Incident {
             number: *number,
-            backend,
+            pool: pool.name.clone(),
+            backend: pool.backends[backend.index].name.clone(),
+            place: Some(backend),
             state: IncidentState::Open,
             cause: signs.cause(),
             detected_by: reason,
@@ -290,6 +327,7 @@ impl Book {
                 || evidence.iter().any(|it| matches!(it.symptom, Symptom::Injected(_))),
             from_tier,
             heir,
+            heir_name: heir.map(|it| pool.backends[it.index].name.clone()),
             evidence,
             moments: Moments {
                 suspected,
@@ -317,7 +355,9 @@ impl Book {
     fn finish_earlier(&mut self, backend: BackendId) {
         for index in 0..self.stories.len() {
             let story = &mut self.stories[index];
-            if story.incident.backend == backend && story.incident.state != IncidentState::Closed {
+            if story.incident.place == Some(backend)
+                && story.incident.state != IncidentState::Closed
+            {
                 let was_open = story.incident.window_to.is_none();
                 story.window.close(&mut story.incident);
                 story.incident.state = IncidentState::Closed;
@@ -335,13 +375,14 @@ impl Book {
         let tier = self.topology.backend(backend).tier;
         for index in 0..self.stories.len() {
             let Story { incident, window, .. } = &mut self.stories[index];
-            if incident.backend.pool == backend.pool
-                && (incident.backend != backend || incident.moments.recovered.is_some())
+            if incident.is_in(backend.pool)
+                && (incident.place != Some(backend) || incident.moments.recovered.is_some())
                 && incident.moments.serving.is_none()
                 && incident.state != IncidentState::Closed
             {
                 incident.moments.serving = Some(now);
                 incident.heir = Some(Heir { tier, index: backend.index });
+                incident.heir_name = Some(self.topology.backend(backend).name.clone());
                 window.disturbed(incident, now);
                 let incident = incident.clone();
                 self.enter(&incident, News::Serving);
@@ -352,7 +393,7 @@ impl Book {
     fn recovered(&mut self, backend: BackendId, now: Timestamp) {
         for index in 0..self.stories.len() {
             let incident = &mut self.stories[index].incident;
-            if incident.backend == backend && incident.moments.recovered.is_none() {
+            if incident.place == Some(backend) && incident.moments.recovered.is_none() {
                 incident.moments.recovered = Some(now);
                 if is_back(self.active[backend.pool.0], incident) {
                     // Its tier serves already, or still, or has its place behind the one that
@@ -369,7 +410,7 @@ impl Book {
         self.active[pool.0] = to;
         for story in &mut self.stories {
             let incident = &mut story.incident;
-            if incident.backend.pool == pool
+            if incident.is_in(pool)
                 && incident.state != IncidentState::Closed
                 && incident.moments.recovered.is_some()
                 && is_back(to, incident)
@@ -414,6 +455,10 @@ impl Book {
             self.stories.remove(finished.unwrap_or(0));
         }
     }
+}
+
+fn renamed<T>(all: BTreeMap<BackendId, T>, names: &Succession) -> BTreeMap<BackendId, T> {
+    all.into_iter().filter_map(|(id, it)| Some((names.backend(id)?, it))).collect()
 }
 
 /// Tells whether traffic is back once `active` serves: in the tier that served before, or in a better

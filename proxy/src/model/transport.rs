@@ -5,7 +5,7 @@ use std::{fmt, net::SocketAddr, path::PathBuf};
 use crate::model::listener::TlsVersion;
 
 /// Where a backend is, as configured.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum BackendAddress {
     /// At a port of a host.
     Tcp {

@@ -13,7 +13,7 @@ use arc_swap::ArcSwapOption;
 use crate::{
     clock::Timestamp,
     event::Fault,
-    model::{Backend, BackendId, Balance, Place, Pool, PoolId, Topology},
+    model::{Backend, BackendId, Balance, Place, Pool, PoolId, Succession, Topology},
     snapshot::{Maglev, PeakEwma, RateWindow, Timeline, Times},
 };
 
@@ -23,7 +23,7 @@ pub struct Live {
     /// Indexed by [`PoolId`].
     pub pools: Vec<PoolLive>,
     /// Requests that have begun and not ended, on all listeners.
-    pub requests_in_flight: AtomicU64,
+    pub requests_in_flight: Arc<AtomicU64>,
 }
 
 impl Live {
@@ -31,8 +31,26 @@ impl Live {
     pub fn new(topology: &Topology) -> Self {
         Self {
             pools: topology.pools.iter().map(PoolLive::new).collect(),
-            requests_in_flight: AtomicU64::new(0),
+            requests_in_flight: Arc::default(),
         }
+    }
+
+    /// Makes the numbers of `topology`, which follows another: what goes on there is shared with
+    /// these, so that requests of both count together.
+    ///
+    /// `heritage` says where each of its pools and backends was before.
+    #[must_use]
+    pub fn succeeded_by(&self, topology: &Topology, heritage: &Succession) -> Self {
+        let pools = topology.pools.iter().enumerate().map(|(index, pool)| {
+            let id = PoolId(index);
+            match heritage.pool(id) {
+                Some(before) => self.pool(before).succeeded_by(pool, |index| {
+                    heritage.backend(BackendId { pool: id, index }).map(|it| it.index)
+                }),
+                None => PoolLive::new(pool),
+            }
+        });
+        Self { pools: pools.collect(), requests_in_flight: Arc::clone(&self.requests_in_flight) }
     }
 
     /// Returns the pool named by `id`.
@@ -54,15 +72,15 @@ pub struct PoolLive {
     /// Whom keys belong to, per tier; empty unless the pool balances by hash.
     pub tables: Vec<Maglev>,
     /// Requests of the last seconds: what the retry budget is a share of.
-    pub requests: RateWindow,
+    pub requests: Arc<RateWindow>,
     /// Retries of the last seconds: what the budget was spent on.
-    pub retries: RateWindow,
+    pub retries: Arc<RateWindow>,
     /// Requests by when they finished, how they ended and how long they took.
     pub timeline: Timeline,
     /// Whether an incident of this pool is in its window.
-    pub incident_is_open: AtomicBool,
+    pub incident_is_open: Arc<AtomicBool>,
     /// Indexed as in the topology.
-    pub backends: Vec<BackendLive>,
+    pub backends: Vec<Arc<BackendLive>>,
 }
 
 impl PoolLive {
@@ -70,11 +88,30 @@ impl PoolLive {
         Self {
             cursors: (0..pool.tier_count()).map(|_| AtomicUsize::new(0)).collect(),
             tables: (0..pool.tier_count()).map(|tier| table(pool, tier)).collect(),
-            requests: RateWindow::default(),
-            retries: RateWindow::default(),
+            requests: Arc::default(),
+            retries: Arc::default(),
             timeline: Timeline::new(pool.backends.len()),
-            incident_is_open: AtomicBool::new(false),
-            backends: pool.backends.iter().map(BackendLive::new).collect(),
+            incident_is_open: Arc::default(),
+            backends: pool.backends.iter().map(|it| Arc::new(BackendLive::new(it))).collect(),
+        }
+    }
+
+    /// Makes the numbers of a pool that follows this one; `before` says which of this one's backends
+    /// each was.
+    fn succeeded_by(&self, pool: &Pool, before: impl Fn(usize) -> Option<usize>) -> Self {
+        let turn = |tier: usize| self.cursors.get(tier).map_or(0, |it| it.load(Relaxed));
+        let backends = pool.backends.iter().enumerate().map(|(index, it)| match before(index) {
+            Some(before) => Arc::clone(&self.backends[before]),
+            None => Arc::new(BackendLive::new(it)),
+        });
+        Self {
+            cursors: (0..pool.tier_count()).map(|tier| AtomicUsize::new(turn(tier))).collect(),
+            tables: (0..pool.tier_count()).map(|tier| table(pool, tier)).collect(),
+            requests: Arc::clone(&self.requests),
+            retries: Arc::clone(&self.retries),
+            timeline: self.timeline.succeeded_by((0..pool.backends.len()).map(&before)),
+            incident_is_open: Arc::clone(&self.incident_is_open),
+            backends: backends.collect(),
         }
     }
 }

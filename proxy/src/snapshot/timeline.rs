@@ -7,7 +7,10 @@
 //! is lost to a race between clearing and counting, and none pays for it.
 
 use std::{
-    sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -32,10 +35,15 @@ const BUCKET_GROWTH: f64 = 1.25;
 /// Counts of requests by when they finished, for one pool.
 #[derive(Debug)]
 pub struct Timeline {
+    ring: Arc<Ring>,
+    /// Attempts answered, by backend, then by slot.
+    answered: Vec<Arc<[AtomicU32]>>,
+}
+
+/// What is counted of a pool as a whole.
+#[derive(Debug)]
+struct Ring {
     slots: Vec<Slot>,
-    /// Attempts answered, by slot and backend: `slot * backends + index`.
-    answered: Vec<AtomicU32>,
-    backends: usize,
     /// The last slot that is known to be clear, or to have been when its turn came.
     cleared_to: AtomicU64,
 }
@@ -155,19 +163,26 @@ impl Latencies {
 impl Timeline {
     /// Makes an empty timeline for a pool of `backends` backends.
     pub fn new(backends: usize) -> Self {
-        let count = usize::try_from(SLOTS).unwrap_or(usize::MAX);
-        Self {
-            slots: (0..count).map(|_| Slot::new()).collect(),
-            answered: (0..count * backends).map(|_| AtomicU32::new(0)).collect(),
-            backends,
+        let ring = Ring {
+            slots: (0..SLOTS).map(|_| Slot::new()).collect(),
             // Timestamps begin with the process: for the first turn of the ring all is clear.
             cleared_to: AtomicU64::new(SLOTS - 1),
-        }
+        };
+        Self { ring: Arc::new(ring), answered: (0..backends).map(|_| no_answers()).collect() }
+    }
+
+    /// Returns the timeline of the same pool with other backends, of each of which `before` says which
+    /// one of this timeline it was. Both count together.
+    #[must_use]
+    pub fn succeeded_by(&self, before: impl Iterator<Item = Option<usize>>) -> Self {
+        let answered =
+            before.map(|it| it.map_or_else(no_answers, |it| Arc::clone(&self.answered[it])));
+        Self { ring: Arc::clone(&self.ring), answered: answered.collect() }
     }
 
     /// Counts a request that finished at `now` after `took` and after so many `attempts`.
     pub fn record(&self, now: Timestamp, took: Duration, fate: Fate, attempts: u32) {
-        let slot = &self.slots[index_of(slot_of(now))];
+        let slot = &self.ring.slots[index_of(slot_of(now))];
         slot.requests.fetch_add(1, Relaxed);
         match fate {
             Fate::Served | Fate::Abandoned => {}
@@ -183,7 +198,7 @@ impl Timeline {
 
     /// Counts an attempt that the backend at `index` answered at `now`.
     pub fn record_answer(&self, now: Timestamp, index: usize) {
-        self.answered[index_of(slot_of(now)) * self.backends + index].fetch_add(1, Relaxed);
+        self.answered[index][index_of(slot_of(now))].fetch_add(1, Relaxed);
     }
 
     /// Clears the slots whose turn comes within the next ten seconds. For one caller, and to be
@@ -194,16 +209,16 @@ impl Timeline {
     pub fn clear_ahead(&self, now: Timestamp) {
         let present = slot_of(now);
         // After a pause longer than a turn of the ring nothing that is left in it is of use.
-        let first =
-            (self.cleared_to.load(Relaxed) + 1).max((present + AHEAD + 1).saturating_sub(SLOTS));
+        let first = (self.ring.cleared_to.load(Relaxed) + 1)
+            .max((present + AHEAD + 1).saturating_sub(SLOTS));
         for slot in first..=present + AHEAD {
             let index = index_of(slot);
-            self.slots[index].clear();
-            for count in &self.answered[index * self.backends..(index + 1) * self.backends] {
-                count.store(0, Relaxed);
+            self.ring.slots[index].clear();
+            for counts in &self.answered {
+                counts[index].store(0, Relaxed);
             }
         }
-        self.cleared_to.fetch_max(present + AHEAD, Relaxed);
+        self.ring.cleared_to.fetch_max(present + AHEAD, Relaxed);
     }
 
     /// Returns the sums over `from..to`, both rounded down to whole slots.
@@ -212,7 +227,7 @@ impl Timeline {
     pub fn window(&self, from: Timestamp, to: Timestamp, now: Timestamp) -> WindowCounts {
         let mut counts = WindowCounts::default();
         for slot in self.range(from, to, now) {
-            let slot = &self.slots[index_of(slot)];
+            let slot = &self.ring.slots[index_of(slot)];
             counts.requests += u64::from(slot.requests.load(Relaxed));
             counts.lost += u64::from(slot.lost.load(Relaxed));
             counts.rescued_by_retry += u64::from(slot.rescued_by_retry.load(Relaxed));
@@ -228,7 +243,7 @@ impl Timeline {
     /// Returns the attempts answered by the backend at `index` in `from..to`.
     pub fn answers(&self, from: Timestamp, to: Timestamp, now: Timestamp, index: usize) -> u64 {
         self.range(from, to, now)
-            .map(|slot| self.answered[index_of(slot) * self.backends + index].load(Relaxed))
+            .map(|slot| self.answered[index][index_of(slot)].load(Relaxed))
             .map(u64::from)
             .sum()
     }
@@ -253,6 +268,10 @@ impl Timeline {
         let oldest = slot_of(now.minus(Self::reach()));
         slot_of(from).max(oldest)..slot_of(to).min(slot_of(now) + 1)
     }
+}
+
+fn no_answers() -> Arc<[AtomicU32]> {
+    (0..SLOTS).map(|_| AtomicU32::new(0)).collect()
 }
 
 fn slot_of(at: Timestamp) -> u64 {

@@ -10,37 +10,43 @@ mod connection;
 mod family;
 mod label;
 mod listener;
+mod names;
 mod placement;
 mod pool;
+mod reload;
 mod request;
 mod route;
 mod table;
 
 use std::{
-    sync::{PoisonError, atomic::Ordering::Relaxed},
+    sync::{Arc, PoisonError, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
-use prometheus::{Error, Gauge, IntCounter, IntGauge, Registry, TextEncoder};
+use prometheus::{Error, Gauge, IntCounter, IntCounterVec, IntGauge, TextEncoder};
 
 use crate::{
     clock::{self, Timestamp},
     event::{AttemptOutcome, Event, Symptom, TierReason},
     incident::{Cause, Requests},
-    model::{BackendId, Pool, PoolId, Target, Topology},
-    snapshot::{Live, Snapshot},
+    model::{BackendId, Pool, PoolId, Succession, Target, Topology},
+    snapshot::{Condition, Live, Snapshot},
     telemetry::metrics::{
         backend::{BackendFamilies, BackendHandles},
         connection::{ConnectionFamilies, ConnectionHandles},
+        family::Registry,
         label::Origin,
         listener::{ListenerFamilies, ListenerHandles, ResponseHandles},
+        names::Names,
         pool::{PoolFamilies, PoolHandles},
+        reload::ReloadHandles,
         route::{RouteFamilies, RouteHandles},
     },
 };
 
 pub use connection::{OpenConnection, Turned};
 pub use label::{FailoverReason, MirrorOutcome, Rejection, RetryOutcome, Trigger};
+pub use reload::ReloadResult;
 pub use request::{Answer, FinishedRequest};
 pub use table::{Kind, Metric, TABLE};
 
@@ -52,7 +58,8 @@ const POOL_NONE: &str = "none";
 /// Every metric of one topology.
 #[derive(Debug)]
 pub struct Metrics {
-    registry: Registry,
+    /// Shared with the metrics of the topologies before and after.
+    families: Arc<Families>,
     /// Indexed as in the topology.
     listeners: Vec<ListenerHandles>,
     /// Indexed as in the topology.
@@ -67,64 +74,116 @@ pub struct Metrics {
     mirrored: Vec<Option<[IntCounter; 4]>>,
     /// Indexed as in the topology; `None` for routes without a rate limit.
     routes: Vec<Option<RouteHandles>>,
+}
+
+/// The metrics themselves, whatever is configured.
+#[derive(Debug)]
+struct Families {
+    registry: Registry,
+    listener: ListenerFamilies,
+    connection: ConnectionFamilies,
+    response: IntCounterVec,
+    backend: BackendFamilies,
+    pool: PoolFamilies,
+    route: RouteFamilies,
+    mirrored: IntCounterVec,
     lag: Gauge,
     evidence_dropped: IntCounter,
     log_stream_clients: IntGauge,
     log_lines_dropped: IntCounter,
+    reload: ReloadHandles,
 }
 
-impl Metrics {
-    /// Makes the metrics of `topology`, all at zero and in their own registry.
-    pub fn new(topology: &Topology) -> Result<Self, Error> {
-        let registry = Registry::new();
-        let listener_families = ListenerFamilies::new(&registry)?;
-        let connection_families = ConnectionFamilies::new(&registry)?;
-        let response_family = family::counters(&registry, &table::RESPONSES)?;
-        let backend_families = BackendFamilies::new(&registry)?;
-        let pool_families = PoolFamilies::new(&registry)?;
-        let route_families = RouteFamilies::new(&registry)?;
+impl Families {
+    fn new() -> Result<Self, Error> {
+        let registry = Registry::default();
         let build_info = family::gauges(&registry, &table::BUILD_INFO)?;
         build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        register_process(&registry)?;
-
-        let mut labels: Vec<&str> = topology.pools.iter().map(|it| it.name.as_str()).collect();
-        labels.extend([POOL_SIDECAR, POOL_NONE]);
-        let listeners = topology.listeners.iter();
-        let pools = topology.pools.iter();
-        let backends = pools.clone().map(|pool| {
-            let of_pool = pool.backends.iter();
-            of_pool.map(|it| BackendHandles::new(&backend_families, &pool.name, it)).collect()
-        });
-        let connections = listeners.clone().map(|it| {
-            let certificates = it.tls.as_ref().map_or(0, |tls| tls.certificates.len());
-            ConnectionHandles::new(&connection_families, &it.name, certificates)
-        });
+        register_process(registry.scraped())?;
         Ok(Self {
-            connections: connections.collect(),
-            listeners: listeners
-                .map(|it| ListenerHandles::new(&listener_families, &it.name, &labels))
-                .collect(),
-            responses: labels
-                .iter()
-                .map(|label| ResponseHandles::new(&response_family, label))
-                .collect(),
-            backends: backends.collect(),
-            pools: pools.map(|pool| PoolHandles::new(&pool_families, &pool.name)).collect(),
-            mirrored: mirrored(&registry, topology)?,
-            routes: topology
-                .routes
-                .iter()
-                .map(|it| {
-                    it.rate_limit.as_ref().map(|_| RouteHandles::new(&route_families, &it.name))
-                })
-                .collect(),
+            listener: ListenerFamilies::new(&registry)?,
+            connection: ConnectionFamilies::new(&registry)?,
+            response: family::counters(&registry, &table::RESPONSES)?,
+            backend: BackendFamilies::new(&registry)?,
+            pool: PoolFamilies::new(&registry)?,
+            route: RouteFamilies::new(&registry)?,
+            mirrored: family::counters(&registry, &table::MIRRORED)?,
             lag: family::real_gauge(&registry, &table::LAG)?,
             evidence_dropped: single_counter(&registry, &table::EVIDENCE_DROPPED)?,
             log_stream_clients: family::gauges(&registry, &table::LOG_STREAM_CLIENTS)?
                 .with_label_values::<&str>(&[]),
             log_lines_dropped: single_counter(&registry, &table::LOG_LINES_DROPPED)?,
+            reload: ReloadHandles::new(&registry)?,
             registry,
         })
+    }
+}
+
+impl Metrics {
+    /// Makes the metrics of `topology`, all at zero and in their own registry.
+    ///
+    /// # Errors
+    /// When the table contradicts itself.
+    pub fn new(topology: &Topology) -> Result<Self, Error> {
+        let families = Arc::new(Families::new()?);
+        let pools = topology.pools.iter().map(|it| PoolHandles::new(&families.pool, &it.name));
+        let metrics = Self::of(&families, topology, pools.collect());
+        for backend in metrics.backends.iter().flatten() {
+            backend.set_health(Condition::Unknown);
+        }
+        Ok(metrics)
+    }
+
+    /// Makes the metrics of `topology`, which follows another: series of what is called the same go
+    /// on. `heritage` says where its pools and backends were before.
+    #[must_use]
+    pub fn succeeded_by(&self, topology: &Topology, heritage: &Succession) -> Self {
+        let pools = topology.pools.iter().enumerate().map(|(index, pool)| {
+            match heritage.pool(PoolId(index)) {
+                Some(before) => self.pools[before.0].clone(),
+                None => PoolHandles::new(&self.families.pool, &pool.name),
+            }
+        });
+        let next = Self::of(&self.families, topology, pools.collect());
+        for id in topology.backend_ids() {
+            if heritage.backend(id).is_none() {
+                next.backend(id).set_health(Condition::Unknown);
+            }
+        }
+        next
+    }
+
+    fn of(families: &Arc<Families>, topology: &Topology, pools: Vec<PoolHandles>) -> Self {
+        let mut labels: Vec<&str> = topology.pools.iter().map(|it| it.name.as_str()).collect();
+        labels.extend([POOL_SIDECAR, POOL_NONE]);
+        let listeners = topology.listeners.iter();
+        let backends = topology.pools.iter().map(|pool| {
+            let of_pool = pool.backends.iter();
+            of_pool.map(|it| BackendHandles::new(&families.backend, &pool.name, it)).collect()
+        });
+        let connections = listeners.clone().map(|it| {
+            let certificates = it.tls.as_ref().map_or(0, |tls| tls.certificates.len());
+            ConnectionHandles::new(&families.connection, &it.name, certificates)
+        });
+        let routes = topology
+            .routes
+            .iter()
+            .map(|it| it.rate_limit.as_ref().map(|_| RouteHandles::new(&families.route, &it.name)));
+        Self {
+            connections: connections.collect(),
+            listeners: listeners
+                .map(|it| ListenerHandles::new(&families.listener, &it.name, &labels))
+                .collect(),
+            responses: labels
+                .iter()
+                .map(|label| ResponseHandles::new(&families.response, label))
+                .collect(),
+            backends: backends.collect(),
+            pools,
+            mirrored: mirrored(&families.mirrored, topology),
+            routes: routes.collect(),
+            families: Arc::clone(families),
+        }
     }
 
     /// Counts a request that has begun on `listener`, an index in [`Topology::listeners`].
@@ -233,22 +292,22 @@ impl Metrics {
 
     /// Shows how late the data plane runs.
     pub fn lag(&self, lag: Duration) {
-        self.lag.set(lag.as_secs_f64());
+        self.families.lag.set(lag.as_secs_f64());
     }
 
     /// Counts outcomes of attempts that were not judged.
     pub fn evidence_dropped(&self, count: u64) {
-        self.evidence_dropped.inc_by(count);
+        self.families.evidence_dropped.inc_by(count);
     }
 
     /// Shows how many read the live log.
     pub fn log_stream_clients(&self, count: usize) {
-        self.log_stream_clients.set(family::small(count));
+        self.families.log_stream_clients.set(family::small(count));
     }
 
     /// Counts lines that readers of the live log missed.
     pub fn log_lines_dropped(&self, count: u64) {
-        self.log_lines_dropped.inc_by(count);
+        self.families.log_lines_dropped.inc_by(count);
     }
 
     /// Counts `event`, which happened at `now`. `trigger` matters for changes of tier only, and is
@@ -264,6 +323,7 @@ impl Metrics {
                     TierReason::HoldDownEnded | TierReason::Requested | TierReason::Regained => {
                         None
                     }
+                    TierReason::Reconfigured => return self.tier_renamed(pool, to),
                 };
                 self.tier_changed(pool, from, to, loss, now);
             }
@@ -340,12 +400,20 @@ impl Metrics {
         }
     }
 
+    /// Takes out the series of what `topology` does not have.
+    pub fn sweep(&self, topology: &Topology) {
+        let names = Names::of(topology);
+        self.families.registry.sweep(|labels| !names.know(labels));
+    }
+
     /// Returns all metrics in Prometheus' text format.
     pub fn render(&self) -> String {
-        TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_else(|error| {
-            // Not a comment: Prometheus refuses the scrape and shows this line.
-            format!("metrics could not be rendered: {error}\n")
-        })
+        TextEncoder::new()
+            .encode_to_string(&self.families.registry.scraped().gather())
+            .unwrap_or_else(|error| {
+                // Not a comment: Prometheus refuses the scrape and shows this line.
+                format!("metrics could not be rendered: {error}\n")
+            })
     }
 
     fn tier_changed(
@@ -364,6 +432,12 @@ impl Metrics {
         pool.last.set(i64::try_from(at).unwrap_or(i64::MAX));
     }
 
+    /// Takes in that traffic is in a tier of that number, without having moved there.
+    fn tier_renamed(&self, pool: PoolId, to: Option<usize>) {
+        let placement = &self.pools[pool.0].placement;
+        placement.lock().unwrap_or_else(PoisonError::into_inner).renamed(to);
+    }
+
     fn backend(&self, id: BackendId) -> &BackendHandles {
         &self.backends[id.pool.0][id.index]
     }
@@ -374,30 +448,26 @@ fn single_counter(registry: &Registry, metric: &Metric) -> Result<IntCounter, Er
 }
 
 /// Makes the counters of copies, for those pools that routes mirror to.
-fn mirrored(
-    registry: &Registry,
-    topology: &Topology,
-) -> Result<Vec<Option<[IntCounter; 4]>>, Error> {
-    let family = family::counters(registry, &table::MIRRORED)?;
+fn mirrored(family: &IntCounterVec, topology: &Topology) -> Vec<Option<[IntCounter; 4]>> {
     let is_mirror = |pool: usize| {
         topology.routes.iter().any(|it| it.mirror.is_some_and(|it| it.pool.0 == pool))
     };
     let counters = |(index, pool): (usize, &Pool)| {
-        is_mirror(index).then(|| family::each(&family, &[&pool.name], MirrorOutcome::NAMES))
+        is_mirror(index).then(|| family::each(family, &[&pool.name], MirrorOutcome::NAMES))
     };
-    Ok(topology.pools.iter().enumerate().map(counters).collect())
+    topology.pools.iter().enumerate().map(counters).collect()
 }
 
 /// Registers `process_…`: processor time, memory, descriptors, threads, start.
 #[cfg(target_os = "linux")]
-fn register_process(registry: &Registry) -> Result<(), Error> {
+fn register_process(registry: &prometheus::Registry) -> Result<(), Error> {
     use prometheus::process_collector::ProcessCollector;
     registry.register(Box::new(ProcessCollector::for_self()))
 }
 
 /// The library knows how to read these numbers on Linux only.
 #[cfg(not(target_os = "linux"))]
-fn register_process(_: &Registry) -> Result<(), Error> {
+fn register_process(_: &prometheus::Registry) -> Result<(), Error> {
     Ok(())
 }
 

@@ -29,7 +29,7 @@ async fn the_active_backend_is_told_to_crash_and_the_fleet_is_told_that() {
     assert!(accepted["accepted_at"].as_str().unwrap().ends_with('Z'));
     assert_eq!(world.primary.asked(), ["POST /fail"]);
     assert_eq!(world.secondary.asked(), Vec::<String>::new());
-    let told = world.inbox.try_recv().unwrap();
+    let told = world.told();
     assert_eq!(told, Input::FaultRequested { backend: PRIMARY, mode: FaultMode::Crash });
     assert_eq!(world.fault(0), None);
 }
@@ -57,7 +57,7 @@ async fn other_faults_are_injected_and_end_by_themselves() {
     let length = fault.ends_at.since(before);
     assert!((120..125).contains(&length.as_secs()), "{length:?}");
     assert_eq!(accepted["ends_at"], clock::rfc3339_of(fault.ends_at));
-    let told = world.inbox.try_recv().unwrap();
+    let told = world.told();
     assert_eq!(told, Input::FaultRequested { backend: SECONDARY, mode: FaultMode::Slow });
     assert_eq!(world.secondary.asked(), Vec::<String>::new());
     let health = world.get("/proxy/health").await.json();
@@ -198,7 +198,7 @@ async fn a_fleet_that_cannot_listen_refuses_without_effect() {
 
 /// Lets the primary's address lead to `address`.
 fn move_primary(world: &World, address: std::net::SocketAddr) {
-    world.state.live.backend(PRIMARY).resolved_to(address);
+    world.state.generation().live.backend(PRIMARY).resolved_to(address);
 }
 
 #[tokio::test]

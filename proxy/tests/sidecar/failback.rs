@@ -14,9 +14,10 @@ const WELL: [Condition; 2] = [Condition::Healthy; 2];
 async fn failed_over(wish: Wish, returnable: Option<usize>) -> World {
     let world = World::with(wish).await;
     world.be(Some(1), WELL);
-    let mut snapshot = Snapshot::clone(&world.state.snapshot.load());
+    let generation = world.state.generation();
+    let mut snapshot = Snapshot::clone(&generation.snapshot.load());
     snapshot.pools[0].returnable = returnable;
-    world.state.snapshot.store(snapshot.into());
+    generation.snapshot.store(snapshot.into());
     world
 }
 
@@ -30,7 +31,7 @@ async fn the_fleet_is_told_and_faults_need_not_be_allowed_for_that() {
         let accepted = answer.json();
         assert_eq!((&accepted["pool"], &accepted["to_tier"]), (&"api".into(), &0.into()));
         assert!(accepted["accepted_at"].as_str().unwrap().ends_with('Z'));
-        assert_eq!(world.inbox.try_recv(), Ok(Input::FailbackRequested { pool: PoolId(0) }));
+        assert_eq!(world.told(), Input::FailbackRequested { pool: PoolId(0) });
     }
     assert_eq!(world.audit(), ["failback requested"; 2]);
     world.assert_untouched();

@@ -66,13 +66,16 @@ fn incident(number: u64) -> Arc<Incident> {
     let at = Timestamp::from_millis(1000 * number);
     Arc::new(Incident {
         number,
-        backend: BackendId { pool: PoolId(0), index: 0 },
+        pool: "api".to_owned(),
+        backend: "primary".to_owned(),
+        place: Some(BackendId { pool: PoolId(0), index: 0 }),
         state: IncidentState::Open,
         cause: Cause::Crash,
         detected_by: LossReason::HealthCheck,
         is_requested: false,
         from_tier: 0,
         heir: None,
+        heir_name: None,
         evidence: vec![],
         moments: Moments {
             suspected: at,
@@ -158,7 +161,8 @@ async fn a_series_has_columns_of_one_length() {
     let mut world = World::new().await;
     let now = bascule::clock::now();
     world.state.started_at = now;
-    let timeline = &world.state.live.pool(PoolId(0)).timeline;
+    let generation = world.state.generation();
+    let timeline = &generation.live.pool(PoolId(0)).timeline;
     timeline.record(now, Duration::from_millis(3), Fate::Served, 1);
     let series = world.get("/series?pool=api&seconds=10").await.json();
     assert_eq!((&series["schema"], &series["step_seconds"]), (&json!(1), &json!(1)));

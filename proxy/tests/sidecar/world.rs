@@ -14,10 +14,11 @@ use bascule::{
     clock::{self, Timestamp},
     config,
     event::Fault,
-    exchange::Connections,
+    exchange::Generation,
     fleet::Input,
+    inbox::Fact,
     model::{BackendId, PoolId, Topology},
-    snapshot::{BackendSnapshot, Condition, Live, PoolSnapshot, Schedule, Snapshot, TierSnapshot},
+    snapshot::{BackendSnapshot, Condition, PoolSnapshot, Schedule, Snapshot, TierSnapshot},
     telemetry::log_stream::LogStream,
     web::HttpClient,
 };
@@ -102,7 +103,7 @@ impl Fake {
 pub(crate) struct World {
     pub(crate) address: SocketAddr,
     pub(crate) state: AdminState,
-    pub(crate) inbox: mpsc::Receiver<Input>,
+    pub(crate) inbox: mpsc::Receiver<Fact>,
     pub(crate) primary: Fake,
     pub(crate) secondary: Fake,
     pub(crate) data_plane: Fake,
@@ -122,7 +123,7 @@ impl World {
         let primary = Fake::start(202, "{}").await;
         let secondary = Fake::start(202, "{}").await;
         let data_plane = Fake::start(418, "tea").await;
-        let topology = Arc::new(topology(primary.address, secondary.address, wish));
+        let topology = topology(primary.address, secondary.address, wish);
         let logs = LogStream::new(topology.admin.log_stream);
         let logging = {
             use tracing_subscriber::{
@@ -135,18 +136,12 @@ impl World {
             tracing_subscriber::registry().with(targets).with(logs.clone()).set_default()
         };
         let (sender, inbox) = mpsc::channel(wish.inbox);
-        let live = Arc::new(Live::new(&topology));
+        let healthy = snapshot(&topology, Some(0), [Condition::Healthy; 2]);
+        let generation = Generation::first(topology, sender).unwrap();
+        generation.snapshot.store(Arc::new(healthy));
         let state = AdminState {
-            connections: Arc::new(Connections::new(&topology, &live).unwrap()),
-            snapshot: Arc::new(ArcSwap::from_pointee(snapshot(
-                &topology,
-                Some(0),
-                [Condition::Healthy; 2],
-            ))),
-            live,
-            topology,
+            current: Arc::new(ArcSwap::from_pointee(generation)),
             incidents: Arc::default(),
-            inbox: sender,
             logs,
             metrics: Arc::new(|| "bascule_build_info 1\n".to_owned()),
             started_at: clock::now(),
@@ -176,8 +171,14 @@ impl World {
     }
 
     pub(crate) fn be(&self, active_tier: Option<usize>, conditions: [Condition; 2]) {
-        let snapshot = snapshot(&self.state.topology, active_tier, conditions);
-        self.state.snapshot.store(Arc::new(snapshot));
+        let generation = self.state.generation();
+        let snapshot = snapshot(&generation.topology, active_tier, conditions);
+        generation.snapshot.store(Arc::new(snapshot));
+    }
+
+    /// What the fleet was told.
+    pub(crate) fn told(&mut self) -> Input {
+        self.inbox.try_recv().unwrap().input
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -189,7 +190,11 @@ impl World {
     }
 
     pub(crate) fn fault(&self, index: usize) -> Option<Fault> {
-        self.state.live.backend(BackendId { pool: PoolId(0), index }).fault(clock::now())
+        self.state
+            .generation()
+            .live
+            .backend(BackendId { pool: PoolId(0), index })
+            .fault(clock::now())
     }
 
     /// Panics when anything has happened to the backends or the fleet.

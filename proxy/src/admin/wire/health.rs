@@ -13,7 +13,7 @@ pub use shape::{
 };
 
 use crate::{
-    admin::wire::{SCHEMA, error_ratio, incident_id},
+    admin::wire::{SCHEMA, error_ratio},
     clock::{self, Timestamp},
     incident,
     model::{BackendId, PoolId, Topology},
@@ -99,9 +99,13 @@ fn rounded(part: f64) -> f64 {
 }
 
 fn open_incident(view: &View<'_>, id: PoolId) -> Option<String> {
-    let latest = view.incidents.iter().rev().find(|incident| incident.backend.pool == id)?;
+    let latest = view
+        .incidents
+        .iter()
+        .rev()
+        .find(|incident| incident.place.is_some_and(|it| it.pool == id))?;
     let is_open = latest.state != incident::IncidentState::Closed;
-    is_open.then(|| incident_id(view.topology, latest))
+    is_open.then(|| latest.id())
 }
 
 fn last_minute(view: &View<'_>, id: PoolId) -> LastMinute {

@@ -7,7 +7,6 @@ use crate::{
     clock,
     event::{self, LossReason, Source},
     incident::{self, IncidentState, LatencySummary},
-    model::Topology,
 };
 
 /// A list of incidents.
@@ -22,7 +21,7 @@ pub struct Incidents {
 /// One incident.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Incident {
-    /// See [`incident_id`].
+    /// Its pool's name, and its number there.
     pub id: String,
     /// The pool's name.
     pub pool: String,
@@ -136,19 +135,13 @@ pub struct Latency {
     pub p99_seconds: Option<f64>,
 }
 
-/// Returns the name by which an incident can be asked for: its pool's name, and its number there.
-pub fn incident_id(topology: &Topology, incident: &incident::Incident) -> String {
-    format!("{}-{}", topology.pool(incident.backend.pool).name, incident.number)
-}
-
 /// Returns the record of `incident`.
-pub fn incident(topology: &Topology, incident: &incident::Incident) -> Incident {
-    let pool = topology.pool(incident.backend.pool);
+pub fn incident(incident: &incident::Incident) -> Incident {
     let moments = &incident.moments;
     Incident {
-        id: incident_id(topology, incident),
-        pool: pool.name.clone(),
-        backend: topology.backend(incident.backend).name.clone(),
+        id: incident.id(),
+        pool: incident.pool.clone(),
+        backend: incident.backend.clone(),
         state: match incident.state {
             IncidentState::Open => "open",
             IncidentState::Serving => "serving",
@@ -163,7 +156,7 @@ pub fn incident(topology: &Topology, incident: &incident::Incident) -> Incident 
         requested: incident.is_requested,
         from_tier: incident.from_tier,
         to_tier: incident.heir.map(|heir| heir.tier),
-        to_backend: incident.heir.map(|heir| pool.backends[heir.index].name.clone()),
+        to_backend: incident.heir_name.clone(),
         evidence: incident.evidence.iter().map(evidence).collect(),
         moments: Moments {
             suspected_at: clock::rfc3339_of(moments.suspected),

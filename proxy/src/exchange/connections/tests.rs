@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::{
     exchange::connection::Terms,
-    model::{Place, PoolId, sample},
+    model::{Place, sample},
 };
 
 const BACKEND: BackendId = BackendId { pool: PoolId(0), index: 0 };

@@ -28,6 +28,11 @@ impl Ramp {
         Self { to, reason, climb: Climb::new(now), failures: 0, failures_elsewhere: 0 }
     }
 
+    /// Returns the same return, where its tier has another number.
+    pub(crate) fn renumbered(self, to: usize) -> Self {
+        Self { to, ..self }
+    }
+
     /// Returns the returning tier's share of all traffic, above 0 and below 1.
     pub(crate) fn share(&self) -> f64 {
         self.climb.share()

@@ -1,7 +1,7 @@
 //! What is counted by backend: attempts, health checks, condition.
 
 use prometheus::{
-    Error, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
+    Error, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
 };
 
 use crate::{
@@ -29,7 +29,7 @@ pub(crate) struct BackendFamilies {
 }
 
 impl BackendFamilies {
-    pub(crate) fn new(registry: &Registry) -> Result<Self, Error> {
+    pub(crate) fn new(registry: &family::Registry) -> Result<Self, Error> {
         Ok(Self {
             attempts: family::counters(registry, &table::UPSTREAM_REQUESTS)?,
             attempt_duration: family::histograms(registry, &table::UPSTREAM_DURATION)?,
@@ -67,7 +67,7 @@ impl BackendHandles {
         let tier = backend.tier.to_string();
         families.info.with_label_values(&[pool, name, tier.as_str()]).set(1);
         families.weight.with_label_values(&labels).set(i64::from(backend.weight.get()));
-        let handles = Self {
+        Self {
             attempts: family::each(&families.attempts, &labels, OUTCOMES),
             attempt_duration: families.attempt_duration.with_label_values(&labels),
             checks: family::each(&families.checks, &labels, CHECK_RESULTS),
@@ -76,9 +76,7 @@ impl BackendHandles {
             eligible: families.eligible.with_label_values(&labels),
             active: families.active.with_label_values(&labels),
             health: STATES.map(|state| families.health.with_label_values(&[pool, name, state])),
-        };
-        handles.set_health(Condition::Unknown);
-        handles
+        }
     }
 
     /// Shows `backend`'s condition; `is_serving` is whether its tier is the active one.
@@ -89,7 +87,7 @@ impl BackendHandles {
         self.set_health(backend.condition);
     }
 
-    fn set_health(&self, condition: Condition) {
+    pub(crate) fn set_health(&self, condition: Condition) {
         let current = label::state_of(condition);
         for (state, gauge) in self.health.iter().enumerate() {
             gauge.set(i64::from(state == current));

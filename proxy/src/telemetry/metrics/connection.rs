@@ -1,6 +1,6 @@
 //! What is counted of clients' connections, by listener.
 
-use prometheus::{Error, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
+use prometheus::{Error, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
 use crate::{
     telemetry::metrics::{Metrics, family, table},
@@ -35,7 +35,7 @@ pub(crate) struct ConnectionFamilies {
 }
 
 impl ConnectionFamilies {
-    pub(crate) fn new(registry: &Registry) -> Result<Self, Error> {
+    pub(crate) fn new(registry: &family::Registry) -> Result<Self, Error> {
         Ok(Self {
             open: family::gauges(registry, &table::CONNECTIONS_OPEN)?,
             accepted: family::counters(registry, &table::CONNECTIONS)?,

@@ -1,22 +1,93 @@
 //! Families: metrics of the table, registered, from which handles are taken.
 
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
 use prometheus::{
     Error, Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts,
-    Registry,
+    core::Collector,
 };
 
 use crate::telemetry::metrics::table::{Kind, Metric};
 
+/// The labels of a series, by name.
+pub(crate) type Labels<'l> = HashMap<&'l str, &'l str>;
+
+/// What is scraped, and what can be taken out of it.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    scraped: prometheus::Registry,
+    /// Locked when families are made, and to take series out.
+    families: Mutex<Vec<Family>>,
+}
+
+#[derive(Debug)]
+enum Family {
+    Counters(IntCounterVec),
+    Gauges(IntGaugeVec),
+    Histograms(HistogramVec),
+}
+
+impl Registry {
+    /// Returns what is scraped.
+    pub(crate) fn scraped(&self) -> &prometheus::Registry {
+        &self.scraped
+    }
+
+    /// Takes out the series whose labels say that they are of no more use.
+    pub(crate) fn sweep(&self, is_useless: impl Fn(&Labels<'_>) -> bool) {
+        for family in self.families.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            for metric in family.collect().iter().flat_map(|it| it.get_metric()) {
+                let labels = metric.get_label().iter();
+                let labels: Labels<'_> = labels.map(|it| (it.name(), it.value())).collect();
+                if is_useless(&labels) {
+                    // An error says that it is gone already.
+                    _ = family.remove(&labels);
+                }
+            }
+        }
+    }
+
+    fn add<F: Collector + Clone + 'static>(
+        &self,
+        family: F,
+        kind: impl FnOnce(F) -> Family,
+    ) -> Result<F, Error> {
+        self.scraped.register(Box::new(family.clone()))?;
+        let mut families = self.families.lock().unwrap_or_else(PoisonError::into_inner);
+        families.push(kind(family.clone()));
+        Ok(family)
+    }
+}
+
+impl Family {
+    fn collect(&self) -> Vec<prometheus::proto::MetricFamily> {
+        match self {
+            Self::Counters(family) => family.collect(),
+            Self::Gauges(family) => family.collect(),
+            Self::Histograms(family) => family.collect(),
+        }
+    }
+
+    fn remove(&self, labels: &Labels<'_>) -> Result<(), Error> {
+        match self {
+            Self::Counters(family) => family.remove(labels),
+            Self::Gauges(family) => family.remove(labels),
+            Self::Histograms(family) => family.remove(labels),
+        }
+    }
+}
+
 pub(crate) fn counters(registry: &Registry, metric: &Metric) -> Result<IntCounterVec, Error> {
     let family = IntCounterVec::new(Opts::new(metric.name, metric.help), metric.labels)?;
-    registry.register(Box::new(family.clone()))?;
-    Ok(family)
+    registry.add(family, Family::Counters)
 }
 
 pub(crate) fn gauges(registry: &Registry, metric: &Metric) -> Result<IntGaugeVec, Error> {
     let family = IntGaugeVec::new(Opts::new(metric.name, metric.help), metric.labels)?;
-    registry.register(Box::new(family.clone()))?;
-    Ok(family)
+    registry.add(family, Family::Gauges)
 }
 
 pub(crate) fn histograms(registry: &Registry, metric: &Metric) -> Result<HistogramVec, Error> {
@@ -25,15 +96,13 @@ pub(crate) fn histograms(registry: &Registry, metric: &Metric) -> Result<Histogr
         Kind::Counter | Kind::Gauge => &[],
     };
     let opts = HistogramOpts::new(metric.name, metric.help).buckets(bounds.to_vec());
-    let family = HistogramVec::new(opts, metric.labels)?;
-    registry.register(Box::new(family.clone()))?;
-    Ok(family)
+    registry.add(HistogramVec::new(opts, metric.labels)?, Family::Histograms)
 }
 
 /// Returns the gauge of a metric without labels whose values have fractions.
 pub(crate) fn real_gauge(registry: &Registry, metric: &Metric) -> Result<Gauge, Error> {
     let gauge = Gauge::new(metric.name, metric.help)?;
-    registry.register(Box::new(gauge.clone()))?;
+    registry.scraped.register(Box::new(gauge.clone()))?;
     Ok(gauge)
 }
 

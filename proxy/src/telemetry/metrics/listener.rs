@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use prometheus::{
-    Error, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
+    Error, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
 };
 
 use crate::telemetry::metrics::{
@@ -22,7 +22,7 @@ pub(crate) struct ListenerFamilies {
 }
 
 impl ListenerFamilies {
-    pub(crate) fn new(registry: &Registry) -> Result<Self, Error> {
+    pub(crate) fn new(registry: &family::Registry) -> Result<Self, Error> {
         Ok(Self {
             requests: family::counters(registry, &table::REQUESTS)?,
             duration: family::histograms(registry, &table::REQUEST_DURATION)?,

@@ -44,6 +44,13 @@ impl Placement {
     }
 }
 
+impl Placement {
+    /// Takes in that traffic is in a tier of that number because tiers are numbered otherwise.
+    pub(crate) fn renamed(&mut self, to: Option<usize>) {
+        self.tier = to.or(self.tier);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use Direction::{Back, Over};

@@ -1,9 +1,9 @@
 //! What is counted by pool: retries, health checks, failovers and what they cost.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use prometheus::{
-    Error, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
+    Error, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
 };
 
 use crate::{
@@ -40,7 +40,7 @@ pub(crate) struct PoolFamilies {
 }
 
 impl PoolFamilies {
-    pub(crate) fn new(registry: &Registry) -> Result<Self, Error> {
+    pub(crate) fn new(registry: &family::Registry) -> Result<Self, Error> {
         Ok(Self {
             retries: family::counters(registry, &table::RETRIES)?,
             hedges: family::counters(registry, &table::HEDGES)?,
@@ -64,7 +64,7 @@ impl PoolFamilies {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct PoolHandles {
     /// Indexed by [`RetryOutcome`].
     pub(crate) retries: [IntCounter; 4],
@@ -93,7 +93,7 @@ pub(crate) struct PoolHandles {
     pub(crate) incidents: [IntCounter; 9],
     /// A lock, because a move is judged by the one before it; taken a few times a minute at most,
     /// never by a request.
-    pub(crate) placement: Mutex<Placement>,
+    pub(crate) placement: Arc<Mutex<Placement>>,
 }
 
 impl PoolHandles {
@@ -123,7 +123,7 @@ impl PoolHandles {
             request_duration: families.request_duration.with_label_values(&of_pool),
             last: families.last.with_label_values(&of_pool),
             incidents: family::each(&families.incidents, &of_pool, Cause::ALL.map(Cause::name)),
-            placement: Mutex::new(Placement::default()),
+            placement: Arc::default(),
         }
     }
 }

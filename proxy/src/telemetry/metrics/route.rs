@@ -1,6 +1,6 @@
 //! What is counted by route: where there is a rate limit, what it turned away.
 
-use prometheus::{Error, IntCounter, IntCounterVec, Registry};
+use prometheus::{Error, IntCounter, IntCounterVec};
 
 use crate::telemetry::metrics::{family, table};
 
@@ -11,7 +11,7 @@ pub(crate) struct RouteFamilies {
 }
 
 impl RouteFamilies {
-    pub(crate) fn new(registry: &Registry) -> Result<Self, Error> {
+    pub(crate) fn new(registry: &family::Registry) -> Result<Self, Error> {
         Ok(Self {
             limited: family::counters(registry, &table::RATE_LIMITED)?,
             forgotten: family::counters(registry, &table::RATE_FORGOTTEN)?,

@@ -148,6 +148,14 @@ table! {
         "Readers of the live log.";
     LOG_LINES_DROPPED = Kind::Counter, "bascule_log_lines_dropped_total", [],
         "Lines that readers of the live log missed because they were slow.";
+    RELOAD_SUCCESSFUL = Kind::Gauge, "bascule_config_last_reload_successful", [],
+        "Whether the latest reload of the configuration was not refused.";
+    RELOAD_LAST = Kind::Gauge, "bascule_config_last_reload_timestamp_seconds", [],
+        "Unix time of the latest reload of the configuration, refused ones included; 0 before any.";
+    RELOADS = Kind::Counter, "bascule_config_reloads_total", ["result"],
+        "Reloads of the configuration, by result.";
+    GENERATION = Kind::Gauge, "bascule_config_generation", [],
+        "The number of the configuration in use, from 1, which is that at start.";
     BUILD_INFO = Kind::Gauge, "bascule_build_info", ["version"],
         "Always 1: what is running.";
 }

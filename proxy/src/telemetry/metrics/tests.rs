@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     event::{Delay, Ejection, Evidence, Fault, FaultMode, FaultScope, LossReason, Percent, Source},
     model::{Mirror, RateKey, RateLimit, sample},
-    snapshot::{BackendSnapshot, Condition, PoolSnapshot, TierSnapshot},
+    snapshot::{BackendSnapshot, PoolSnapshot, TierSnapshot},
 };
 
 const API: PoolId = PoolId(0);
@@ -44,7 +44,7 @@ fn what_is_rendered_is_what_the_table_declares() {
     let metrics = Metrics::new(&topology).unwrap();
     metrics.request_started(0);
     metrics.request_finished(&finished(None, Answer::Proxy(404)));
-    let families = metrics.registry.gather();
+    let families = metrics.families.registry.scraped().gather();
     let rendered: BTreeSet<_> = families.iter().map(|it| it.name()).collect();
     let declared: BTreeSet<_> = TABLE.iter().map(|it| it.name).collect();
     let own: BTreeSet<_> =

@@ -222,16 +222,19 @@ fn trouble_checks_faults_and_counts_are_told() {
 }
 
 fn story(state: IncidentState) -> Arc<incident::Incident> {
-    let backend = BackendId { pool: PoolId(0), index: 0 };
+    let place = BackendId { pool: PoolId(0), index: 0 };
     Arc::new(incident::Incident {
         number: 3,
-        backend,
+        pool: "api".to_owned(),
+        backend: topology().backend(place).name.clone(),
+        place: Some(place),
         state,
         cause: Cause::Crash,
         detected_by: LossReason::Outlier,
         is_requested: true,
         from_tier: 0,
         heir: Some(Heir { tier: 1, index: 1 }),
+        heir_name: Some(topology().pools[0].backends[1].name.clone()),
         evidence: vec![Evidence {
             at: at(10.0),
             began: at(9.9),
@@ -277,7 +280,7 @@ fn an_incident_is_open_until_it_is_closed() {
 #[test]
 fn an_incident_tells_its_story() {
     let time = |seconds| clock::rfc3339_of(at(seconds));
-    let incident = wire::incident(&topology(), &story(IncidentState::Serving));
+    let incident = wire::incident(&story(IncidentState::Serving));
     let list = Incidents { schema: SCHEMA, incidents: vec![incident] };
     let expected = json!({"schema": 1, "incidents": [{
         "id": "api-3", "pool": "api", "backend": "primary", "state": "serving", "cause": "crash",
