@@ -1,5 +1,6 @@
 //! The command line: what was asked for, and the exit code that answers.
 
+mod check;
 mod demo;
 mod status;
 mod supervise;
@@ -8,7 +9,7 @@ use std::{
     io::{self, Write},
     net::SocketAddr,
     num::NonZeroUsize,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitCode,
 };
 
@@ -52,18 +53,25 @@ struct Arguments {
 enum Command {
     /// Run the proxy in the foreground
     Run {
-        /// The configuration file
-        #[arg(short, long, env = "BASCULE_CONFIG", value_name = "FILE")]
-        config: PathBuf,
+        /// A configuration file, a folder of them, or `-` for standard input; given several times,
+        /// all are one configuration
+        #[arg(short, long, required = true, env = "BASCULE_CONFIG", value_name = "FILE")]
+        config: Vec<PathBuf>,
         /// Worker threads of the data plane, in place of the file's `threads`
         #[arg(long, env = "BASCULE_THREADS", value_name = "N")]
         threads: Option<NonZeroUsize>,
     },
-    /// Check configuration files; exit 1 if one has errors
-    Check {
-        /// The files
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
+    /// Check configurations: every mistake at once, each with its line and a remedy
+    Check(check::Options),
+    /// Explain a key of the configuration, or the code of a problem
+    #[command(after_help = "Examples:\n  \
+        bascule explain pools.*.health_check.interval\n  \
+        bascule explain health_check.interval     as much of its end as tells it apart\n  \
+        bascule explain B0103                     a code that `bascule check` printed")]
+    Explain {
+        /// The key, as `config/REFERENCE.md` or a report writes it, or the code
+        #[arg(value_name = "KEY|CODE")]
+        key: String,
     },
     /// Run the proxy between two demo backends, with the sidecar, the page and some load
     Demo(demo::Options),
@@ -143,7 +151,8 @@ pub fn main() -> ExitCode {
 fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Run { config, threads } => run_file(&config, threads),
-        Command::Check { files } => Ok(check(&files)),
+        Command::Check(options) => Ok(check::run(&options)),
+        Command::Explain { key } => Ok(check::explain(&key)),
         Command::Demo(options) => demo::run(&options),
         Command::Proxy { urls, listen, admin } => run_urls(&urls, listen, admin),
         Command::Dashboard { listen, admin, token_file, allow_host } => {
@@ -186,12 +195,12 @@ fn run_urls(urls: &[String], listen: SocketAddr, admin: SocketAddr) -> Result<Ex
     }
 }
 
-fn run_file(file: &Path, threads: Option<NonZeroUsize>) -> Result<ExitCode> {
-    let loaded = match config::load(file) {
+fn run_file(files: &[PathBuf], threads: Option<NonZeroUsize>) -> Result<ExitCode> {
+    let loaded = match config::load_all(files) {
         Ok(loaded) => loaded,
-        Err(rejection) => return Ok(reject(&rejection.to_string())),
+        Err(rejection) => return Ok(reject(&rejection.findings.text(check::style()))),
     };
-    warn(file, &loaded);
+    warn(&loaded);
     let mut topology = loaded.topology;
     if let Some(threads) = threads {
         topology.threads = threads;
@@ -205,34 +214,6 @@ fn serve(topology: Topology, extras: Extras, is_up: impl FnOnce()) -> Result<Exi
     let _guard = logging::init(&topology.logging, logs.clone())?;
     app::run(topology, extras, logs, is_up)?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn check(files: &[PathBuf]) -> ExitCode {
-    let mut code = ExitCode::SUCCESS;
-    for file in files {
-        match config::load(file) {
-            Ok(loaded) => {
-                warn(file, &loaded);
-                let note = match app::review(&loaded.topology) {
-                    Ok(()) => String::new(),
-                    // It may be there on the machine that this is for.
-                    Err(error) if error.is_about_missing_file() => format!("  note: {error}\n"),
-                    Err(error) => {
-                        say(&mut io::stderr(), &format!("{}: error: {error}", file.display()));
-                        code = ExitCode::from(NO);
-                        continue;
-                    }
-                };
-                let summary = summary(&loaded.topology);
-                print(&format!("{}: ok, {summary}\n{note}", file.display()));
-            }
-            Err(rejection) => {
-                say(&mut io::stderr(), &rejection.to_string());
-                code = ExitCode::from(NO);
-            }
-        }
-    }
-    code
 }
 
 fn ask_status(admin: &http::Uri, question: Question, is_quiet: bool) -> Result<ExitCode> {
@@ -253,20 +234,11 @@ fn reject(text: &str) -> ExitCode {
 }
 
 /// Says what was probably not meant so in an accepted file.
-fn warn(file: &Path, loaded: &Loaded) {
-    if loaded.warnings.is_empty() {
-        return;
+fn warn(loaded: &Loaded) {
+    let report = loaded.findings.text(check::style());
+    if !report.is_empty() {
+        say(&mut io::stderr(), &report);
     }
-    let text = std::fs::read_to_string(file).unwrap_or_default();
-    let report = config::render(&file.display().to_string(), &text, &loaded.warnings);
-    say(&mut io::stderr(), &report);
-}
-
-fn summary(topology: &Topology) -> String {
-    let backends: usize = topology.pools.iter().map(|pool| pool.backends.len()).sum();
-    let (listeners, routes, pools) =
-        (topology.listeners.len(), topology.routes.len(), topology.pools.len());
-    format!("listeners: {listeners}, routes: {routes}, pools: {pools}, backends: {backends}")
 }
 
 /// Prints to standard output. A reader that has gone away is no reason to fail.
@@ -276,5 +248,8 @@ fn print(text: &str) {
 }
 
 fn say(out: &mut dyn Write, text: &str) {
+    if text.is_empty() {
+        return;
+    }
     _ = writeln!(out, "{}", text.trim_end());
 }

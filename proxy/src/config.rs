@@ -1,28 +1,36 @@
-//! Configuration: from a file to a [`Topology`], or to everything that is wrong with the file.
+//! Configuration: from files to a [`Topology`], or to everything that is wrong with the files.
 //!
 //! The passes, each of which reports all it finds: [`locate`] (text to a tree with places),
 //! [`check`] (does every key and value fit?), decoding into [`file`], [`validate`] (does it make
 //! sense as a whole?), [`assemble`]. Only the first can end the reading: text that is not YAML has
-//! no keys. No other module knows YAML, and a rejected file changes nothing.
+//! no keys. Several files are joined to one tree by [`combine`]. No other module knows YAML, and a
+//! rejected configuration changes nothing.
 
 use std::{
-    fmt, fs,
-    io::{self, Read},
+    fmt,
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
+    sync::Arc,
 };
 
 mod assemble;
 mod check;
+mod combine;
+mod defaults;
+mod effective;
 mod environment;
+mod explain;
 mod file;
+pub mod findings;
 mod locate;
+mod machine;
 mod path;
 pub mod problem;
 mod reference;
-mod report;
 mod shape;
+mod sources;
 mod suggest;
+mod traps;
 mod units;
 pub mod urls;
 mod validate;
@@ -30,85 +38,93 @@ mod validate;
 use crate::{
     config::{
         environment::Environment,
-        problem::{Code, Location, Problem, Severity},
+        findings::{Findings, Style},
+        problem::{Code, Problem, Severity},
+        sources::Sources,
         urls::UrlsRejected,
+        validate::Review,
     },
     model::Topology,
 };
 
+pub use crate::config::{
+    effective::{Effective, Origin},
+    explain::{Unexplained, explain},
+};
+
 /// What `bascule demo` runs.
 pub const DEMO: &str = include_str!("../../config/demo.yaml");
-
-/// A configuration of a thousand backends is a tenth of this.
-const LARGEST: usize = 1024 * 1024;
 
 /// An accepted configuration.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// What the configuration describes.
     pub topology: Topology,
-    /// What was probably not meant so. All are of [`Severity::Warning`].
-    pub warnings: Vec<Problem>,
+    /// The same as it would be written with nothing left out.
+    pub effective: Effective,
+    /// What was probably not meant so: all its problems are of [`Severity::Warning`].
+    pub findings: Findings,
 }
 
 /// A refused configuration. Displays as the complete report, several lines long.
 #[derive(Clone, Debug)]
 pub struct Rejection {
-    problems: Vec<Problem>,
-    report: String,
+    /// All that is wrong, warnings included; at least one problem is an error.
+    pub findings: Findings,
 }
 
 impl Rejection {
-    fn new(name: &str, text: &str, problems: Vec<Problem>) -> Self {
-        Self { report: report::render(name, text, &problems), problems }
-    }
-
     /// Returns all that is wrong, warnings included; at least one is an error.
     pub fn problems(&self) -> &[Problem] {
-        &self.problems
+        self.findings.problems()
     }
 }
 
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.report.trim_end())
+        f.write_str(self.findings.text(Style::Plain).trim_end())
     }
 }
 
 impl std::error::Error for Rejection {}
 
-/// Reads the file at `path`. Relative paths in it start at its folder.
+/// How far a check goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// What the files say.
+    Files,
+    /// And whether this machine has what they speak of: ports, files, secrets, names.
+    Machine,
+}
+
+/// Reads the file at `path`, or what else [`load_all`] takes.
 pub fn load(path: &Path) -> Result<Loaded, Rejection> {
-    let name = path.display().to_string();
-    let text = read(path).map_err(|unreadable| match unreadable {
-        Unreadable::Io(error) => {
-            let message = format!("cannot read the file: {error}");
-            let remedy = "check the path, and that this user may read it";
-            refuse(&name, Code::Unreadable, message, remedy)
-        }
-        Unreadable::TooLarge => too_large(&name),
-        Unreadable::NotUtf8 { text, line } => {
-            let message = format!("line {line} is not UTF-8");
-            let remedy = "save the file as UTF-8";
-            let location = Some(Location::of(&text, text.len()..text.len()));
-            let (path, remedy) = (String::new(), remedy.to_owned());
-            let problem = Problem { code: Code::NotUtf8, path, location, message, remedy };
-            Rejection::new(&name, &text, vec![problem])
-        }
-    })?;
-    parse(&name, &text, path.parent().unwrap_or(Path::new("")))
+    load_all(&[path.to_owned()])
+}
+
+/// Reads one configuration from all of `paths`: files, folders (of which every file that ends in
+/// `.yaml` or `.yml` is read, by name), and `-` for standard input. Relative paths in a file start
+/// at its folder.
+pub fn load_all(paths: &[PathBuf]) -> Result<Loaded, Rejection> {
+    check_all(paths, Scope::Files)
+}
+
+/// Does the same as [`load_all`], and looks for mistakes in all of `scope`.
+pub fn check_all(paths: &[PathBuf], scope: Scope) -> Result<Loaded, Rejection> {
+    let (sources, problems) = Sources::read(paths);
+    load_from(sources, problems, scope, &process_environment)
+}
+
+/// Does the same as [`parse`], and looks for mistakes in all of `scope`.
+pub fn check_text(name: &str, text: &str, base: &Path, scope: Scope) -> Result<Loaded, Rejection> {
+    let (sources, problems) = Sources::of_text(name, text, base);
+    load_from(sources, problems, scope, &process_environment)
 }
 
 /// Reads a configuration from `text`, which reports call `name`. Relative paths in it start at
 /// `base`; `${…}` takes variables of this process's environment.
 pub fn parse(name: &str, text: &str, base: &Path) -> Result<Loaded, Rejection> {
-    parse_with(name, text, base, &|variable| std::env::var(variable).ok())
-}
-
-/// Returns `problems` of the file `name` with contents `text` as a report for people: each with its
-/// line, the place marked, and a remedy; then how many there are.
-pub fn render(name: &str, text: &str, problems: &[Problem]) -> String {
-    report::render(name, without_mark(text), problems)
+    parse_with(name, text, base, &process_environment)
 }
 
 /// Returns the JSON Schema (2020-12) of the configuration.
@@ -127,81 +143,98 @@ pub fn from_urls(listen: SocketAddr, urls: &[String]) -> Result<Topology, UrlsRe
     urls::topology(listen, urls)
 }
 
+fn process_environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
 fn parse_with(
     name: &str,
     text: &str,
     base: &Path,
     environment: Environment<'_>,
 ) -> Result<Loaded, Rejection> {
-    if LARGEST < text.len() {
-        return Err(too_large(name));
+    let (sources, problems) = Sources::of_text(name, text, base);
+    load_from(sources, problems, Scope::Files, environment)
+}
+
+/// Reads what `sources` holds; `problems` are those of reading it so far.
+fn load_from(
+    sources: Sources,
+    mut problems: Vec<Problem>,
+    scope: Scope,
+    environment: Environment<'_>,
+) -> Result<Loaded, Rejection> {
+    let sources = Arc::new(sources);
+    let accepted = read(&sources, &mut problems, scope, environment);
+    let findings = Findings::new(sources, problems);
+    match accepted {
+        Ok((topology, effective)) if findings.is_accepted(false) => {
+            Ok(Loaded { topology, effective, findings })
+        }
+        Ok(_) | Err(Refused) => Err(Rejection { findings }),
     }
-    let text = without_mark(text);
-    let (root, mut problems) = locate::locate(text);
-    let Some(root) = root else {
-        return Err(Rejection::new(name, text, problems));
-    };
-    let shape = shape::root().map_err(|message| internal(name, message))?;
-    let checked = check::check(text, &root, shape, environment);
+}
+
+/// The configuration is refused; why is among the problems.
+struct Refused;
+
+fn read(
+    sources: &Arc<Sources>,
+    problems: &mut Vec<Problem>,
+    scope: Scope,
+    environment: Environment<'_>,
+) -> Result<(Topology, Effective), Refused> {
+    let is_error =
+        |problems: &[Problem]| problems.iter().any(|it| it.severity() == Severity::Error);
+    let mut is_readable = !is_error(problems);
+    let mut roots = Vec::new();
+    for range in sources.ranges() {
+        // What could not be read has been reported, and is there as no text.
+        if is_readable || !range.is_empty() {
+            let (root, found) = locate::locate(sources, range);
+            is_readable &= root.is_some();
+            problems.extend(found);
+            roots.extend(root);
+        }
+    }
+    let (root, found) = combine::combine(roots, sources);
+    problems.extend(found);
+    // With a part of it missing, nearly everything would seem to be wrong with the rest.
+    let mut root = root.filter(|_| is_readable).ok_or(Refused)?;
+    defaults::apply(&mut root);
+    let shape = shape::root().map_err(|message| internal(problems, message))?;
+    let checked = check::check(sources, &root, shape, environment);
     let file: file::File = serde_yaml::from_value(checked.value)
-        .map_err(|error| internal(name, &error.to_string()))?;
+        .map_err(|error| internal(problems, &error.to_string()))?;
     problems.extend(checked.problems);
-    problems.extend(validate::review(text, &root, &checked.damaged, &file));
-    if problems.iter().any(|problem| problem.severity() == Severity::Error) {
-        return Err(Rejection::new(name, text, problems));
+    let mut review = Review::new(sources, &root, &checked.damaged);
+    validate::review(&file, &mut review);
+    if scope == Scope::Machine {
+        machine::look(&file, &mut review);
     }
-    let topology =
-        assemble::assemble(file, base).ok_or_else(|| internal(name, "a rule was not checked"))?;
-    Ok(Loaded { topology, warnings: problems })
-}
-
-/// Returns `text` without the byte order mark that some editors put first. Places count from there.
-fn without_mark(text: &str) -> &str {
-    text.strip_prefix('\u{feff}').unwrap_or(text)
-}
-
-enum Unreadable {
-    Io(io::Error),
-    TooLarge,
-    /// With the text up to the first byte that is not, and its line.
-    NotUtf8 {
-        text: String,
-        line: usize,
-    },
-}
-
-/// Reads at most one byte more than a configuration may have, so that no device or pipe fills the
-/// memory.
-fn read(path: &Path) -> Result<String, Unreadable> {
-    let mut bytes = Vec::new();
-    let file = fs::File::open(path).map_err(Unreadable::Io)?;
-    file.take(LARGEST as u64 + 1).read_to_end(&mut bytes).map_err(Unreadable::Io)?;
-    if LARGEST < bytes.len() {
-        return Err(Unreadable::TooLarge);
+    problems.extend(review.into_problems());
+    if is_error(problems) {
+        return Err(Refused);
     }
-    String::from_utf8(bytes).map_err(|error| {
-        let valid = error.utf8_error().valid_up_to();
-        let text = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
-        let line = text.matches('\n').count() + 1;
-        Unreadable::NotUtf8 { text, line }
-    })
+    let file = file::File { defaults: file::defaults::Defaults::default(), ..file };
+    let value =
+        serde_yaml::to_value(&file).map_err(|error| internal(problems, &error.to_string()))?;
+    // Every relative path has been joined to its file's folder.
+    let topology = assemble::assemble(file, Path::new(""))
+        .ok_or_else(|| internal(problems, "a rule was not checked"))?;
+    Ok((topology, Effective::new(Arc::clone(sources), root, value)))
 }
 
-fn too_large(name: &str) -> Rejection {
-    let message = format!("the file has more than {LARGEST} bytes");
-    refuse(name, Code::TooLarge, message, "check that this is the file that was meant")
-}
-
-fn internal(name: &str, detail: &str) -> Rejection {
+fn internal(problems: &mut Vec<Problem>, detail: &str) -> Refused {
     let message = format!("the program contradicts itself: {detail}");
-    refuse(name, Code::Internal, message, "please report this, with the file")
-}
-
-/// Returns the rejection of a file as a whole.
-fn refuse(name: &str, code: Code, message: String, remedy: &str) -> Rejection {
-    let remedy = remedy.to_owned();
-    let problem = Problem { code, path: String::new(), location: None, message, remedy };
-    Rejection::new(name, "", vec![problem])
+    problems.push(Problem::new(
+        Code::Internal,
+        "",
+        None,
+        message,
+        "please report this, with the file",
+    ));
+    Refused
 }
 
 #[cfg(test)]

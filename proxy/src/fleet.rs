@@ -21,6 +21,7 @@ mod traffic;
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 pub use backend::Pace;
+pub(crate) use outlier::ejectable;
 
 use crate::{
     clock::Timestamp,

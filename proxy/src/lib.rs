@@ -25,7 +25,6 @@ pub mod classify;
 pub mod client_connection;
 pub mod departure;
 pub mod inbox;
-pub mod ports;
 pub mod strike;
 
 // Records: what operators see.
@@ -33,6 +32,9 @@ pub mod telemetry;
 
 // Configuration: from what the user wrote to what the proxy runs.
 pub mod config;
+
+// Forecast (pure): what decisions will come to, worked out before anything happens.
+pub mod forecast;
 
 // Decisions (pure): synchronous, deterministic, told the time.
 pub mod access;
@@ -58,9 +60,10 @@ pub mod event;
 // Nouns (pure): the validated vocabulary that everything speaks.
 pub mod model;
 
-// Ground: time and how people write it, secrets in files, and HTTP as the small servers and the
+// Ground: time and how people write it, ports, secrets in files, and HTTP as the small servers and the
 // command line speak it.
 pub mod clock;
+pub mod ports;
 pub mod token;
 pub mod units;
 pub mod web;

@@ -22,6 +22,28 @@ pub struct BindError {
     source: io::Error,
 }
 
+impl BindError {
+    /// Returns why, without what and where.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// Returns what would put it right.
+    pub fn remedy(&self) -> &str {
+        &self.remedy
+    }
+
+    /// Returns why, in the system's terms.
+    pub fn kind(&self) -> io::ErrorKind {
+        self.source.kind()
+    }
+
+    /// Returns whether a process of that name has the port.
+    pub fn is_held_by(&self, name: &str) -> bool {
+        self.reason.contains(&format!("`{name}`"))
+    }
+}
+
 /// How many clients may wait to be accepted. The system takes its own bound if that is lower; what
 /// the standard library asks for, 128, overflows when clients come back all at once, and those who do
 /// not fit try again only after a second.
@@ -70,6 +92,14 @@ pub fn bind(what: &str, address: SocketAddr) -> Result<TcpListener, BindError> {
         };
         BindError { what: what.to_owned(), address, reason, remedy, source }
     })
+}
+
+/// Binds `address` and lets it go.
+///
+/// # Errors
+/// Says why nobody could listen there.
+pub fn try_out(address: SocketAddr) -> Result<(), BindError> {
+    bind("a check", address).map(drop)
 }
 
 /// Returns the name and id of the process that listens on `port`, if the system lets us see it.

@@ -10,6 +10,7 @@ use std::{
 
 use bascule::config::{
     self,
+    findings::Style,
     problem::{Code, Problem},
 };
 use proptest::prelude::*;
@@ -21,7 +22,7 @@ const BLESS: &str = "BASCULE_BLESS";
 fn every_configuration_is_accepted_without_warning() {
     for file in yaml_files("").into_iter().chain(yaml_files("examples")) {
         let loaded = config::load(&file).unwrap_or_else(|rejection| panic!("\n{rejection}\n"));
-        assert_eq!(loaded.warnings, [], "{}", file.display());
+        assert_eq!(loaded.findings.problems(), [], "{}", file.display());
     }
 }
 
@@ -36,7 +37,7 @@ fn every_example_opens_with_the_question_it_answers() {
 
 #[test]
 fn every_mistake_is_reported_as_recorded() {
-    for file in yaml_files("invalid") {
+    for file in invalid() {
         let (report, _) = report_of(&file);
         compare(
             &file.with_extension("problems"),
@@ -48,8 +49,11 @@ fn every_mistake_is_reported_as_recorded() {
 
 #[test]
 fn every_kind_of_mistake_is_among_the_recorded() {
-    let not_about_text = [Code::Unreadable, Code::TooLarge, Code::NotUtf8, Code::Internal];
-    let shown: BTreeSet<Code> = yaml_files("invalid")
+    // What no text in the repository can show has tests of its own.
+    let not_about_text = [Code::Unreadable, Code::TooLarge, Code::NotUtf8, Code::Internal]
+        .into_iter()
+        .chain(Code::ALL.iter().copied().filter(|it| it.id().starts_with("B03")));
+    let shown: BTreeSet<Code> = invalid()
         .iter()
         .flat_map(|file| report_of(file).1)
         .map(|problem| problem.code)
@@ -98,12 +102,12 @@ fn what_is_not_a_text_file_is_refused() {
         rejection.problems().first().unwrap().code
     };
     let folder = std::env::temp_dir().join(format!("bascule-config-{}", std::process::id()));
-    fs::create_dir_all(&folder).unwrap();
+    fs::create_dir_all(folder.join("empty")).unwrap();
     let (binary, large) = (folder.join("binary.yaml"), folder.join("large.yaml"));
     fs::write(&binary, b"version: 1\nlisteners: \xff\n").unwrap();
     fs::write(&large, " ".repeat(2 * 1024 * 1024)).unwrap();
     assert_eq!(refused(&folder.join("absent.yaml")), Code::Unreadable);
-    assert_eq!(refused(&folder), Code::Unreadable);
+    assert_eq!(refused(&folder.join("empty")), Code::Unreadable);
     assert_eq!(refused(&binary), Code::NotUtf8);
     assert_eq!(refused(&large), Code::TooLarge);
     fs::remove_dir_all(&folder).unwrap();
@@ -208,7 +212,7 @@ const SCRAPS: &[&str] = &[
 
 fn never_internal(text: &str) {
     let problems = match config::parse("a.yaml", text, Path::new("")) {
-        Ok(loaded) => loaded.warnings,
+        Ok(loaded) => loaded.findings.problems().to_vec(),
         Err(rejection) => {
             assert!(!rejection.to_string().is_empty());
             rejection.problems().to_vec()
@@ -221,15 +225,26 @@ fn never_internal(text: &str) {
 }
 
 /// Returns what the user sees, and the same as data.
-fn report_of(file: &Path) -> (String, Vec<Problem>) {
-    let name = file.strip_prefix(config_dir().parent().unwrap()).unwrap().display().to_string();
-    let text = fs::read_to_string(file).unwrap();
-    let problems = match config::parse(&name, &text, Path::new("")) {
-        Ok(loaded) => loaded.warnings,
-        Err(rejection) => rejection.problems().to_vec(),
+fn report_of(path: &Path) -> (String, Vec<Problem>) {
+    let top = format!("{}/", config_dir().parent().unwrap().display());
+    let outcome = if path.is_dir() {
+        config::load(path)
+    } else {
+        let name = path.display().to_string().replace(&top, "");
+        config::parse(&name, &fs::read_to_string(path).unwrap(), Path::new(""))
     };
-    assert!(!problems.is_empty(), "{name} has no mistake");
-    (config::render(&name, &text, &problems), problems)
+    let findings = match outcome {
+        // What is accepted is wrong in what it leads to.
+        Ok(mut loaded) => {
+            if loaded.findings.problems().is_empty() {
+                loaded.forecast();
+            }
+            loaded.findings
+        }
+        Err(rejection) => rejection.findings,
+    };
+    assert!(!findings.problems().is_empty(), "{} has no mistake", path.display());
+    (findings.text(Style::Plain).replace(&top, ""), findings.problems().to_vec())
 }
 
 fn compare(recorded: &Path, found: &str, command: &str) {
@@ -246,6 +261,15 @@ fn compare(recorded: &Path, found: &str, command: &str) {
 
 fn config_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../config").canonicalize().unwrap()
+}
+
+/// Returns what is wrong on purpose: files, and folders of which the files are wrong together.
+fn invalid() -> Vec<PathBuf> {
+    let entries = fs::read_dir(config_dir().join("invalid")).unwrap();
+    let folders = entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
+    let mut all: Vec<PathBuf> = folders.chain(yaml_files("invalid")).collect();
+    all.sort();
+    all
 }
 
 /// Returns the YAML files directly in a folder of `config/`, in order.

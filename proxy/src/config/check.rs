@@ -13,13 +13,16 @@ mod scalar;
 
 use crate::config::{
     check::scalar::scalar,
+    defaults::DEFAULTS,
     environment::{Environment, expand},
+    file::defaults::own_keys,
     locate::{Entry, Kind, MERGE, Node},
-    path::{Path, clip},
-    problem::{Code, Location, MOST_PROBLEMS, Problem},
+    path::{Path, Step, clip},
+    problem::{Code, MOST_PROBLEMS, Problem},
     shape::{Key, Shape},
+    sources::Sources,
     suggest::nearest,
-    units::{Fault, Name, leaf::Leaf as _},
+    units::{Fault, FilePath, Name, leaf::Leaf as _},
 };
 
 /// What checking a tree leads to.
@@ -32,15 +35,15 @@ pub(crate) struct Checked {
     pub(crate) problems: Vec<Problem>,
 }
 
-/// Checks the tree `root` of `text`.
+/// Checks the tree `root` of `sources`.
 pub(crate) fn check(
-    text: &str,
+    sources: &Sources,
     root: &Node,
     shape: &Shape,
     environment: Environment<'_>,
 ) -> Checked {
     let mut checker = Checker {
-        text,
+        sources,
         root,
         top: shape,
         environment,
@@ -56,7 +59,7 @@ pub(crate) fn check(
 struct Reported;
 
 struct Checker<'c> {
-    text: &'c str,
+    sources: &'c Sources,
     root: &'c Node,
     top: &'c Shape,
     environment: Environment<'c>,
@@ -199,21 +202,44 @@ impl Checker<'_> {
         path: &Path,
     ) -> Result<Value, Reported> {
         let (code, message, remedy) = match scalar(text, shape) {
-            Ok(value) => return Ok(value),
+            Ok(value) => return Ok(self.in_its_folder(value, shape, path)),
             Err((code, fault)) => (code, fault.message, remedy.map_or(fault.remedy, str::to_owned)),
         };
         self.report(code, path, message, remedy);
         Err(Reported)
     }
 
+    /// Joins a relative path to the folder of the file in which it is written.
+    fn in_its_folder(&self, value: Value, shape: &Shape, path: &Path) -> Value {
+        match (shape, &value) {
+            (Shape::Text(kind), Value::String(text)) if kind.format == FilePath::FORMAT => {
+                let base = self.sources.base(self.root.place(path).start);
+                base.join(text).display().to_string().into()
+            }
+            (_, _) => value,
+        }
+    }
+
     fn unknown_key(&mut self, entry: &Entry, keys: &[Key], path: &Path) {
+        if let Some(home) = secret_key(&entry.key, keys) {
+            let message = format!("`{}` would put a secret into this file", clip(&entry.key));
+            let remedy =
+                format!("put it in a file of its own, and write the path of that: `{home}:`");
+            self.damaged.insert(path.key(home));
+            let place = entry.key_span.clone();
+            self.report_at(place, Code::LiteralSecret, path, message, remedy);
+            return;
+        }
         let absent = |key: &&Key| !self.damaged.contains(&path.key(&key.name));
-        let candidates = keys.iter().filter(absent).map(|key| key.name.as_str());
+        let is_own = must_be_own(path, &entry.key);
+        let candidates =
+            keys.iter().filter(|_| !is_own).filter(absent).map(|key| key.name.as_str());
         let remedy = match nearest(&entry.key, candidates) {
             Some(meant) => {
                 self.damaged.insert(path.key(meant));
                 format!("did you mean `{meant}`?")
             }
+            None if is_own => "remove it; each must say this for itself".to_owned(),
             None => match self.top.homes_of(&entry.key).as_slice() {
                 [] => format!("remove it; known here: {}", listed(keys)),
                 homes => {
@@ -296,9 +322,26 @@ impl Checker<'_> {
         if MOST_PROBLEMS <= self.problems.len() {
             return;
         }
-        let location = Some(Location::of(self.text, place));
-        self.problems.push(Problem { code, path: path.to_string(), location, message, remedy });
+        let location = Some(self.sources.locate(place));
+        self.problems.push(Problem::new(code, path.to_string(), location, message, remedy));
     }
+}
+
+/// Tells whether `key` stands at `path`, below `defaults`, and cannot be said there for all.
+fn must_be_own(path: &Path, key: &str) -> bool {
+    match path.steps() {
+        [Step::Key(top), Step::Key(section)] => top == DEFAULTS && own_keys(section).contains(&key),
+        _ => false,
+    }
+}
+
+/// Returns the key that names the file of a secret, where `given` is that for the secret itself.
+fn secret_key<'k>(given: &str, keys: &'k [Key]) -> Option<&'k str> {
+    const SECRETS: [&str; 4] = ["token", "secret", "password", "passphrase"];
+    let given = given.to_ascii_lowercase().replace('-', "_");
+    let is_secret = SECRETS.iter().any(|it| given == *it || given.ends_with(&format!("_{it}")));
+    let homes = keys.iter().map(|key| key.name.as_str()).filter(|name| name.ends_with("_file"));
+    homes.into_iter().find(|_| is_secret)
 }
 
 fn listed(keys: &[Key]) -> String {
@@ -318,7 +361,7 @@ fn stand_in(shape: &Shape) -> Value {
         Shape::Named { .. } => Mapping::new().into(),
         Shape::List { .. } => Value::Sequence(Vec::new()),
         Shape::Text(kind) => kind.example.into(),
-        Shape::Choice(words) => words.first().map(String::as_str).unwrap_or_default().into(),
+        Shape::Choice(words) => words.first().map(|it| it.text.as_str()).unwrap_or_default().into(),
         Shape::Whole { min, .. } => (*min).into(),
         Shape::Truth => false.into(),
     }

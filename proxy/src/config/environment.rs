@@ -44,6 +44,18 @@ pub(crate) fn expand<'t>(
     Ok(Cow::Owned(expanded))
 }
 
+/// Returns the variables that `text` refers to, in its order.
+pub(crate) fn names(text: &str) -> Vec<String> {
+    let looked_up = std::cell::RefCell::new(Vec::new());
+    let note = |name: &str| {
+        looked_up.borrow_mut().push(name.to_owned());
+        Some(String::new())
+    };
+    // A malformed reference has been reported.
+    _ = expand(text, &note);
+    looked_up.into_inner()
+}
+
 fn value_of(inside: &str, environment: Environment<'_>) -> Result<String, Fault> {
     let (name, otherwise) = match inside.split_once(":-") {
         Some((name, otherwise)) => (name, Some(otherwise)),
@@ -105,6 +117,12 @@ mod tests {
     #[test]
     fn what_a_variable_contains_is_not_expanded_again() {
         check("${TRICK}", Ok("${PORT}"));
+    }
+
+    #[test]
+    fn the_variables_of_a_text_are_named_in_order() {
+        assert_eq!(names("$${NO} ${A:-${}${B}"), ["A", "B"]);
+        assert_eq!(names("plain"), [""; 0]);
     }
 
     #[test]

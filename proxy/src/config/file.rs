@@ -8,6 +8,7 @@ use std::num::{NonZeroU16, NonZeroUsize};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(crate) mod defaults;
 pub(crate) mod limits;
 pub(crate) mod listener;
 mod named;
@@ -17,7 +18,10 @@ pub(crate) mod shutdown;
 
 pub(crate) use crate::config::file::named::Named;
 use crate::config::{
-    file::{limits::Limits, listener::Listener, pool::Pool, route::Route, shutdown::Shutdown},
+    file::{
+        defaults::Defaults, limits::Limits, listener::Listener, pool::Pool, route::Route,
+        shutdown::Shutdown,
+    },
     units::{FilePath, http::Origin, net::Address},
 };
 
@@ -43,6 +47,9 @@ pub(crate) struct File {
     pub(crate) routes: Vec<Route>,
     /// Sets of interchangeable backends, by name.
     pub(crate) pools: Named<Pool>,
+    /// What is said once for all listeners, routes or pools, and holds where they say nothing else.
+    #[serde(default, skip_serializing_if = "Defaults::is_empty")]
+    pub(crate) defaults: Defaults,
     /// What the process lets in.
     #[serde(default)]
     pub(crate) limits: Limits,

@@ -18,6 +18,7 @@ use crate::config::{
     locate::builder::Builder,
     path::{Path, Step, clip_to},
     problem::{Code, Problem},
+    sources::Sources,
 };
 
 /// The key that takes another mapping's keys over. Its entry stays in the tree, rejected.
@@ -53,7 +54,12 @@ pub(crate) struct Entry {
 impl Node {
     /// Returns whether `path` is written.
     pub(crate) fn contains(&self, path: &Path) -> bool {
-        let found = path.steps().iter().try_fold(self, |node, step| match (&node.kind, step) {
+        self.find(path).is_some()
+    }
+
+    /// Returns what is written at `path`.
+    pub(crate) fn find(&self, path: &Path) -> Option<&Self> {
+        path.steps().iter().try_fold(self, |node, step| match (&node.kind, step) {
             (Kind::Map(entries), Step::Key(key)) => {
                 entries.iter().find(|entry| entry.key == *key).map(|entry| &entry.value)
             }
@@ -62,8 +68,7 @@ impl Node {
                 Kind::Plain(_) | Kind::Quoted(_) | Kind::List(_) | Kind::Map(_) | Kind::Rejected,
                 _,
             ) => None,
-        });
-        found.is_some()
+        })
     }
 
     /// Returns the stretch of text that stands for `path`: a scalar itself, the key of a list or a
@@ -103,21 +108,22 @@ impl Node {
     }
 }
 
-/// Reads the whole of `text`. The tree is `None` when the text is not YAML at all.
-pub(crate) fn locate(text: &str) -> (Option<Node>, Vec<Problem>) {
-    let mut builder = Builder::new(text);
+/// Reads the text that is this `range` of all. The tree is `None` when it is not YAML at all.
+pub(crate) fn locate(sources: &Sources, range: Range<usize>) -> (Option<Node>, Vec<Problem>) {
+    let text = sources.text().get(range.clone()).unwrap_or_default();
+    let mut builder = Builder::new(sources, range, text);
     let mut parser = Parser::new_from_str(text);
     while let Some(next) = parser.next_event() {
         let step = match next {
             Ok((event, span)) => builder.take(event, span),
             Err(error) => {
                 let at = builder.offset(error.marker().index());
-                Err(builder.problem(
+                Err(Box::new(builder.problem(
                     Code::Syntax,
                     at..at + 1,
                     not_yaml(&error),
                     syntax_remedy(&error),
-                ))
+                )))
             }
         };
         if let Err(last) = step {
@@ -144,6 +150,12 @@ fn syntax_remedy(error: &ScanError) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn locate(text: &str) -> (Option<Node>, Vec<Problem>) {
+        let (sources, problems) = Sources::of_text("a.yaml", text, std::path::Path::new(""));
+        assert_eq!(problems, []);
+        super::locate(&sources, 0..text.len())
+    }
 
     /// Returns the text that stands for `path`.
     fn place<'t>(text: &'t str, path: &Path) -> &'t str {
@@ -202,7 +214,7 @@ mod tests {
 
     #[test]
     fn the_number_of_values_is_bounded() {
-        let (root, problems) = locate(&"- 1\n".repeat(100_000));
+        let (root, problems) = locate(&"- 1\n".repeat(200_000));
         assert!(root.is_none());
         assert_eq!(problems[0].code, Code::TooLarge);
     }

@@ -1,6 +1,6 @@
 //! A mistake in a configuration: what it is, where it is, and what would put it right.
 
-use std::{fmt, ops::Range};
+use std::{fmt, ops::Range, sync::Arc};
 
 /// How many problems one pass reports. A file with more is no configuration, and finding each
 /// one's line takes a walk over the text.
@@ -15,6 +15,16 @@ pub enum Severity {
     Warning,
 }
 
+impl Severity {
+    /// Returns the word for it that tools agree on.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        }
+    }
+}
+
 /// One mistake, for people and for tools.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -22,8 +32,10 @@ pub struct Problem {
     pub code: Code,
     /// The key concerned, e.g. `pools.api.backends[1].url`; empty for the file as a whole.
     pub path: String,
-    /// Where it is written; `None` when the text could not be read at all.
+    /// Where it is written; `None` where the program, not a file, is at fault.
     pub location: Option<Location>,
+    /// The other place, where two contradict each other: the first of two that are called alike.
+    pub also: Option<Location>,
     /// What is wrong, with the value found. Lower case, no full stop.
     pub message: String,
     /// What would put it right.
@@ -33,15 +45,34 @@ pub struct Problem {
 /// A stretch of a configuration's text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {
+    /// As the file was named by whoever named it.
+    pub file: Arc<str>,
     /// Counted from 1.
     pub line: usize,
     /// Counted from 1, in characters.
     pub column: usize,
-    /// Bytes of the text.
-    pub span: Range<usize>,
+    /// The line of the end, counted from 1.
+    pub end_line: usize,
+    /// The column after the last character, counted from 1.
+    pub end_column: usize,
+    /// Bytes of all texts together.
+    pub(crate) span: Range<usize>,
+    /// Whether no line of the file can be shown.
+    pub(crate) is_whole_file: bool,
 }
 
 impl Problem {
+    pub(crate) fn new(
+        code: Code,
+        path: impl Into<String>,
+        location: Option<Location>,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        let (path, message, remedy) = (path.into(), message.into(), remedy.into());
+        Self { code, path, location, also: None, message, remedy }
+    }
+
     /// Returns how much it matters.
     pub fn severity(&self) -> Severity {
         self.code.severity()
@@ -59,37 +90,27 @@ impl fmt::Display for Problem {
     }
 }
 
-impl Location {
-    /// Returns the place of `span` in `text`; offsets beyond the text mean its end.
-    pub(crate) fn of(text: &str, span: Range<usize>) -> Self {
-        let start = floor_boundary(text, span.start);
-        let end = floor_boundary(text, span.end).max(start);
-        let before = text.get(..start).unwrap_or_default();
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        Self {
-            line: before.matches('\n').count() + 1,
-            column: before.get(line_start..).unwrap_or_default().chars().count() + 1,
-            span: start..end,
+impl Code {
+    /// Returns where it is found: the pass that its number begins with.
+    pub fn pass(self) -> &'static str {
+        match self.id().get(..3) {
+            Some("B00") => "the text",
+            Some("B01") => "keys and values",
+            Some("B02") => "the sense of the whole",
+            Some("B03") => "the machine",
+            Some(_) | None => "how failures would go",
         }
     }
 }
 
-/// Returns `at`, or the nearest place before it that does not split a character.
-fn floor_boundary(text: &str, at: usize) -> usize {
-    let mut at = at.min(text.len());
-    while !text.is_char_boundary(at) {
-        at -= 1;
-    }
-    at
-}
-
 /// Declares [`Code`]: each kind of mistake with its number and its severity.
 macro_rules! codes {
-    ($($(#[$doc:meta])* $name:ident = $id:literal $severity:ident,)*) => {
-        /// A kind of mistake. `B00…`: the text; `B01…`: a key or a value; `B02…`: the sense.
+    ($($(#[doc = $doc:literal])+ $name:ident = $id:literal $severity:ident,)*) => {
+        /// A kind of mistake. `B00…`: the text; `B01…`: a key or a value; `B02…`: the sense; `B03…`:
+        /// what this machine lacks; `B04…`: a trap, found by `bascule check --explain`.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Code {
-            $($(#[$doc])* $name,)*
+            $($(#[doc = $doc])+ $name,)*
         }
 
         impl Code {
@@ -101,6 +122,21 @@ macro_rules! codes {
                 match self {
                     $(Self::$name => $id,)*
                 }
+            }
+
+            /// Returns its name, e.g. `UnknownKey`.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($name),)*
+                }
+            }
+
+            /// Returns what it says of a configuration.
+            pub fn meaning(self) -> String {
+                let lines: &[&str] = match self {
+                    $(Self::$name => &[$($doc,)+],)*
+                };
+                lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ")
             }
 
             /// Returns how much it matters.
@@ -134,6 +170,8 @@ codes! {
     TooDeep = "B0009" Error,
     /// `${…}` names a variable that is not set, or is malformed.
     Variable = "B0010" Error,
+    /// A name or a section that two files define.
+    DefinedTwice = "B0011" Error,
     /// A key that must be there is not.
     MissingKey = "B0101" Error,
     /// A list where text is expected, and the like.
@@ -148,6 +186,9 @@ codes! {
     BadValue = "B0106" Error,
     /// Nothing where at least one is needed.
     NoneGiven = "B0107" Error,
+    /// A secret in the configuration itself. Files of secrets, and variables, are not copied, shown
+    /// and committed as configurations are.
+    LiteralSecret = "B0108" Error,
     /// The program contradicts itself; never the file's fault.
     Internal = "B0199" Error,
     /// A route names a pool that does not exist.
@@ -202,6 +243,54 @@ codes! {
     HalfAnIdentity = "B0250" Error,
     /// Backends whose certificates nobody checks.
     Unverified = "B0251" Warning,
+    /// An address on which another program listens at present.
+    PortInUse = "B0301" Warning,
+    /// An address on which this process cannot listen.
+    CannotListen = "B0302" Error,
+    /// A file that the configuration names cannot be read.
+    UnreadableFile = "B0303" Error,
+    /// A file that holds no certificate, or no private key.
+    BadCertificate = "B0304" Error,
+    /// A private key that is not the certificate's.
+    KeyMismatch = "B0305" Error,
+    /// A certificate that is not valid today.
+    Expired = "B0306" Error,
+    /// A certificate that expires within two weeks.
+    ExpiresSoon = "B0307" Warning,
+    /// A secret that every user of the machine can read.
+    OpenSecret = "B0308" Warning,
+    /// A secret that is not there, or is no secret.
+    NoSecret = "B0309" Error,
+    /// A backend's host that has no address.
+    UnknownHost = "B0310" Warning,
+    /// A backend's Unix socket that does not exist.
+    NoSocket = "B0311" Warning,
+    /// More connections than the process may have file descriptors for.
+    FewDescriptors = "B0312" Warning,
+    /// Not all attempts fit into the route's time.
+    DeadlineTooShort = "B0401" Warning,
+    /// A pool of one backend, which nobody can stand in for.
+    NoSpare = "B0402" Warning,
+    /// A large pool of which one backend at a time may be ejected.
+    OneEjection = "B0403" Warning,
+    /// Retries may add half as much load as clients do, or more.
+    RetryStorm = "B0404" Warning,
+    /// A tier gets all traffic back before its backends have warmed up.
+    ColdFailback = "B0405" Warning,
+    /// Nearly every answer is passed on before it is whole, and cannot be rescued.
+    HoldsBackLittle = "B0406" Warning,
+    /// Idle connections are kept for longer than most servers keep them.
+    IdleTooLong = "B0407" Warning,
+    /// Checks that only connect do not see that answers are wrong, or that none come.
+    BlindCheck = "B0408" Warning,
+    /// Only timeouts find a backend that hangs.
+    SlowSuspicion = "B0409" Warning,
+    /// Nothing is ever retried, although there is another backend.
+    NeverRetried = "B0410" Warning,
+    /// A request may wait for a slot until all its time is up.
+    PatientQueue = "B0411" Warning,
+    /// The process ends before requests that are under way may.
+    ShortDrain = "B0412" Warning,
 }
 
 #[cfg(test)]
@@ -212,17 +301,5 @@ mod tests {
     fn no_two_codes_share_a_number() {
         let ids: std::collections::BTreeSet<_> = Code::ALL.iter().map(|code| code.id()).collect();
         assert_eq!(ids.len(), Code::ALL.len());
-    }
-
-    #[test]
-    fn a_location_counts_lines_and_characters_from_one() {
-        let location = Location::of("ä: 1\nöö: 2\n", 8..10);
-        assert_eq!((location.line, location.column), (2, 2));
-    }
-
-    #[test]
-    fn a_location_never_splits_a_character_or_leaves_the_text() {
-        assert_eq!(Location::of("ä", 1..9).span, 0..2);
-        assert_eq!(Location::of("", 7..9).span, 0..0);
     }
 }

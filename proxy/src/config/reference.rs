@@ -4,7 +4,10 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::config::shape::{self, Key, Shape};
+use crate::config::{
+    problem::Code,
+    shape::{self, Key, Shape},
+};
 
 const OPENING: &str = "\
 # Configuration reference
@@ -16,6 +19,12 @@ Durations are one number and one unit (`250ms`, `2s`, `1m`, `1h`), and so are si
 `1MiB`, `1GiB`); shares are percentages (`20%`).
 `${NAME}` in a value is replaced by an environment variable, `${NAME:-otherwise}` also when it is
 not set; `$${` stands for the text `${`. Names are map keys. Every key not listed here is an error.
+
+Several files, or the files of a folder, can be one configuration: `bascule run -c base.yaml -c
+pools.d`. Routes then stand in the order of the files; each listener, pool and other section is in one
+of them. Relative paths start at the folder of the file in which they are written.
+
+`bascule explain KEY` shows one of these keys with an example, `bascule explain CODE` a problem.
 
 ";
 
@@ -40,7 +49,20 @@ pub(crate) fn markdown() -> String {
             }
         }
     }
+    problems(&mut document);
     document
+}
+
+/// Writes the table of what can be wrong.
+fn problems(document: &mut String) {
+    document.push_str(
+        "\n## Problems\n\nWhat `bascule check` finds. A code keeps its meaning across releases.\n\n\
+         | Code | Severity | Found in | Meaning |\n|---|---|---|---|\n",
+    );
+    for code in Code::ALL {
+        let (severity, meaning) = (code.severity().word(), code.meaning());
+        _ = writeln!(document, "| `{}` | {severity} | {} | {meaning} |", code.id(), code.pass());
+    }
 }
 
 fn open_section(document: &mut String, path: &str) {
@@ -60,7 +82,11 @@ fn row(document: &mut String, key: &Key) {
         Some(Value::String(text)) => format!("`{text}`"),
         Some(value) => format!("`{value}`"),
     };
-    let (name, what, meaning) = (&key.name, value_of(&key.shape), &key.description);
+    let what = match &key.keys_of {
+        Some(of) => format!("keys of `{of}`"),
+        None => value_of(&key.shape),
+    };
+    let (name, meaning) = (&key.name, &key.description);
     let cell = |text: &str| text.replace('|', "\\|");
     let _ = writeln!(document, "| `{name}` | {} | {default} | {} |", cell(&what), cell(meaning));
 }

@@ -27,11 +27,18 @@ pub(crate) enum Shape {
     /// Text with a form of its own.
     Text(&'static LeafKind),
     /// One of these words.
-    Choice(Vec<String>),
+    Choice(Vec<Word>),
     /// A whole number.
     Whole { min: u64, max: u64 },
     /// `true` or `false`.
     Truth,
+}
+
+/// A word of a [`Shape::Choice`].
+#[derive(Debug)]
+pub(crate) struct Word {
+    pub(crate) text: String,
+    pub(crate) meaning: String,
 }
 
 /// A key of a [`Shape::Keys`].
@@ -45,6 +52,8 @@ pub(crate) struct Key {
     pub(crate) description: String,
     /// As one would write it; `None` when there is none, or it follows from those of inner keys.
     pub(crate) default: Option<Value>,
+    /// Where its own keys are described, if not below it.
+    pub(crate) keys_of: Option<String>,
 }
 
 /// Returns the JSON Schema of the configuration.
@@ -136,15 +145,19 @@ fn shape(schema: &Value) -> Result<Shape, String> {
 
 /// Returns the words of an enumeration, which are constants or, with descriptions, alternatives
 /// of constants.
-fn choices(schema: &Map<String, Value>) -> Option<Vec<String>> {
-    let words: Vec<&Value> = match (schema.get("oneOf"), schema.get("enum")) {
-        (Some(Value::Array(options)), _) => {
-            options.iter().filter_map(|it| it.get("const")).collect()
-        }
-        (_, Some(Value::Array(words))) => words.iter().collect(),
-        (_, _) => return None,
+fn choices(schema: &Map<String, Value>) -> Option<Vec<Word>> {
+    let word = |text: &Value, meaning: Option<&Value>| {
+        let meaning = meaning.and_then(Value::as_str).unwrap_or_default().to_owned();
+        Some(Word { text: text.as_str()?.to_owned(), meaning })
     };
-    words.into_iter().map(|word| word.as_str().map(str::to_owned)).collect()
+    match (schema.get("oneOf"), schema.get("enum")) {
+        (Some(Value::Array(options)), _) => {
+            let constants = options.iter().filter_map(|it| Some((it.get("const")?, it)));
+            constants.map(|(text, it)| word(text, it.get("description"))).collect()
+        }
+        (_, Some(Value::Array(words))) => words.iter().map(|text| word(text, None)).collect(),
+        (_, _) => None,
+    }
 }
 
 fn keys(schema: &Map<String, Value>) -> Result<Vec<Key>, String> {
@@ -167,6 +180,7 @@ fn keys(schema: &Map<String, Value>) -> Result<Vec<Key>, String> {
                 remedy: text(property, "x-remedy"),
                 description: text(property, "description").unwrap_or_default(),
                 default: property.get("default").cloned(),
+                keys_of: text(property, "x-keys-of"),
             })
         })
         .collect()
@@ -179,7 +193,10 @@ impl Shape {
             Self::Keys(_) | Self::Named { .. } => "a mapping".to_owned(),
             Self::List { .. } => "a list".to_owned(),
             Self::Text(kind) => kind.what.to_owned(),
-            Self::Choice(words) => format!("`{}`", words.join("`, `")),
+            Self::Choice(words) => {
+                let words: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
+                format!("`{}`", words.join("`, `"))
+            }
             Self::Whole { min, max } if min == max => format!("`{min}`"),
             Self::Whole { min, max } => format!("a whole number from {min} to {max}"),
             Self::Truth => "`true` or `false`".to_owned(),
@@ -197,12 +214,16 @@ impl Shape {
         homes
     }
 
-    /// Calls `visitor` with each key below this shape and the pattern of where it stands.
+    /// Calls `visitor` with each key below this shape and the pattern of where it stands, each where
+    /// it is described.
     pub(crate) fn visit<'s>(&'s self, at: &str, visitor: &mut impl FnMut(&str, &'s Key)) {
         match self {
             Self::Keys(keys) => {
                 for key in keys {
                     visitor(at, key);
+                    if key.keys_of.is_some() {
+                        continue;
+                    }
                     let dot = if at.is_empty() { "" } else { "." };
                     key.shape.visit(&format!("{at}{dot}{}", key.name), visitor);
                 }
@@ -233,7 +254,7 @@ mod tests {
             }
             Shape::List { item, .. } => Yaml::Sequence(vec![everything(item)]),
             Shape::Text(kind) => kind.example.into(),
-            Shape::Choice(words) => words[0].as_str().into(),
+            Shape::Choice(words) => words[0].text.as_str().into(),
             Shape::Whole { max, .. } => (*max).into(),
             Shape::Truth => true.into(),
         }

@@ -151,6 +151,12 @@ impl Leaf for FilePath {
     const EXAMPLE: &'static str = "token";
 
     fn parse(text: &str) -> Result<Self, Fault> {
+        if text.starts_with("-----BEGIN") || text.contains('\n') {
+            return Err(Fault::new(
+                "this is what a file holds, and not its path",
+                "put it in a file of its own, which only this user may read, and write its path",
+            ));
+        }
         if text.is_empty() || text.contains('\0') {
             return Err(Fault::new(
                 "no path is given",

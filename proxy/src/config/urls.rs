@@ -8,7 +8,9 @@ use crate::{
     config::{
         assemble::assemble,
         file::{
-            Admin, File, Logging, Named, limits,
+            Admin, File, Logging, Named,
+            defaults::Defaults,
+            limits,
             listener::Listener,
             pool::{
                 Backend, Balance, HealthCheck, HoldBack, Limits, OutlierDetection, Pool, Protocol,
@@ -126,6 +128,7 @@ fn file(listen: SocketAddr, backends: Vec<Backend>, admin: Admin) -> File {
         listeners: Named(vec![(Name("public".to_owned()), listener)]),
         routes: vec![Route { name: Some(name()), ..Route::to(name()) }],
         pools: Named(vec![(name(), pool)]),
+        defaults: Defaults::default(),
         limits: limits::Limits::default(),
         shutdown: shutdown::Shutdown::default(),
         admin,

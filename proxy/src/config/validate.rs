@@ -8,6 +8,7 @@ mod limits;
 mod listeners;
 mod pools;
 mod routes;
+mod secrets;
 mod shutdown;
 
 use crate::config::{
@@ -15,33 +16,38 @@ use crate::config::{
     locate::Node,
     path::Path,
     problem::{Code, Location, MOST_PROBLEMS, Problem},
+    sources::Sources,
     units::leaf::Leaf,
 };
 
 /// What a rule needs to know of the file besides its contents.
 pub(crate) struct Review<'r> {
-    text: &'r str,
+    sources: &'r Sources,
     root: &'r Node,
     /// Paths with a mistake of their own, about which nothing more can be said.
     damaged: &'r BTreeSet<Path>,
     problems: Vec<Problem>,
 }
 
-/// Returns everything about `file` that breaks a rule.
-pub(crate) fn review(
-    text: &str,
-    root: &Node,
-    damaged: &BTreeSet<Path>,
-    file: &File,
-) -> Vec<Problem> {
-    let mut review = Review { text, root, damaged, problems: Vec::new() };
-    addresses::review(file, &mut review);
-    listeners::review(file, &mut review);
-    routes::review(file, &mut review);
-    pools::review(file, &mut review);
-    limits::review(file, &mut review);
-    shutdown::review(&file.shutdown, &mut review);
-    review.problems
+/// Reports everything about `file` that breaks a rule.
+pub(crate) fn review(file: &File, review: &mut Review<'_>) {
+    addresses::review(file, review);
+    listeners::review(file, review);
+    routes::review(file, review);
+    pools::review(file, review);
+    limits::review(file, review);
+    secrets::review(file, review);
+    shutdown::review(&file.shutdown, review);
+}
+
+impl<'r> Review<'r> {
+    pub(crate) fn new(sources: &'r Sources, root: &'r Node, damaged: &'r BTreeSet<Path>) -> Self {
+        Self { sources, root, damaged, problems: Vec::new() }
+    }
+
+    pub(crate) fn into_problems(self) -> Vec<Problem> {
+        self.problems
+    }
 }
 
 impl Review<'_> {
@@ -72,13 +78,24 @@ impl Review<'_> {
         if MOST_PROBLEMS <= self.problems.len() {
             return;
         }
-        self.problems.push(Problem {
-            code,
-            path: path.to_string(),
-            location: Some(Location::of(self.text, self.root.place(path))),
-            message: message.into(),
-            remedy: remedy.into(),
-        });
+        let location = Some(self.location(path));
+        self.problems.push(Problem::new(code, path.to_string(), location, message, remedy));
+    }
+
+    /// Reports at `path` that it takes what `first` has taken; `message` gets to know where that is.
+    pub(crate) fn report_second(
+        &mut self,
+        code: Code,
+        (path, first): (&Path, &Path),
+        message: impl FnOnce(&str) -> String,
+        remedy: &str,
+    ) {
+        let message = message(&self.whereabouts(first, path));
+        let first = self.location(first);
+        self.report(code, path, message, remedy);
+        if let Some(problem) = self.problems.last_mut().filter(|it| it.code == code) {
+            problem.also = Some(first);
+        }
     }
 
     /// Reports a contradiction if the value of one key below `path` is more than that of another,
@@ -101,8 +118,17 @@ impl Review<'_> {
         self.report(Code::Contradiction, &place, message, remedy);
     }
 
-    /// Returns the line in which `path` is written.
-    pub(crate) fn line(&self, path: &Path) -> usize {
-        Location::of(self.text, self.root.place(path)).line
+    /// Returns the line in which `path` is written, and its file if that is not the one of `seen`.
+    pub(crate) fn whereabouts(&self, path: &Path, seen: &Path) -> String {
+        let (place, seen) = (self.location(path), self.location(seen));
+        if place.file == seen.file {
+            format!("in line {}", place.line)
+        } else {
+            format!("in {}, line {}", place.file, place.line)
+        }
+    }
+
+    fn location(&self, path: &Path) -> Location {
+        self.sources.locate(self.root.place(path))
     }
 }

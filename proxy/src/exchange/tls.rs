@@ -37,14 +37,6 @@ pub struct TlsError {
     fault: Fault,
 }
 
-impl TlsError {
-    /// Tells whether a file is missing, which says nothing where a configuration for another machine
-    /// is looked at.
-    pub fn is_about_missing_file(&self) -> bool {
-        matches!(self.fault, Fault::Unreadable { kind: io::ErrorKind::NotFound, .. })
-    }
-}
-
 /// What is wrong with the settings of a pool.
 #[derive(Debug, thiserror::Error)]
 enum Fault {

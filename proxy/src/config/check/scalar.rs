@@ -12,9 +12,9 @@ pub(crate) fn scalar(text: &str, shape: &Shape) -> Result<Value, (Code, Fault)> 
             (kind.check)(text).map_err(|fault| (Code::BadValue, fault))?;
             Ok(text.into())
         }
-        Shape::Choice(words) if words.iter().any(|word| word == text) => Ok(text.into()),
+        Shape::Choice(words) if words.iter().any(|word| word.text == text) => Ok(text.into()),
         Shape::Choice(words) => {
-            let remedy = match nearest(text, words.iter().map(String::as_str)) {
+            let remedy = match nearest(text, words.iter().map(|word| word.text.as_str())) {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => format!("write one of {}", shape.what()),
             };

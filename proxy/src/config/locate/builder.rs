@@ -1,25 +1,26 @@
 //! Puts the parser's events together to a tree, and refuses what a configuration does not need.
 
-use std::ops::Range;
+use std::{collections::HashMap, ops::Range};
 
 use saphyr_parser::{Event, ScalarStyle, Span};
 
 use crate::config::{
     locate::{Entry, Kind, MERGE, Node},
     path::{Path, clip},
-    problem::{Code, Location, MOST_PROBLEMS, Problem},
+    problem::{Code, MOST_PROBLEMS, Problem},
+    sources::Sources,
 };
 
 /// A configuration needs eight levels; far more only serve to exhaust a reader.
 const DEEPEST: usize = 32;
 
-/// Enough for two thousand backends; with more, comparing each with each takes seconds.
-const MOST_VALUES: usize = 20_000;
+/// Enough for ten thousand backends.
+const MOST_VALUES: usize = 100_000;
 
 /// A list or a mapping that has begun and not ended.
 enum Frame {
     List { start: usize, items: Vec<Node> },
-    Map { start: usize, entries: Vec<Entry>, key: Option<Key> },
+    Map { start: usize, entries: Vec<Entry>, key: Option<Key>, places: HashMap<String, usize> },
 }
 
 /// The key read last, whose value comes next.
@@ -38,7 +39,9 @@ enum Key {
 
 /// A tree that is being built.
 pub(crate) struct Builder<'t> {
-    text: &'t str,
+    sources: &'t Sources,
+    /// The text that is read, as part of all.
+    range: Range<usize>,
     /// Where each character begins, in bytes: the parser counts characters.
     offsets: Option<Vec<usize>>,
     frames: Vec<Frame>,
@@ -48,13 +51,14 @@ pub(crate) struct Builder<'t> {
 }
 
 impl<'t> Builder<'t> {
-    pub(crate) fn new(text: &'t str) -> Self {
+    pub(crate) fn new(sources: &'t Sources, range: Range<usize>, text: &str) -> Self {
         let offsets = (!text.is_ascii()).then(|| text.char_indices().map(|(at, _)| at).collect());
-        Self { text, offsets, frames: Vec::new(), values: 0, root: None, problems: Vec::new() }
+        let (frames, problems) = (Vec::new(), Vec::new());
+        Self { sources, range, offsets, frames, values: 0, root: None, problems }
     }
 
     /// Takes in one event. An error ends the reading.
-    pub(crate) fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Problem> {
+    pub(crate) fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Box<Problem>> {
         let span = self.bytes(span);
         match event {
             Event::Nothing
@@ -91,7 +95,8 @@ impl<'t> Builder<'t> {
             }
             Event::MappingStart(anchor, tag) => {
                 self.refuse_decoration(anchor, tag.is_some(), &span);
-                let frame = Frame::Map { start: span.start, entries: Vec::new(), key: None };
+                let (start, entries, places) = (span.start, Vec::new(), HashMap::new());
+                let frame = Frame::Map { start, entries, key: None, places };
                 self.open(frame, &span)?;
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(span.end)?,
@@ -100,8 +105,8 @@ impl<'t> Builder<'t> {
     }
 
     /// Ends the reading: what has been read is no tree.
-    pub(crate) fn reject(&mut self, last: Problem) {
-        self.problems.push(last);
+    pub(crate) fn reject(&mut self, last: Box<Problem>) {
+        self.problems.push(*last);
         self.root = None;
     }
 
@@ -110,22 +115,23 @@ impl<'t> Builder<'t> {
         if self.root.is_none() && self.problems.is_empty() {
             let message = "nothing but blanks and comments".to_owned();
             let remedy = "write at least `version`, `listeners`, `routes` and `pools`";
-            self.report(Code::Empty, 0..0, message, remedy);
+            let at = self.range.start;
+            self.report(Code::Empty, at..at, message, remedy);
         }
         (self.root, self.problems)
     }
 
-    fn open(&mut self, frame: Frame, span: &Range<usize>) -> Result<(), Problem> {
+    fn open(&mut self, frame: Frame, span: &Range<usize>) -> Result<(), Box<Problem>> {
         if DEEPEST <= self.frames.len() {
             let message = format!("more than {DEEPEST} lists and mappings within each other");
             let remedy = "no key of a configuration is that deep; remove some levels";
-            return Err(self.problem(Code::TooDeep, span.clone(), message, remedy));
+            return Err(Box::new(self.problem(Code::TooDeep, span.clone(), message, remedy)));
         }
         self.frames.push(frame);
         Ok(())
     }
 
-    fn close(&mut self, end: usize) -> Result<(), Problem> {
+    fn close(&mut self, end: usize) -> Result<(), Box<Problem>> {
         let (start, kind) = match self.frames.pop() {
             Some(Frame::List { start, items }) => (start, Kind::List(items)),
             Some(Frame::Map { start, entries, .. }) => (start, Kind::Map(entries)),
@@ -135,18 +141,23 @@ impl<'t> Builder<'t> {
     }
 
     /// Puts a finished node where it belongs.
-    fn attach(&mut self, node: Node) -> Result<(), Problem> {
+    fn attach(&mut self, node: Node) -> Result<(), Box<Problem>> {
         self.values += 1;
         if MOST_VALUES < self.values {
             let message = format!("more than {MOST_VALUES} keys and values");
             let remedy = "check that this is the file that was meant";
-            return Err(self.problem(Code::TooLarge, node.span, message, remedy));
+            return Err(Box::new(self.problem(Code::TooLarge, node.span, message, remedy)));
         }
         match self.frames.last_mut() {
             None if self.root.is_some() => {
                 let message = "a second document begins here".to_owned();
                 let remedy = "keep one configuration per file; remove the `---` between them";
-                return Err(self.problem(Code::SeveralDocuments, node.span, message, remedy));
+                return Err(Box::new(self.problem(
+                    Code::SeveralDocuments,
+                    node.span,
+                    message,
+                    remedy,
+                )));
             }
             None => self.root = Some(node),
             Some(Frame::List { items, .. }) => items.push(node),
@@ -186,11 +197,14 @@ impl<'t> Builder<'t> {
                 self.report(Code::UnsupportedYaml, node.span.clone(), message, remedy);
                 Key::Merge { span: node.span }
             }
-            Some(text) => match self.line_of_key(&text) {
-                Some(line) => {
-                    let message = format!("`{}` is already given in line {line}", clip(&text));
+            Some(text) => match self.first_of_key(&text, node.span.start) {
+                Some(first) => {
+                    let first = self.sources.locate(first..first + text.len());
+                    let message =
+                        format!("`{}` is already given in line {}", clip(&text), first.line);
                     let remedy = "keep one of the two";
-                    self.report(Code::DuplicateKey, node.span, message, remedy);
+                    let problem = self.problem(Code::DuplicateKey, node.span, message, remedy);
+                    self.push(Problem { also: Some(first), ..problem });
                     Key::Rejected
                 }
                 None => Key::Usable { key: text, span: node.span },
@@ -201,10 +215,15 @@ impl<'t> Builder<'t> {
         }
     }
 
-    fn line_of_key(&self, text: &str) -> Option<usize> {
-        let Some(Frame::Map { entries, .. }) = self.frames.last() else { return None };
-        let first = entries.iter().find(|entry| entry.key == text)?;
-        Some(Location::of(self.text, first.key_span.clone()).line)
+    /// Returns where the mapping that is being read has this key already, and else notes that it
+    /// does `at` this byte.
+    fn first_of_key(&mut self, text: &str, at: usize) -> Option<usize> {
+        let Some(Frame::Map { places, .. }) = self.frames.last_mut() else { return None };
+        if let Some(first) = places.get(text) {
+            return Some(*first);
+        }
+        places.insert(text.to_owned(), at);
+        None
     }
 
     fn refuse_decoration(&mut self, anchor: usize, has_tag: bool, span: &Range<usize>) {
@@ -221,8 +240,12 @@ impl<'t> Builder<'t> {
     }
 
     fn report(&mut self, code: Code, span: Range<usize>, message: String, remedy: &str) {
+        let problem = self.problem(code, span, message, remedy);
+        self.push(problem);
+    }
+
+    fn push(&mut self, problem: Problem) {
         if self.problems.len() < MOST_PROBLEMS {
-            let problem = self.problem(code, span, message, remedy);
             self.problems.push(problem);
         }
     }
@@ -235,13 +258,8 @@ impl<'t> Builder<'t> {
         message: String,
         remedy: &str,
     ) -> Problem {
-        Problem {
-            code,
-            path: self.path().to_string(),
-            location: Some(Location::of(self.text, span)),
-            message,
-            remedy: remedy.to_owned(),
-        }
+        let location = self.sources.locate(span);
+        Problem::new(code, self.path().to_string(), Some(location), message, remedy)
     }
 
     /// Returns where in the tree the reading is.
@@ -260,9 +278,10 @@ impl<'t> Builder<'t> {
 
     /// Returns the byte at which character `index` begins.
     pub(crate) fn offset(&self, index: usize) -> usize {
-        match &self.offsets {
-            None => index.min(self.text.len()),
-            Some(offsets) => offsets.get(index).copied().unwrap_or(self.text.len()),
-        }
+        let offset = match &self.offsets {
+            None => index,
+            Some(offsets) => offsets.get(index).copied().unwrap_or(usize::MAX),
+        };
+        self.range.start.saturating_add(offset).min(self.range.end)
     }
 }

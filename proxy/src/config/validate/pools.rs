@@ -45,15 +45,11 @@ fn backends(pool: &Pool, path: &Path, review: &mut Review<'_>) {
             match names.get(backend.name.0.as_str()) {
                 None => drop(names.insert(&backend.name.0, place)),
                 Some(other) => {
-                    let line = review.line(other);
-                    let message = format!(
-                        "`{}` is already the name of the backend in line {line}",
-                        backend.name.0
-                    );
-                    review.report(
+                    let name = &backend.name.0;
+                    review.report_second(
                         Code::DuplicateBackend,
-                        &place,
-                        message,
+                        (&place, other),
+                        |first| format!("`{name}` is already the name of the backend {first}"),
                         "give each backend its own name",
                     );
                 }
@@ -65,12 +61,12 @@ fn backends(pool: &Pool, path: &Path, review: &mut Review<'_>) {
             match addresses.get(&location) {
                 None => drop(addresses.insert(location, place)),
                 Some(other) => {
-                    let line = review.line(other);
-                    let message = format!(
-                        "`{location}` is already the address of the backend in line {line}"
+                    review.report_second(
+                        Code::DuplicateAddress,
+                        (&place, other),
+                        |first| format!("`{location}` is already the address of the backend {first}"),
+                        "keep one of the two; for a larger share of the traffic, raise its `weight`",
                     );
-                    let remedy = "keep one of the two; for a larger share of the traffic, raise its `weight`";
-                    review.report(Code::DuplicateAddress, &place, message, remedy);
                 }
             }
         }

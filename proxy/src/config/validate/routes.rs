@@ -78,12 +78,13 @@ fn names(file: &File, routes: &Path, review: &mut Review<'_>) {
         match first.get(name.0.as_str()) {
             None => drop(first.insert(&name.0, path)),
             Some(other) => {
-                let message = format!(
-                    "`{}` is already the name of the route in line {}",
-                    name.0,
-                    review.line(other)
+                let name = &name.0;
+                review.report_second(
+                    Code::DuplicateRoute,
+                    (&path, other),
+                    |first| format!("`{name}` is already the name of the route {first}"),
+                    "give each route its own name",
                 );
-                review.report(Code::DuplicateRoute, &path, message, "give each route its own name");
             }
         }
     }

@@ -27,7 +27,7 @@ pub(crate) fn review(file: &File, routes: &Path, review: &mut Review<'_>) {
         let Some((other, earlier)) = covering else { continue };
         let earlier = match &earlier.name {
             Some(name) => format!("`{}`", name.0),
-            None => format!("in line {}", review.line(&routes.item(*other))),
+            None => review.whereabouts(&routes.item(*other), &routes.item(*index)),
         };
         review.report(
             Code::UnreachableRoute,

@@ -4,7 +4,11 @@ use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
-use crate::config::problem::{Location, Problem, Severity};
+use crate::config::{
+    findings::Style,
+    problem::{Location, Problem, Severity},
+    sources::Sources,
+};
 
 /// More than anyone reads at once; a file that is no configuration at all could fill megabytes.
 const MOST_SHOWN: usize = 50;
@@ -12,50 +16,77 @@ const MOST_SHOWN: usize = 50;
 /// Longer lines are cut around the place, counted in bytes.
 const LONGEST_LINE: usize = 160;
 
-/// Returns all of `problems` of the file `name` with contents `text`, in the order of their lines,
-/// and a last line that counts them.
-pub(crate) fn render(name: &str, text: &str, problems: &[Problem]) -> String {
-    let mut sorted: Vec<&Problem> = problems.iter().collect();
-    sorted.sort_by_key(|it| (it.location.as_ref().map(|at| at.span.start), it.code));
+/// Returns all of `problems`, which are in order, and a last line that counts them.
+pub(crate) fn render(sources: &Sources, problems: &[Problem], style: Style) -> String {
+    if problems.is_empty() {
+        return String::new();
+    }
+    let renderer = match style {
+        Style::Plain => Renderer::plain(),
+        Style::Coloured => Renderer::styled(),
+    };
     let mut report = String::new();
-    for problem in sorted.iter().take(MOST_SHOWN) {
-        report.push_str(&one(name, text, problem));
+    for problem in problems.iter().take(MOST_SHOWN) {
+        report.push_str(&one(sources, problem, &renderer));
         report.push_str("\n\n");
     }
-    if MOST_SHOWN < sorted.len() {
-        let hidden = sorted.len() - MOST_SHOWN;
+    if MOST_SHOWN < problems.len() {
+        let hidden = problems.len() - MOST_SHOWN;
         report
             .push_str(&format!("… and {hidden} more; these may be consequences of the first\n\n"));
     }
+    let name = sources.names().collect::<Vec<_>>().join(", ");
     report.push_str(&format!("{name}: {}\n", count(problems)));
     report
 }
 
-fn one(name: &str, text: &str, problem: &Problem) -> String {
+/// Returns whether two messages at one place tell the same but for the names in them.
+pub(crate) fn is_alike(left: &str, right: &str) -> bool {
+    let bare = |text: &str| -> String { text.split('`').step_by(2).collect() };
+    bare(left) == bare(right)
+}
+
+fn one(sources: &Sources, problem: &Problem, renderer: &Renderer) -> String {
     let level = match problem.severity() {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
     let title = level.primary_title(problem.to_string()).id(problem.code.id());
-    let group = match &problem.location {
-        None => Group::with_title(title).element(Origin::path(name)),
-        Some(location) => {
-            let excerpt = Excerpt::of(text, location);
-            // Cut lines lose their column; the path then carries the true place.
-            let path = match excerpt.is_cut {
-                false => name.to_owned(),
-                true => format!("{name}:{}:{} (line cut here)", location.line, location.column),
-            };
-            Group::with_title(title).element(
-                Snippet::source(excerpt.line)
-                    .line_start(location.line)
-                    .path(path)
-                    .annotation(AnnotationKind::Primary.span(excerpt.span)),
-            )
-        }
+    let name = sources.names().next().unwrap_or_default();
+    let mut group = Group::with_title(title);
+    group = match &problem.location {
+        None => group.element(Origin::path(name)),
+        Some(location) if location.is_whole_file => group.element(Origin::path(&*location.file)),
+        Some(location) => group.element(snippet(sources, location, AnnotationKind::Primary, "")),
     };
+    // In the same file, the message names the line.
+    let is_elsewhere = |also: &&Location| {
+        problem.location.as_ref().is_some_and(|location| location.file != also.file)
+    };
+    if let Some(also) = problem.also.as_ref().filter(is_elsewhere) {
+        group = group.element(snippet(sources, also, AnnotationKind::Context, "the first is here"));
+    }
     let group = group.element(Level::HELP.message(problem.remedy.as_str()));
-    Renderer::plain().render(&[group])
+    renderer.render(&[group])
+}
+
+fn snippet<'t>(
+    sources: &'t Sources,
+    location: &Location,
+    kind: AnnotationKind,
+    label: &'t str,
+) -> Snippet<'t, annotate_snippets::Annotation<'t>> {
+    let excerpt = Excerpt::of(sources.text(), location);
+    // Cut lines lose their column; the path then carries the true place.
+    let path = match excerpt.is_cut {
+        false => location.file.to_string(),
+        true => format!("{}:{}:{} (line cut here)", location.file, location.line, location.column),
+    };
+    let annotation = kind.span(excerpt.span);
+    Snippet::source(excerpt.line)
+        .line_start(location.line)
+        .path(path)
+        .annotation(if label.is_empty() { annotation } else { annotation.label(label) })
 }
 
 fn count(problems: &[Problem]) -> String {
@@ -65,9 +96,8 @@ fn count(problems: &[Problem]) -> String {
         .filter(|(count, _)| 0 < *count)
         .map(|(count, noun)| format!("{count} {noun}{}", if count == 1 { "" } else { "s" }))
         .collect();
-    if counted.is_empty() { "no problems".to_owned() } else { counted.join(", ") }
+    counted.join(", ")
 }
-
 /// The first line of a location, and the part of that line to mark.
 struct Excerpt<'t> {
     line: &'t str,
