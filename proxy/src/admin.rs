@@ -39,6 +39,7 @@ use crate::{
     clock::Timestamp,
     exchange::{Generation, GenerationCell},
     incident::Incident,
+    orders::Orders,
     telemetry::log_stream::LogStream,
     web::{self, HttpClient},
 };
@@ -60,6 +61,8 @@ pub struct AdminState {
     pub current: GenerationCell,
     /// Oldest first.
     pub incidents: IncidentList,
+    /// Where operators' orders go.
+    pub orders: Orders,
     /// The live log.
     pub logs: LogStream,
     /// Renders `/metrics`.

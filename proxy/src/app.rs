@@ -35,6 +35,7 @@ use crate::{
     exchange::{Connections, Exchange, Generation, GenerationCell, TlsError},
     gateway::{Gateway, Limits},
     model::{Listener, Topology},
+    orders::Orders,
     ports,
     snapshot::{Live, SnapshotCell},
     telemetry::{log_stream::LogStream, metrics::Metrics},
@@ -75,15 +76,17 @@ pub fn run(
     let incidents: IncidentList = Arc::default();
     let is_draining = Arc::new(AtomicBool::new(false));
     let relay_key = token::random()?;
+    let (orders, placed) = Orders::new();
 
     let control = Control::new(Arc::clone(&generation), Arc::clone(&incidents));
     let (_adoptions, adopted) = mpsc::channel(1);
-    spawn("control", async move { control.run(facts, adopted).await })?;
+    spawn("control", async move { control.run(facts, adopted, placed).await })?;
 
     let state = AdminState {
         metrics: render(&current, &logs),
         current,
         incidents,
+        orders,
         logs,
         started_at: clock::now(),
         token: token.clone(),

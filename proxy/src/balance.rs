@@ -178,7 +178,7 @@ fn pick_among(
                 Balance::LeastRequests => least_requests::pick(weights, tier, open, random),
                 Balance::PeakEwma => peak_ewma::pick(weights, tier, open, random, now),
                 Balance::Hash => match hash {
-                    Some(hash) => hashed::pick(&open.live.tables[number], tier, open, hash),
+                    Some(hash) => hashed::pick(&snapshot.tables[number], weights, tier, open, hash),
                     None => least_requests::pick(weights, tier, open, random),
                 },
             };
@@ -227,22 +227,25 @@ fn take_trial(
 ///
 /// A random position of the schedule is a draw by weight in one step. When it hits no candidate,
 /// the candidates' weights are walked instead; both steps together still give each candidate
-/// exactly its share among the candidates.
+/// exactly its share among the candidates. One that weighs nothing is a spare: it is drawn when no
+/// candidate weighs anything.
 fn draw(
     weights: &[u32],
     tier: &TierSnapshot,
     random: &mut fastrand::Rng,
     is_candidate: impl Fn(usize) -> bool,
 ) -> Option<usize> {
-    let guess = tier.schedule.turn(random.usize(..))?;
-    if is_candidate(guess) {
+    if let Some(guess) = tier.schedule.turn(random.usize(..))
+        && is_candidate(guess)
+    {
         return Some(guess);
     }
     let weight_of = |index: usize| u64::from(weights[index]);
     let candidates = || tier.eligible.iter().copied().filter(|&index| is_candidate(index));
     let total: u64 = candidates().map(weight_of).sum();
     if total == 0 {
-        return None;
+        let spares = candidates().count();
+        return if spares == 0 { None } else { candidates().nth(random.usize(..spares)) };
     }
     let mut left = random.u64(..total);
     candidates().find(|&index| {

@@ -34,6 +34,7 @@ use crate::{
     inbox::Fact,
     incident::{Book, Entry, Incident, News},
     model::{PoolId, Succession},
+    orders::Placed,
     telemetry::metrics::{FailoverReason, Trigger},
 };
 
@@ -98,6 +99,7 @@ impl Control {
         mut self,
         mut facts: mpsc::Receiver<Fact>,
         mut adoptions: mpsc::Receiver<Adoption>,
+        mut orders: mpsc::Receiver<Placed>,
     ) {
         self.checkers.assign(&self.current, &Succession::default());
         loop {
@@ -105,6 +107,8 @@ impl Control {
             tokio::select! {
                 biased;
                 Some(adoption) = adoptions.recv() => self.adopt(adoption, &mut facts),
+                // First: orders are few, and an operator waits.
+                Some(placed) = orders.recv() => self.carry_out(placed),
                 fact = facts.recv() => match fact {
                     Some(fact) => self.take_in(fact, &mut facts),
                     None => return,
@@ -149,6 +153,16 @@ impl Control {
             has_changed |= self.learn(fact);
         }
         self.publish(has_changed);
+    }
+
+    /// Carries out an order, publishes what follows from it, then answers.
+    fn carry_out(&mut self, placed: Placed) {
+        let now = clock::now();
+        let answer = self.fleet.order(&placed.order, now);
+        let has_changed = self.perform(now);
+        self.publish(has_changed);
+        // Who does not wait any more finds it done all the same.
+        _ = placed.reply.send(answer);
     }
 
     /// Takes in one fact. Returns whether anything but the latest check changed.
@@ -270,6 +284,11 @@ impl Control {
             | Event::BackendLost { .. }
             | Event::BackendEjected { .. }
             | Event::BackendRegained { .. }
+            | Event::BackendDrained { .. }
+            | Event::BackendEnabled { .. }
+            | Event::WeightChanged { .. }
+            | Event::FailoverRequested { .. }
+            | Event::FailoverEnded { .. }
             | Event::FailbackBegan { .. }
             | Event::FailbackAborted { .. }
             | Event::BackendServed { .. }

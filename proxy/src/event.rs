@@ -10,12 +10,13 @@ pub use attempt::{AttemptOutcome, Evidence, Fate, Rescue, Source, Symptom};
 pub use fault::{Delay, Fault, FaultMode, FaultScope, Percent, Strike};
 pub use idempotence::Idempotence;
 
-use crate::model::{BackendId, PoolId};
+use crate::model::{BackendId, Intent, PoolId};
 
 /// A change in the fleet that operators, records and metrics hear of.
 ///
-/// Events of one backend alternate: suspected then cleared or lost; lost then regained; regained
-/// then, if that was on probation, cleared or suspected; disagreed then agreed.
+/// Events of one backend alternate: suspected then cleared or lost; lost or drained, then regained;
+/// regained then, if that was on probation, cleared or suspected; disagreed then agreed. One that is
+/// drained may be lost meanwhile, more than once: it is regained when it may be picked again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// An eligible backend gave the first sign of trouble.
@@ -49,7 +50,34 @@ pub enum Event {
         /// Who takes over; `None` when nothing in the pool may be picked.
         heir: Option<Heir>,
     },
-    /// Real traffic condemned the backend. It is lost by that.
+    /// An operator wants the backend to get nothing new, or no longer to be checked either.
+    BackendDrained {
+        /// Which one.
+        backend: BackendId,
+        /// [`Intent::Draining`] or [`Intent::Disabled`].
+        intent: Intent,
+        /// The backend's own tier if it was eligible and traffic went there; otherwise the tier that
+        /// was active.
+        served: Option<usize>,
+        /// Who takes over; `None` when nothing in the pool may be picked.
+        heir: Option<Heir>,
+    },
+    /// An operator wants the backend to serve again. It is regained when it is fit to.
+    BackendEnabled {
+        /// Which one.
+        backend: BackendId,
+    },
+    /// An operator said what the backend weighs.
+    WeightChanged {
+        /// Which one.
+        backend: BackendId,
+        /// What it weighed.
+        from: u32,
+        /// What it weighs.
+        to: u32,
+    },
+    /// Real traffic condemned the backend, or an operator did. It is lost by that, if it was not
+    /// before.
     BackendEjected {
         /// Which one.
         backend: BackendId,
@@ -83,6 +111,22 @@ pub enum Event {
         to: Option<usize>,
         /// Why.
         reason: TierReason,
+    },
+    /// An operator moves the pool to another tier, where it stays.
+    FailoverRequested {
+        /// The first eligible backend of the tier that served.
+        backend: BackendId,
+        /// The tier that served.
+        from: usize,
+        /// Who takes over.
+        heir: Option<Heir>,
+    },
+    /// The tier that an operator moved the pool to cannot serve any more: he is not waited for.
+    FailoverEnded {
+        /// Which pool.
+        pool: PoolId,
+        /// The tier that it was moved to.
+        tier: usize,
     },
     /// A pool's traffic begins to return to a preferred tier, little by little.
     FailbackBegan {
@@ -124,6 +168,10 @@ pub enum LossReason {
     HealthCheck,
     /// Real traffic failed.
     Outlier,
+    /// An operator drained or disabled it.
+    Drained,
+    /// An operator ejected it, or moved the pool away from it.
+    Manual,
 }
 
 impl LossReason {
@@ -132,11 +180,13 @@ impl LossReason {
         match self {
             Self::HealthCheck => "health_check",
             Self::Outlier => "outlier",
+            Self::Drained => "drain",
+            Self::Manual => "manual",
         }
     }
 }
 
-/// What of real traffic condemned a backend.
+/// What ejected a backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ejection {
     /// Too many attempts in a row failed.
@@ -148,12 +198,14 @@ pub enum Ejection {
     /// It failed the trials that should have cleared it of suspicion, or gave trouble again soon
     /// after it was cleared.
     Suspicion,
+    /// An operator.
+    Manual,
 }
 
 impl Ejection {
     /// The names used in the log and the metrics, in the order of the variants.
-    pub const NAMES: [&'static str; 4] =
-        ["consecutive_failures", "failure_ratio", "latency", "suspicion"];
+    pub const NAMES: [&'static str; 5] =
+        ["consecutive_failures", "failure_ratio", "latency", "suspicion", "manual"];
 
     /// Returns the name used in the log and the metrics.
     pub const fn name(self) -> &'static str {
@@ -183,4 +235,6 @@ pub enum TierReason {
     Regained,
     /// Another configuration has other tiers, or calls the one that serves by another number.
     Reconfigured,
+    /// An operator moved the pool.
+    Manual,
 }

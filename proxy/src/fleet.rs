@@ -11,6 +11,7 @@ mod climb;
 mod company;
 mod health;
 mod latency;
+mod order;
 mod outlier;
 mod pool;
 mod slow_start;
@@ -21,18 +22,19 @@ mod traffic;
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 pub use backend::Pace;
+pub use order::{Command, Expectation, Order, Ordered, Refusal, Subject, Target};
 pub(crate) use outlier::ejectable;
 
 use crate::{
     clock::Timestamp,
     event::{Event, Evidence, FaultMode, Source, Symptom},
     fleet::{
-        backend::{BackendMachine, FailedAttempt, Reaction, Standing},
+        backend::{BackendMachine, Face, FailedAttempt, Reaction, Standing},
         slow_start::SlowStart,
         tiers::Tiers,
     },
     model::{BackendId, Pool, PoolId, SharedTopology, Succession},
-    snapshot::{Condition, LastCheck, Measure, Recent, Snapshot, TierSnapshot},
+    snapshot::{Condition, LastCheck, Maglev, Measure, Recent, Snapshot, TierSnapshot},
 };
 
 /// What the fleet is told.
@@ -173,6 +175,8 @@ struct PoolMachine {
     turns: Vec<Vec<(usize, u32)>>,
     /// The same of all backends, for the time when none is eligible.
     picks_of_all: Vec<TierSnapshot>,
+    /// Whom keys belong to, by tier.
+    tables: Arc<[Maglev]>,
     /// What each backend weighs at present.
     weights: Arc<[u32]>,
     slow_start: SlowStart,
@@ -208,7 +212,7 @@ impl Fleet {
                 let evidence = Evidence { at, began, source: Source::Traffic, symptom };
                 let reaction = self.change(backend, now, |machine, pool| {
                     let policy = &pool.outlier_detection;
-                    Some((evidence, machine.attempt_failed(&failed, || spare, policy, now)))
+                    Some((Some(evidence), machine.attempt_failed(&failed, || spare, policy, now)))
                 });
                 self.disturbed(backend, reaction, now);
             }
@@ -231,7 +235,10 @@ impl Fleet {
                 let evidence = Evidence { at, began, source: Source::Traffic, symptom };
                 let reaction = self.change(backend, now, |machine, pool| {
                     let policy = &pool.outlier_detection;
-                    Some((evidence, machine.overstayed(symptom, began, || spare, policy, now)))
+                    Some((
+                        Some(evidence),
+                        machine.overstayed(symptom, began, || spare, policy, now),
+                    ))
                 });
                 self.disturbed(backend, reaction, now);
             }
@@ -252,11 +259,15 @@ impl Fleet {
         self.change(id, now, |machine, pool| {
             let policy = &pool.outlier_detection;
             let reaction = machine.measured(measure, others, || spare, policy, now);
-            reaction.map(|reaction| (evidence, reaction))
+            reaction.map(|reaction| (Some(evidence), reaction))
         });
     }
 
     fn checked(&mut self, id: BackendId, check: LastCheck, recent: Recent) {
+        if !self.pools[id.pool.0].backends[id.index].intent().is_checked() {
+            // It was under way when an operator said that there shall be none.
+            return;
+        }
         let (now, began) = (check.at, check.at.minus(check.took));
         let standing = Standing { recent, others: self.others(id) };
         self.change(id, now, |machine, pool| {
@@ -266,7 +277,7 @@ impl Fleet {
                 return None;
             };
             let evidence = Evidence { at: now, began, source: Source::HealthCheck, symptom };
-            Some((evidence, machine.check_failed(symptom, check, standing, policy)))
+            Some((Some(evidence), machine.check_failed(symptom, check, standing, policy)))
         });
     }
 
@@ -332,59 +343,65 @@ impl Fleet {
         self.outputs.push_back(Output::Event(event));
     }
 
-    /// Lets `act` change one backend, then says what followed from it. Returns the reaction to trouble.
+    /// Lets `act` change one backend, then says what followed from it. Returns the reaction to
+    /// trouble, of which there is a sign unless it is an operator's word.
     fn change(
         &mut self,
         id: BackendId,
         now: Timestamp,
-        act: impl FnOnce(&mut BackendMachine, &Pool) -> Option<(Evidence, Reaction)>,
+        act: impl FnOnce(&mut BackendMachine, &Pool) -> Option<(Option<Evidence>, Reaction)>,
     ) -> Option<Reaction> {
         let pool = self.topology.pool(id.pool);
         let machine = &mut self.pools[id.pool.0].backends[id.index];
-        let (before, pace) = (machine.condition(), machine.pace());
-        let (trial, dispute) = (machine.has_trial(), machine.dispute());
+        let before = Face::of(machine);
         let trouble = act(machine, pool);
-        let (after, new_pace) = (machine.condition(), machine.pace());
-        let (new_trial, new_dispute) = (machine.has_trial(), machine.dispute());
-        if pace != new_pace {
-            self.outputs.push_back(Output::Pace(id, new_pace));
+        let after = Face::of(machine);
+        if before.pace != after.pace {
+            self.outputs.push_back(Output::Pace(id, after.pace));
         }
-        if let Some((evidence, reaction)) = trouble {
+        if let Some((Some(evidence), reaction)) = trouble {
             self.emit(if reaction.is_first {
                 Event::BackendSuspected { backend: id, evidence }
             } else {
                 Event::EvidenceGathered { backend: id, evidence }
             });
         }
-        if dispute.is_some() != new_dispute.is_some() {
-            self.emit(match new_dispute {
+        if before.dispute.is_some() != after.dispute.is_some() {
+            self.emit(match after.dispute {
                 Some(well) => Event::EvidenceDisagreed { backend: id, well },
                 None => Event::EvidenceAgreed { backend: id },
             });
         }
-        self.pools[id.pool.0].adapt(self.topology.pool(id.pool), id.index, before, now);
+        self.pools[id.pool.0].adapt(self.topology.pool(id.pool), id.index, &before, now);
         let reaction = trouble.map(|(_, reaction)| reaction);
         if let Some(ejection) = reaction.and_then(|reaction| reaction.ejection) {
             self.emit(Event::BackendEjected { backend: id, ejection });
         }
         if let Some(reason) = reaction.and_then(|reaction| reaction.loss) {
             self.lost(id, reason, now);
+        } else if before.intent != after.intent {
+            self.intended(id, &before, &after, now);
         } else {
-            if !before.is_eligible() && after.is_eligible() && before != Condition::Unknown {
-                self.emit(Event::BackendRegained { backend: id });
-            }
-            if before == Condition::Suspected && after == Condition::Healthy {
-                self.emit(Event::BackendCleared { backend: id });
-            }
-            self.judge_tiers(id.pool, now);
+            self.turned(id, &before, &after, now);
         }
         // Before anybody can take a trial its success is listened for.
         self.tell_watched(id.pool);
-        if trial != new_trial {
-            let output = if new_trial { Output::Trial(id) } else { Output::TrialOver(id) };
+        if before.has_trial != after.has_trial {
+            let output = if after.has_trial { Output::Trial(id) } else { Output::TrialOver(id) };
             self.outputs.push_back(output);
         }
         reaction
+    }
+
+    /// Says what follows from a backend's turn for the better.
+    fn turned(&mut self, id: BackendId, before: &Face, after: &Face, now: Timestamp) {
+        if before.is_regained(after) {
+            self.emit(Event::BackendRegained { backend: id });
+        }
+        if before.condition == Condition::Suspected && after.condition == Condition::Healthy {
+            self.emit(Event::BackendCleared { backend: id });
+        }
+        self.judge_tiers(id.pool, now);
     }
 }
 
@@ -392,6 +409,8 @@ impl Fleet {
 mod tests;
 #[cfg(test)]
 mod tests_of_adoption;
+#[cfg(test)]
+mod tests_of_orders;
 #[cfg(test)]
 mod tests_of_policies;
 #[cfg(test)]

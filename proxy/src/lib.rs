@@ -25,6 +25,7 @@ pub mod classify;
 pub mod client_connection;
 pub mod departure;
 pub mod inbox;
+pub mod orders;
 pub mod strike;
 
 // Records: what operators see.

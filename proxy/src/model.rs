@@ -6,6 +6,7 @@
 
 mod affinity;
 mod check;
+mod intent;
 mod limits;
 mod listener;
 mod pattern;
@@ -26,6 +27,7 @@ use std::{
 
 pub use affinity::{HashKey, SameSite, Secret, Sticky};
 pub use check::{CheckKind, HttpCheck};
+pub use intent::Intent;
 pub use limits::{PoolLimits, ProcessLimits, RateKey, RateLimit};
 #[cfg(test)]
 pub(crate) use listener::sample as sample_listener;

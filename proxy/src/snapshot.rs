@@ -30,7 +30,7 @@ pub use times::{Kind, Measure, Times};
 use crate::{
     clock::Timestamp,
     event::Symptom,
-    model::{BackendId, PoolId},
+    model::{BackendId, Intent, PoolId},
 };
 
 /// Where the current snapshot is read.
@@ -54,12 +54,9 @@ impl Snapshot {
         &self.pools[id.pool.0].backends[id.index]
     }
 
-    /// Tells whether every backend has been checked at least once.
+    /// Tells whether every backend that is to be checked has been at least once.
     pub fn is_checked(&self) -> bool {
-        self.pools
-            .iter()
-            .flat_map(|pool| &pool.backends)
-            .all(|backend| backend.condition != Condition::Unknown)
+        self.pools.iter().flat_map(|pool| &pool.backends).all(BackendSnapshot::is_checked)
     }
 }
 
@@ -77,6 +74,9 @@ pub struct PoolSnapshot {
     pub failback: Option<Failback>,
     /// The preferred tier that traffic could return to if an operator asked for it.
     pub returnable: Option<usize>,
+    /// The tier that an operator moved the pool to, until traffic is asked back or the tier cannot
+    /// serve.
+    pub held: Option<usize>,
     /// Whether nothing is eligible and requests are sent to any backend all the same: then `tiers`
     /// lists every backend.
     pub is_failing_open: bool,
@@ -85,6 +85,8 @@ pub struct PoolSnapshot {
     /// What each backend weighs in its tier at present, in relation to the others there. Indexed as
     /// in the topology.
     pub weights: Arc<[u32]>,
+    /// Whom keys belong to, by tier; empty unless the pool balances by hash.
+    pub tables: Arc<[Maglev]>,
     /// Indexed as in the topology.
     pub backends: Vec<BackendSnapshot>,
 }
@@ -167,6 +169,12 @@ impl TierSnapshot {
 pub struct BackendSnapshot {
     /// What is known of it.
     pub condition: Condition,
+    /// What operators want of it.
+    pub intent: Intent,
+    /// What it weighs in its tier when it is not warming up: as configured, or as an operator said.
+    pub weight: u32,
+    /// Whether an operator has ejected it.
+    pub is_ejected_by_hand: bool,
     /// The latest sign of trouble, until all is well again.
     pub trouble: Option<Symptom>,
     /// Since when it is in this condition.
@@ -176,6 +184,37 @@ pub struct BackendSnapshot {
     pub epoch: u64,
     /// The latest health check.
     pub last_check: Option<LastCheck>,
+}
+
+impl BackendSnapshot {
+    /// Tells whether the backend may be picked: it is fit to be, and operators want it to be.
+    pub fn is_eligible(&self) -> bool {
+        self.condition.is_eligible() && self.intent.is_enabled()
+    }
+
+    /// Tells whether the backend has ever been checked, or need not be.
+    fn is_checked(&self) -> bool {
+        self.condition != Condition::Unknown
+            || self.last_check.is_some()
+            || !self.intent.is_checked()
+    }
+}
+
+#[cfg(test)]
+impl BackendSnapshot {
+    /// Makes one of weight 1 of which nothing else is known.
+    pub(crate) fn sample(condition: Condition, since: Timestamp) -> Self {
+        Self {
+            condition,
+            intent: Intent::Enabled,
+            weight: 1,
+            is_ejected_by_hand: false,
+            trouble: None,
+            since,
+            epoch: 0,
+            last_check: None,
+        }
+    }
 }
 
 /// What is known of a backend.
@@ -198,7 +237,26 @@ pub enum Condition {
 }
 
 impl Condition {
-    /// Tells whether the backend may be picked.
+    /// The names used in the API, the metrics and the page.
+    pub const NAMES: [&'static str; 5] = ["up", "failing", "down", "ejected", "unknown"];
+
+    /// Returns the index in [`Condition::NAMES`].
+    pub const fn index(self) -> usize {
+        match self {
+            Self::Healthy => 0,
+            Self::Suspected => 1,
+            Self::Unhealthy => 2,
+            Self::Ejected { .. } => 3,
+            Self::Unknown => 4,
+        }
+    }
+
+    /// Returns the name used in the API, the metrics and the page.
+    pub const fn name(self) -> &'static str {
+        Self::NAMES[self.index()]
+    }
+
+    /// Tells whether the backend may be picked, if operators want it to be.
     pub fn is_eligible(self) -> bool {
         match self {
             Self::Healthy | Self::Suspected => true,

@@ -14,6 +14,8 @@ const CAUSE: Record<IncidentCause, string> = {
   truncation: 'Truncation',
   partition: 'Partition',
   injected: 'Injected fault',
+  drained: 'Drained',
+  manual: 'Moved',
   unknown: 'Unknown cause',
 };
 
@@ -24,6 +26,7 @@ export function causeWord(incident: Incident): string {
 export const DETECTOR: Record<Incident['detected_by'], string> = {
   traffic: 'traffic',
   health_check: 'a health check',
+  operator: 'an operator',
 };
 
 export const SOURCE: Record<Incident['evidence'][number]['source'], string> = {

@@ -97,6 +97,8 @@ export type IncidentCause =
   | 'truncation'
   | 'partition'
   | 'injected'
+  | 'drained'
+  | 'manual'
   | 'unknown';
 
 export interface IncidentList {
@@ -110,7 +112,7 @@ export interface Incident {
   backend: string;
   state: IncidentState;
   cause: IncidentCause;
-  detected_by: 'traffic' | 'health_check';
+  detected_by: 'traffic' | 'health_check' | 'operator';
   /** An operator asked for it. */
   requested: boolean;
   from_tier: number;

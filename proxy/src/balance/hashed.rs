@@ -12,6 +12,7 @@ const TURNS: usize = 16;
 /// long as the same backends are open.
 pub(crate) fn pick(
     table: &Maglev,
+    weights: &[u32],
     tier: &TierSnapshot,
     open: Open<'_>,
     hash: u64,
@@ -25,5 +26,6 @@ pub(crate) fn pick(
         turn = again(turn);
     }
     let candidates = tier.eligible.iter().copied().filter(is_open);
-    candidates.max_by_key(|&index| table.preference(hash, index))
+    // A backend that weighs nothing is a spare.
+    candidates.max_by_key(|&index| (weights[index] != 0, table.preference(hash, index)))
 }

@@ -22,7 +22,9 @@ pub(crate) fn pick(
     now: Timestamp,
 ) -> Option<usize> {
     let first = balance::draw(weights, tier, random, |index| open.has(index))?;
-    let second = balance::draw(weights, tier, random, |index| index != first && open.has(index));
+    // A spare is no second choice.
+    let is_other = |index: usize| index != first && weights[index] != 0 && open.has(index);
+    let second = balance::draw(weights, tier, random, is_other);
     let Some(second) = second else { return Some(first) };
     let in_flight = |index: usize| open.live.backends[index].in_flight.load(Relaxed);
     // Idle is idle: the draw has already paid heed to weights.

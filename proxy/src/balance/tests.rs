@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     model::{Topology, sample},
-    snapshot::{BackendSnapshot, Candidates, Condition, Division, Live, Schedule},
+    snapshot::{BackendSnapshot, Candidates, Condition, Division, Live, Maglev, Schedule},
 };
 
 /// A pool of which some backends are eligible: `(tier, weight, is eligible)`.
@@ -32,8 +32,19 @@ impl World {
             let weights: Vec<_> = eligible.iter().map(|&at| (at, backends[at].1)).collect();
             TierSnapshot { schedule: Schedule::new(&weights), eligible, trusted: None }
         });
+        let table = |tier: usize| {
+            let of_tier = pool.backends.iter().enumerate().filter(|(_, it)| it.tier == tier);
+            let named = of_tier.map(|(at, it)| (at, &*it.name, it.weight.get()));
+            Maglev::new(&named.collect::<Vec<_>>())
+        };
+        let tables = if balance == Balance::Hash {
+            (0..pool.tier_count()).map(table).collect()
+        } else {
+            Vec::new()
+        };
         let snapshot = PoolSnapshot {
             active_tier,
+            tables: tables.into(),
             tiers: tiers.collect(),
             weights: backends.iter().map(|&(_, weight, _)| weight).collect(),
             backends: backends.iter().map(|&(_, _, it)| backend(it)).collect(),
@@ -92,13 +103,8 @@ pub(crate) fn plain(tried: &[usize]) -> Request<'_> {
 }
 
 fn backend(is_eligible: bool) -> BackendSnapshot {
-    BackendSnapshot {
-        condition: if is_eligible { Condition::Healthy } else { Condition::Unhealthy },
-        trouble: None,
-        since: Timestamp::ZERO,
-        epoch: 0,
-        last_check: None,
-    }
+    let condition = if is_eligible { Condition::Healthy } else { Condition::Unhealthy };
+    BackendSnapshot::sample(condition, Timestamp::ZERO)
 }
 
 #[test]

@@ -167,20 +167,21 @@ impl Checker {
         loop {
             let policy = &self.pool().health_check;
             let interval = match self.task.pace {
-                Pace::Normal => policy.interval,
+                Pace::Normal | Pace::Never => policy.interval,
                 Pace::Fast => policy.interval_fast,
             };
             let factor = 1.0 + policy.jitter * draw;
             let turn = began + interval.mul_f64(factor.max(0.0));
             tokio::select! {
-                () = sleep_until(turn) => return true,
+                () = sleep_until(turn), if self.task.pace != Pace::Never => return true,
                 changed = self.tasks.changed() => {
                     if changed.is_err() {
                         return false;
                     }
                     let task = self.tasks.borrow_and_update().clone();
-                    let before = std::mem::replace(&mut self.task, task);
-                    if before.pace == Pace::Normal && self.task.pace == Pace::Fast {
+                    let before = std::mem::replace(&mut self.task, task).pace;
+                    let is_fast = before == Pace::Normal && self.task.pace == Pace::Fast;
+                    if is_fast || before == Pace::Never && self.task.pace != Pace::Never {
                         return true;
                     }
                 }

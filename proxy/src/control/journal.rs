@@ -4,9 +4,9 @@ use tracing::{info, warn};
 
 use crate::{
     clock,
-    event::{Event, Fault, FaultMode, TierReason},
+    event::{Event, Fault, FaultMode, Heir, LossReason, TierReason},
     incident::{Entry, News},
-    model::{BackendId, Topology},
+    model::{BackendId, Intent, Topology},
     telemetry::logging::AUDIT,
 };
 
@@ -23,35 +23,24 @@ pub(crate) fn log_event(event: &Event, topology: &Topology) {
             target: "bascule::fleet", pool = pool_of(*backend), backend = name_of(*backend),
             source = evidence.source.name(), reason = %evidence.symptom, "evidence gathered"
         ),
-        Event::BackendCleared { backend } => info!(
-            target: "bascule::fleet", pool = pool_of(*backend), backend = name_of(*backend),
-            "backend cleared of suspicion"
-        ),
+        Event::BackendCleared { backend } => {
+            log_turn(*backend, "backend cleared of suspicion", topology);
+        }
         Event::BackendLost { backend, reason, heir, .. } => {
-            let heir = heir.map_or("none", |heir| {
-                topology.pool(backend.pool).backends[heir.index].name.as_str()
-            });
-            warn!(
-                target: "bascule::fleet", pool = pool_of(*backend), backend = name_of(*backend),
-                reason = reason.name(), heir, "backend lost"
-            );
+            log_loss(*backend, *reason, *heir, topology);
         }
         Event::BackendEjected { backend, ejection } => info!(
             target: "bascule::fleet", pool = pool_of(*backend), backend = name_of(*backend),
             reason = ejection.name(), "backend ejected"
         ),
-        Event::BackendRegained { backend } => info!(
-            target: "bascule::fleet", pool = pool_of(*backend), backend = name_of(*backend),
-            "backend regained"
-        ),
+        Event::BackendRegained { backend } => log_turn(*backend, "backend regained", topology),
         Event::EvidenceDisagreed { backend, well } => warn!(
             target: "bascule::fleet", pool = pool_of(*backend), backend = name_of(*backend),
             well = well.name(), "health checks and traffic disagree"
         ),
-        Event::EvidenceAgreed { backend } => info!(
-            target: "bascule::fleet", pool = pool_of(*backend), backend = name_of(*backend),
-            "health checks and traffic agree again"
-        ),
+        Event::EvidenceAgreed { backend } => {
+            log_turn(*backend, "health checks and traffic agree again", topology);
+        }
         Event::TierChanged { pool, from, to, reason } => {
             log_tier_change(topology.pool(*pool).name.as_str(), *from, *to, *reason);
         }
@@ -62,15 +51,70 @@ pub(crate) fn log_event(event: &Event, topology: &Topology) {
             target: "bascule::fleet", pool = topology.pool(*pool).name, to,
             "failback aborted: the returning tier failed"
         ),
-        Event::BackendServed { backend } => info!(
-            target: "bascule::fleet", pool = pool_of(*backend), backend = name_of(*backend),
-            "first success since traffic moved here"
-        ),
+        Event::BackendServed { backend } => {
+            log_turn(*backend, "first success since traffic moved here", topology);
+        }
         Event::FaultRequested { backend, mode } => {
             log_order(pool_of(*backend), name_of(*backend), Some(*mode));
         }
         Event::FaultWithdrawn { backend } => log_order(pool_of(*backend), name_of(*backend), None),
+        Event::BackendDrained { backend, intent, heir, .. } => {
+            log_drain(*backend, *intent, *heir, topology);
+        }
+        Event::BackendEnabled { backend } => log_turn(*backend, "backend enabled", topology),
+        Event::WeightChanged { backend, from, to } => {
+            log_weight(pool_of(*backend), name_of(*backend), *from, *to);
+        }
+        Event::FailoverRequested { backend, from, heir } => {
+            log_failover_order(pool_of(*backend), *from, *heir);
+        }
+        Event::FailoverEnded { pool, tier } => {
+            log_failover_end(&topology.pool(*pool).name, *tier);
+        }
     }
+}
+
+fn log_turn(backend: BackendId, turn: &str, topology: &Topology) {
+    info!(
+        target: "bascule::fleet", pool = topology.pool(backend.pool).name,
+        backend = topology.backend(backend).name, "{turn}"
+    );
+}
+
+fn log_loss(backend: BackendId, reason: LossReason, heir: Option<Heir>, topology: &Topology) {
+    warn!(
+        target: "bascule::fleet", pool = topology.pool(backend.pool).name,
+        backend = topology.backend(backend).name, reason = reason.name(),
+        heir = heir_name(backend, heir, topology), "backend lost"
+    );
+}
+
+fn log_drain(backend: BackendId, intent: Intent, heir: Option<Heir>, topology: &Topology) {
+    info!(
+        target: "bascule::fleet", pool = topology.pool(backend.pool).name,
+        backend = topology.backend(backend).name, intent = intent.name(),
+        heir = heir_name(backend, heir, topology), "backend drained: it gets nothing new"
+    );
+}
+
+fn heir_name(backend: BackendId, heir: Option<Heir>, topology: &Topology) -> &str {
+    heir.map_or("none", |heir| topology.pool(backend.pool).backends[heir.index].name.as_str())
+}
+
+fn log_weight(pool: &str, backend: &str, from: u32, to: u32) {
+    info!(target: "bascule::fleet", pool, backend, from, to, "backend weighs otherwise");
+}
+
+fn log_failover_end(pool: &str, tier: usize) {
+    warn!(
+        target: "bascule::fleet", pool, tier,
+        "the tier that an operator moved the pool to cannot serve any more"
+    );
+}
+
+fn log_failover_order(pool: &str, from: usize, heir: Option<Heir>) {
+    let to = tier_name(heir.map(|heir| heir.tier));
+    info!(target: "bascule::fleet", pool, from, to, "an operator moves the pool");
 }
 
 fn log_order(pool: &str, backend: &str, mode: Option<FaultMode>) {
@@ -99,6 +143,9 @@ fn log_tier_change(pool: &str, from: Option<usize>, to: Option<usize>, reason: T
     match reason {
         TierReason::Lost(reason) => {
             warn!(target: "bascule::fleet", pool, from, to, reason = reason.name(), "pool failed over");
+        }
+        TierReason::Manual => {
+            info!(target: "bascule::fleet", pool, from, to, "pool moved by an operator");
         }
         TierReason::HoldDownEnded | TierReason::Requested => {
             info!(target: "bascule::fleet", pool, from, to, "pool failed back");

@@ -81,7 +81,7 @@ impl Exchange {
         let snapshot = self.snapshot.load();
         let is_eligible = |session: &Session| {
             let home = BackendId { index: session.index, ..answered };
-            snapshot.backend(home).condition.is_eligible()
+            snapshot.backend(home).is_eligible()
         };
         let index = match ctx.session.filter(is_eligible) {
             Some(session) if ttl / 2 <= session.expires.saturating_sub(now) => return None,

@@ -24,6 +24,7 @@ impl Fleet {
         let mut earlier: Vec<Option<PoolMachine>> = self.pools.drain(..).map(Some).collect();
         self.outputs.clear();
         let mut served = Vec::new();
+        let mut dropped = Vec::new();
         for (index, pool) in self.topology.pools.iter().enumerate() {
             let id = PoolId(index);
             let mut machine = PoolMachine::new(pool, now);
@@ -32,9 +33,16 @@ impl Fleet {
             if let Some((old, known)) = known {
                 let was =
                     |index| heritage.backend(BackendId { pool: id, index }).map(|it| it.index);
-                machine.take_over(pool, known, before.pool(old), was, now);
+                let weighs = machine.take_over(pool, known, before.pool(old), was, now);
+                let named = weighs
+                    .into_iter()
+                    .map(|(index, from, to)| (BackendId { pool: id, index }, from, to));
+                dropped.extend(named);
             }
             self.pools.push(machine);
+        }
+        for (backend, from, to) in dropped {
+            self.emit(Event::WeightChanged { backend, from, to });
         }
         for (index, served) in served.into_iter().enumerate() {
             self.settle_tiers(PoolId(index), served, now);
@@ -69,7 +77,8 @@ impl Fleet {
 
 impl PoolMachine {
     /// Takes over what is known of the pool as it was before; `was` says which of its backends each
-    /// one was.
+    /// one was. What operators ordered goes on; but a weight that the configuration has changed, too,
+    /// is the configuration's. Returns those, with what they weighed and what they weigh.
     fn take_over(
         &mut self,
         pool: &Pool,
@@ -77,7 +86,8 @@ impl PoolMachine {
         before: &Pool,
         was: impl Fn(usize) -> Option<usize>,
         now: Timestamp,
-    ) {
+    ) -> Vec<(usize, u32, u32)> {
+        let mut dropped = Vec::new();
         let mut tiers: Vec<Option<usize>> = vec![None; known.picks.len()];
         let mut is_serving_left = false;
         for (index, backend) in pool.backends.iter().enumerate() {
@@ -93,6 +103,13 @@ impl PoolMachine {
             }
             tiers[tier].get_or_insert(backend.tier);
             self.backends[index] = known.backends[old].clone();
+            if before.backends[old].weight != backend.weight {
+                let from = known.backends[old].weight(&before.backends[old]);
+                self.backends[index].weigh(None);
+                if from != before.backends[old].weight.get() {
+                    dropped.push((index, from, backend.weight.get()));
+                }
+            }
             self.slow_start.take_over(index, &known.slow_start, old);
             self.heirs[index] = known.heirs[old];
             self.watched[index] = known.watched[old];
@@ -100,6 +117,8 @@ impl PoolMachine {
         let is_left = is_serving_left || known.tiers.active().is_none();
         self.tiers = known.tiers.renumbered(pool.tier_count(), &tiers, is_left, now);
         self.stale.fill(true);
+        self.renew_all(pool);
         self.renew_picks(pool);
+        dropped
     }
 }

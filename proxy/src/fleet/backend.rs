@@ -11,7 +11,7 @@ use crate::{
         outlier::{self, Ejections, WINDOW},
         suspicion::{Ruling, Suspicion},
     },
-    model::{HealthCheck, OutlierPolicy, Pool},
+    model::{Backend, HealthCheck, Intent, OutlierPolicy, Pool},
     snapshot::{BackendSnapshot, Condition, LastCheck, Measure, Recent},
 };
 
@@ -34,6 +34,11 @@ pub(crate) struct BackendMachine {
     since: Timestamp,
     epoch: u64,
     last_check: Option<LastCheck>,
+    intent: Intent,
+    /// What an operator said that it weighs, in place of what is configured.
+    weight: Option<u32>,
+    /// Whether it was in use, and is checked anew before it is again.
+    is_returning: bool,
 }
 
 /// How often a backend is checked.
@@ -43,6 +48,43 @@ pub enum Pace {
     Normal,
     /// At the fast interval, beginning at once.
     Fast,
+    /// Not at all; and at once when that is over.
+    Never,
+}
+
+/// What of a backend others look at, to compare before and after.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Face {
+    pub(crate) condition: Condition,
+    pub(crate) is_eligible: bool,
+    pub(crate) intent: Intent,
+    /// What an operator said that it weighs.
+    pub(crate) weight: Option<u32>,
+    pub(crate) pace: Pace,
+    pub(crate) has_trial: bool,
+    pub(crate) dispute: Option<Source>,
+    is_known: bool,
+}
+
+impl Face {
+    pub(crate) fn of(machine: &BackendMachine) -> Self {
+        Self {
+            condition: machine.condition(),
+            is_eligible: machine.is_eligible(),
+            intent: machine.intent,
+            weight: machine.weight,
+            pace: machine.pace(),
+            has_trial: machine.has_trial(),
+            dispute: machine.dispute,
+            is_known: machine.is_returning || machine.condition() != Condition::Unknown,
+        }
+    }
+
+    /// Tells whether `after` is the backend's return. A backend that begins with the proxy returns
+    /// from nowhere.
+    pub(crate) fn is_regained(&self, after: &Self) -> bool {
+        !self.is_eligible && after.is_eligible && self.is_known
+    }
 }
 
 /// What a sign of trouble led to.
@@ -102,6 +144,9 @@ impl BackendMachine {
             since: now,
             epoch: 0,
             last_check: None,
+            intent: Intent::default(),
+            weight: None,
+            is_returning: false,
         }
     }
 
@@ -116,8 +161,24 @@ impl BackendMachine {
         }
     }
 
+    /// Tells whether it may be picked: it is fit to be, and operators want it to be.
     pub(crate) fn is_eligible(&self) -> bool {
+        self.is_fit() && self.intent.is_enabled()
+    }
+
+    /// Tells whether it may be picked, if operators want it to be.
+    pub(crate) fn is_fit(&self) -> bool {
         self.condition().is_eligible()
+    }
+
+    /// Returns what operators want of it.
+    pub(crate) fn intent(&self) -> Intent {
+        self.intent
+    }
+
+    /// Returns what it weighs when it is not warming up.
+    pub(crate) fn weight(&self, backend: &Backend) -> u32 {
+        self.weight.unwrap_or(backend.weight.get())
     }
 
     pub(crate) fn is_ejected(&self) -> bool {
@@ -134,14 +195,10 @@ impl BackendMachine {
         self.suspicion.wants_successes()
     }
 
-    /// Tells whether one request may try the backend although it is suspected.
+    /// Tells whether one request may try the backend although it is suspected. None is sent where
+    /// operators want none.
     pub(crate) fn has_trial(&self) -> bool {
-        self.suspicion.has_trial()
-    }
-
-    /// Returns who speaks for the backend while checks and traffic contradict each other.
-    pub(crate) fn dispute(&self) -> Option<Source> {
-        self.dispute
+        self.suspicion.has_trial() && self.intent.is_enabled() && self.weight != Some(0)
     }
 
     /// Returns how long its answers take at most, if that is known by now.
@@ -155,9 +212,12 @@ impl BackendMachine {
         self.ejections.until().or_else(|| self.suspicion.deadline())
     }
 
-    pub(crate) fn snapshot(&self) -> BackendSnapshot {
+    pub(crate) fn snapshot(&self, backend: &Backend) -> BackendSnapshot {
         BackendSnapshot {
             condition: self.condition(),
+            intent: self.intent,
+            weight: self.weight(backend),
+            is_ejected_by_hand: self.ejections.is_by_hand(),
             trouble: self.trouble,
             since: self.since,
             epoch: self.epoch,
@@ -167,6 +227,9 @@ impl BackendMachine {
 
     /// Returns how often the backend should be checked: fast while its verdict is in doubt.
     pub(crate) fn pace(&self) -> Pace {
+        if !self.intent.is_checked() {
+            return Pace::Never;
+        }
         match self.condition() {
             Condition::Suspected => Pace::Fast,
             Condition::Unknown
@@ -185,13 +248,17 @@ impl BackendMachine {
         if flip == Some(Health::Healthy) {
             self.is_upheld = false;
             if !before.is_eligible() {
-                // Checks saw the failure that traffic saw, and have now seen its end.
-                self.ejections.readmit(now);
+                // Checks saw the failure that traffic saw, and have now seen its end. What an
+                // operator saw is for him to say.
+                if !self.ejections.is_by_hand() {
+                    self.ejections.readmit(now);
+                }
                 self.suspicion.forget();
             }
         }
         self.suspicion.check_passed(self.health.passes(), now);
-        let is_disputed = self.is_ejected() && self.health.verdict() == Health::Healthy;
+        let is_condemned = self.is_ejected() && !self.ejections.is_by_hand();
+        let is_disputed = is_condemned && self.health.verdict() == Health::Healthy;
         self.dispute = is_disputed.then_some(Source::HealthCheck);
         self.settle(before, now);
     }
@@ -225,7 +292,7 @@ impl BackendMachine {
         }
         let is_first = self.note(symptom, before);
         self.settle(before, now);
-        let is_lost = before.is_eligible() && !self.is_eligible();
+        let is_lost = before.is_eligible() && !self.is_fit();
         let loss = is_lost.then_some(LossReason::HealthCheck);
         Reaction { is_first, loss, ejection: None, is_stale: false }
     }
@@ -269,7 +336,7 @@ impl BackendMachine {
         now: Timestamp,
     ) -> Reaction {
         let before = self.condition();
-        let ruling = if self.is_eligible() && !self.is_of_loss(began) {
+        let ruling = if self.is_fit() && !self.is_of_loss(began) {
             self.suspicion.overstayed(began, now)
         } else {
             Ruling::Stale
@@ -326,19 +393,64 @@ impl BackendMachine {
     pub(crate) fn handle_deadline(&mut self, now: Timestamp) {
         let before = self.condition();
         if self.ejections.until().is_some_and(|until| until <= now) {
-            self.ejections.readmit(now);
-            self.dispute = None;
-            if self.health.verdict() == Health::Healthy {
-                self.suspicion.readmitted(now);
-            }
+            self.end_ejection(now);
         }
         self.suspicion.handle_deadline(now);
         self.settle(before, now);
     }
 
+    fn end_ejection(&mut self, now: Timestamp) {
+        self.ejections.readmit(now);
+        self.dispute = None;
+        if self.health.verdict() == Health::Healthy {
+            self.suspicion.readmitted(now);
+        }
+    }
+
+    /// Takes in what an operator wants of it. One that was not checked is checked before it is used
+    /// again: nobody knows how it is.
+    pub(crate) fn intend(&mut self, intent: Intent, now: Timestamp) {
+        let before = self.condition();
+        if !self.intent.is_checked() && intent.is_checked() {
+            self.health = HealthTracker::new();
+            self.suspicion.forget();
+            self.latency.forget();
+            self.is_upheld = false;
+            self.dispute = None;
+            self.is_returning = true;
+        }
+        self.intent = intent;
+        self.settle(before, now);
+    }
+
+    /// Takes in what an operator says that it weighs; `None` for what is configured.
+    pub(crate) fn weigh(&mut self, weight: Option<u32>) {
+        self.weight = weight;
+    }
+
+    /// Takes in that an operator ejects it until then. Returns what follows.
+    pub(crate) fn eject(&mut self, until: Timestamp, now: Timestamp) -> Reaction {
+        let before = self.condition();
+        self.ejections.eject_by_hand(until);
+        self.dispute = None;
+        self.settle(before, now);
+        let loss = before.is_eligible().then_some(LossReason::Manual);
+        Reaction { is_first: false, loss, ejection: Some(Ejection::Manual), is_stale: false }
+    }
+
+    /// Takes in that an operator ends its ejection, whoever began it. It is on probation then, if
+    /// checks agree.
+    pub(crate) fn readmit(&mut self, now: Timestamp) {
+        if self.is_ejected() {
+            let before = self.condition();
+            self.end_ejection(now);
+            self.settle(before, now);
+        }
+    }
+
     /// Asks what a failed attempt means; nothing, if the backend is lost, or was when it began.
     fn rule(&mut self, began: Timestamp, now: Timestamp) -> Ruling {
-        if self.is_eligible() && !self.is_of_loss(began) {
+        if self.is_fit() && !self.is_of_loss(began) {
             self.suspicion.attempt_failed(began, now)
         } else {
             Ruling::Stale
@@ -396,7 +508,7 @@ impl BackendMachine {
         }
         if !before.is_eligible() && after.is_eligible() {
             self.is_on_record = false;
-            if before != Condition::Unknown {
+            if before != Condition::Unknown || std::mem::take(&mut self.is_returning) {
                 self.regained = Some(now);
             }
         }

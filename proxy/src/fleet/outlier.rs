@@ -27,6 +27,8 @@ pub(crate) struct Ejections {
     streak: u32,
     /// When the latest ejection ended.
     readmitted: Timestamp,
+    /// Whether the ejection under way was an operator's.
+    is_by_hand: bool,
 }
 
 impl Ejections {
@@ -59,7 +61,19 @@ impl Ejections {
         let until = now + length(self.streak, policy);
         self.streak = self.streak.saturating_add(1);
         self.until = Some(until);
+        self.is_by_hand = false;
         until
+    }
+
+    /// Ejects the backend because an operator says so. That counts towards nothing.
+    pub(crate) fn eject_by_hand(&mut self, until: Timestamp) {
+        self.until = Some(until);
+        self.is_by_hand = true;
+    }
+
+    /// Tells whether an operator's ejection is under way.
+    pub(crate) fn is_by_hand(&self) -> bool {
+        self.until.is_some() && self.is_by_hand
     }
 
     /// Ends the ejection under way, if any.

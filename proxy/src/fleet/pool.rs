@@ -4,43 +4,92 @@ use std::sync::Arc;
 
 use crate::{
     clock::Timestamp,
-    fleet::{PoolMachine, backend::BackendMachine, slow_start::SlowStart, tiers::Tiers},
-    model::{Backend, Pool, WhenDown},
-    snapshot::{Condition, PoolSnapshot, Schedule, TierSnapshot},
+    fleet::{Face, PoolMachine, backend::BackendMachine, slow_start::SlowStart, tiers::Tiers},
+    model::{Balance, Pool, WhenDown},
+    snapshot::{Maglev, PoolSnapshot, Schedule, TierSnapshot},
 };
 
 impl PoolMachine {
     pub(crate) fn new(pool: &Pool, now: Timestamp) -> Self {
         let count = pool.backends.len();
-        let of_all = |tier| picks(&shares(pool, |_, it| it.tier == tier));
-        Self {
+        let mut machine = Self {
             tiers: Tiers::new(pool.tier_count(), now),
             picks: vec![TierSnapshot::default(); pool.tier_count()],
             stale: vec![false; pool.tier_count()],
             turns: vec![Vec::new(); pool.tier_count()],
-            picks_of_all: (0..pool.tier_count()).map(of_all).collect(),
+            picks_of_all: Vec::new(),
+            tables: vec![Maglev::default(); pool.tier_count()].into(),
             weights: pool.backends.iter().map(|it| it.weight.get()).collect(),
             slow_start: SlowStart::new(count),
             backends: vec![BackendMachine::new(now); count],
             heirs: vec![false; count],
             watched: vec![false; count],
+        };
+        machine.renew_all(pool);
+        machine
+    }
+
+    /// Works out again everything that follows from weights and intents and is not picked from.
+    pub(crate) fn renew_all(&mut self, pool: &Pool) {
+        self.renew_orders(pool);
+        for tier in 0..pool.tier_count() {
+            self.renew_table(pool, tier);
         }
     }
 
+    /// Works out again who is left where a pool fails open: everybody whom operators want there.
+    fn renew_orders(&mut self, pool: &Pool) {
+        self.picks_of_all = (0..pool.tier_count())
+            .map(|tier| {
+                picks(&self.shares(pool, |index| {
+                    pool.backends[index].tier == tier && self.backends[index].intent().is_enabled()
+                }))
+            })
+            .collect();
+    }
+
+    /// Works out again whom the keys of this tier belong to.
+    fn renew_table(&mut self, pool: &Pool, tier: usize) {
+        if pool.balance == Balance::Hash {
+            let mut tables = self.tables.to_vec();
+            tables[tier] = self.table(pool, tier);
+            self.tables = tables.into();
+        }
+    }
+
+    /// Makes the table of a tier's backends, whether they are well or not, and wanted or not: the
+    /// keys of one that is drained come back to it.
+    fn table(&self, pool: &Pool, tier: usize) -> Maglev {
+        let backends = self.shares(pool, |index| pool.backends[index].tier == tier);
+        let named = backends.iter().map(|&(at, weight)| (at, &*pool.backends[at].name, weight));
+        Maglev::new(&named.collect::<Vec<_>>())
+    }
+
+    /// Returns index and weight of the backends that are `wanted`.
+    fn shares(&self, pool: &Pool, wanted: impl Fn(usize) -> bool) -> Vec<(usize, u32)> {
+        let all = self.backends.iter().zip(&pool.backends).enumerate();
+        all.filter(|(index, _)| wanted(*index))
+            .map(|(index, (machine, backend))| (index, machine.weight(backend)))
+            .collect()
+    }
+
     /// Adapts picks and slow start to a backend's new condition. `before` is the old one.
-    ///
-    /// A backend that was never in use before is not slow: it starts with the proxy.
-    pub(crate) fn adapt(&mut self, pool: &Pool, index: usize, before: Condition, now: Timestamp) {
-        let after = self.backends[index].condition();
-        let is_regained = !before.is_eligible() && after.is_eligible();
-        if before.is_eligible() && !after.is_eligible() {
+    pub(crate) fn adapt(&mut self, pool: &Pool, index: usize, before: &Face, now: Timestamp) {
+        let after = Face::of(&self.backends[index]);
+        if before.is_eligible && !after.is_eligible {
             self.slow_start.end(index);
-        } else if is_regained && before != Condition::Unknown {
+        } else if before.is_regained(&after) {
             self.slow_start.begin(index, pool.slow_start, now);
         }
-        if before.is_eligible() != after.is_eligible() || before.is_trusted() != after.is_trusted()
-        {
+        let is_trusted = before.condition.is_trusted() != after.condition.is_trusted();
+        if before.is_eligible != after.is_eligible || is_trusted || before.weight != after.weight {
             self.stale[pool.backends[index].tier] = true;
+        }
+        if before.intent != after.intent || before.weight != after.weight {
+            self.renew_orders(pool);
+        }
+        if before.weight != after.weight {
+            self.renew_table(pool, pool.backends[index].tier);
         }
     }
 
@@ -55,8 +104,9 @@ impl PoolMachine {
 
     /// Works out again who is picked, and in which order, in this tier.
     fn renew_tier(&mut self, pool: &Pool, tier: usize) {
+        let is_of_tier = |index: usize| pool.backends[index].tier == tier;
         let is_eligible = |index: usize| self.backends[index].is_eligible();
-        let mut shares = shares(pool, |index, it| it.tier == tier && is_eligible(index));
+        let mut shares = self.shares(pool, |index| is_of_tier(index) && is_eligible(index));
         self.slow_start.weigh(&mut shares);
         let mut weights = self.weights.to_vec();
         for &(index, weight) in &shares {
@@ -88,20 +138,19 @@ impl PoolMachine {
             division: self.tiers.division().clone(),
             failback: self.tiers.failback(&pool.tiers),
             returnable: self.tiers.returnable(),
+            held: self.tiers.held(),
             is_failing_open,
             tiers: picks.clone(),
             weights: Arc::clone(&self.weights),
-            backends: self.backends.iter().map(BackendMachine::snapshot).collect(),
+            tables: Arc::clone(&self.tables),
+            backends: self
+                .backends
+                .iter()
+                .zip(&pool.backends)
+                .map(|(machine, backend)| machine.snapshot(backend))
+                .collect(),
         }
     }
-}
-
-/// Returns index and weight of the backends that are `wanted`.
-pub(crate) fn shares(pool: &Pool, wanted: impl Fn(usize, &Backend) -> bool) -> Vec<(usize, u32)> {
-    let all = pool.backends.iter().enumerate();
-    all.filter(|(index, it)| wanted(*index, it))
-        .map(|(index, it)| (index, it.weight.get()))
-        .collect()
 }
 
 /// Makes what requests pick from out of index and weight of each backend, all of them trusted or

@@ -67,6 +67,9 @@ impl SlowStart {
         let divisor = shares.iter().fold(0, |divisor, &(_, weight)| gcd(divisor, weight)).max(1);
         let turns: u64 = shares.iter().map(|&(_, weight)| u64::from(weight / divisor)).sum();
         for (index, weight) in shares {
+            if *weight == 0 {
+                continue;
+            }
             let parts = parts(*index);
             *weight = if turns <= DIVIDED_UP_TO {
                 *weight / divisor * parts

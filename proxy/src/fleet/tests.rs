@@ -30,12 +30,22 @@ pub(crate) fn hear(fleet: &mut Fleet, script: &str) -> String {
         if what != "." {
             fleet.handle(input(what, now), now);
         }
-        while let Some(output) = fleet.poll_output() {
-            match output {
-                Output::Event(event) => write!(said, "{} ", short(&event)).unwrap(),
-                Output::Trial(id) => write!(said, "{}T ", letter(id)).unwrap(),
-                Output::TrialOver(_) | Output::Pace(..) | Output::Watch(..) => {}
-            }
+        let more = listen(fleet);
+        if !more.is_empty() {
+            write!(said, "{more} ").unwrap();
+        }
+    }
+    said.trim_end().to_owned()
+}
+
+/// Returns what `fleet` has said since it was last listened to.
+pub(crate) fn listen(fleet: &mut Fleet) -> String {
+    let mut said = String::new();
+    while let Some(output) = fleet.poll_output() {
+        match output {
+            Output::Event(event) => write!(said, "{} ", short(&event)).unwrap(),
+            Output::Trial(id) => write!(said, "{}T ", letter(id)).unwrap(),
+            Output::TrialOver(_) | Output::Pace(..) | Output::Watch(..) => {}
         }
     }
     said.trim_end().to_owned()
@@ -102,6 +112,13 @@ fn short(event: &Event) -> String {
             format!("{}:{}", name(backend), ejection.name())
         }
         Event::BackendRegained { backend } => format!("{}O", name(backend)),
+        Event::BackendDrained { backend, intent, served, .. } => {
+            format!("{}{}{}", name(backend), &intent.name()[..2], tier(*served))
+        }
+        Event::BackendEnabled { backend } => format!("{}en", name(backend)),
+        Event::WeightChanged { backend, from, to } => format!("{}{from}-{to}", name(backend)),
+        Event::FailoverRequested { backend, from, .. } => format!("{}!!{from}", name(backend)),
+        Event::FailoverEnded { tier, .. } => format!("{tier}!."),
         Event::EvidenceDisagreed { backend, .. } => format!("{}#", name(backend)),
         Event::EvidenceAgreed { backend } => format!("{}=", name(backend)),
         Event::TierChanged { from, to, reason, .. } => {

@@ -3,7 +3,12 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{event::TierReason, fleet::tests::hear, model::sample};
+use crate::{
+    event::TierReason,
+    fleet::tests::{hear, listen},
+    model::{Intent, sample},
+    snapshot::BackendSnapshot,
+};
 
 /// A pool as it may be configured: for each backend its name, tier and weight.
 type Shape = Vec<(usize, usize, u32)>;
@@ -99,7 +104,10 @@ proptest! {
             let after = fleet.snapshot();
             for id in old.backend_ids() {
                 if let Some(heir) = heirs.backend(id) {
-                    prop_assert_eq!(before.backend(id), after.backend(heir));
+                    // What it weighs, the configuration says.
+                    let weight = after.backend(heir).weight;
+                    let before = BackendSnapshot { weight, ..before.backend(id).clone() };
+                    prop_assert_eq!(&before, after.backend(heir));
                 }
             }
             check_form(&fleet)?;
@@ -191,4 +199,44 @@ fn an_ejection_outlives_another_weight_and_ends_when_it_would_have() {
     fleet.adopt(topology_of(&[vec![(0, 0, 3), (1, 0, 1)]]), Timestamp::from_millis(200));
     assert_eq!(fleet.snapshot().pools[0].backends[0].condition, ejected);
     assert!(hear(&mut fleet, "5100:.").contains("aO"));
+}
+
+#[test]
+fn orders_go_on_and_a_weight_that_the_configuration_changes_is_the_configurations() {
+    let mut fleet = healthy(&vec![(0, 0, 2), (1, 0, 2), (2, 1, 2)]);
+    let names: Vec<_> = fleet.topology.pools[0].backends.iter().map(|it| it.name.clone()).collect();
+    let pool = fleet.topology.pools[0].name.clone();
+    let commands = [
+        (0, Command::Intend(Intent::Draining)),
+        (0, Command::Weigh(7)),
+        (1, Command::Weigh(9)),
+        (1, Command::Eject(Duration::from_secs(9))),
+    ];
+    for (index, command) in commands {
+        let target = Target::Backend(names[index].clone(), command);
+        let expected = Expectation::default();
+        let order = Order { pool: pool.clone(), target, expected, is_forced: true };
+        fleet.order(&order, Timestamp::from_millis(10)).unwrap();
+    }
+    hear(&mut fleet, "11:.");
+    fleet.adopt(topology_of(&[vec![(0, 0, 2), (1, 0, 3), (2, 1, 2)]]), Timestamp::from_millis(20));
+    assert_eq!(listen(&mut fleet), "b9-3");
+    let snapshot = fleet.snapshot();
+    let backends = &snapshot.pools[0].backends;
+    assert_eq!((backends[0].intent, backends[0].weight), (Intent::Draining, 7));
+    assert_eq!((backends[1].weight, backends[1].is_ejected_by_hand), (3, true));
+    assert_eq!((snapshot.pools[0].active_tier, backends[2].weight), (Some(1), 2));
+}
+
+#[test]
+fn a_pool_that_an_operator_moved_stays_there_whatever_its_tier_is_called() {
+    let mut fleet = healthy(&vec![(0, 0, 1), (1, 1, 1)]);
+    let pool = fleet.topology.pools[0].name.clone();
+    let (target, expected) = (Target::FailOver(None), Expectation::default());
+    let order = Order { pool, target, expected, is_forced: false };
+    fleet.order(&order, Timestamp::from_millis(10)).unwrap();
+    listen(&mut fleet);
+    let at = Timestamp::from_millis(20);
+    fleet.adopt(topology_of(&[vec![(7, 0, 1), (0, 1, 1), (1, 2, 1)]]), at);
+    assert_eq!((active(&fleet), fleet.snapshot().pools[0].held), (Some(2), Some(2)));
 }

@@ -49,6 +49,19 @@ pub(crate) struct Loss {
     pub(crate) reason: LossReason,
 }
 
+/// A tier that an operator moved the pool to. It serves for as long as it can, or until traffic is
+/// asked back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Held {
+    tier: usize,
+    /// Whether it can serve, to him, while anything of it is eligible.
+    is_forced: bool,
+}
+
+/// The tier cannot serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NotAble;
+
 /// Follows the tiers of one pool.
 #[derive(Clone, Debug)]
 pub(crate) struct Tiers {
@@ -61,6 +74,10 @@ pub(crate) struct Tiers {
     /// While no tier is able: one that has more left than the active one, and since when.
     fitter: Option<(usize, Timestamp)>,
     hold_down: HoldDown,
+    /// Where an operator wants traffic to stay.
+    held: Option<Held>,
+    /// The tier of which that is over, until it has been told.
+    released: Option<usize>,
     ramp: Option<Ramp>,
     division: Division,
 }
@@ -74,6 +91,8 @@ impl Tiers {
             able_since: vec![None; count],
             fitter: None,
             hold_down: HoldDown::default(),
+            held: None,
+            released: None,
             ramp: None,
             division: Division::default(),
         }
@@ -98,6 +117,7 @@ impl Tiers {
                 *place = [*place, *since].into_iter().flatten().min();
             }
         }
+        let held = self.held.and_then(|held| Some(Held { tier: number(held.tier)?, ..held }));
         let ramp = self.ramp.and_then(|ramp| Some(ramp.renumbered(number(ramp.to)?)));
         Self {
             since: if active == self.active { self.since } else { now },
@@ -105,6 +125,8 @@ impl Tiers {
             able_since,
             fitter: None,
             hold_down: self.hold_down,
+            held: held.filter(|held| held.tier != 0 && Some(held.tier) == active),
+            released: None,
             // A return is one to a better tier.
             ramp: ramp.filter(|ramp| active.is_some_and(|active| ramp.to < active)),
             active,
@@ -143,7 +165,17 @@ impl Tiers {
 
     /// Returns the tier that traffic could return to if an operator asked for it.
     pub(crate) fn returnable(&self) -> Option<usize> {
-        self.ramp.map(|ramp| ramp.to).or_else(|| self.waiting().map(|(tier, _)| tier))
+        self.ramp.map(|ramp| ramp.to).or_else(|| self.preferred().map(|(tier, _)| tier))
+    }
+
+    /// Returns the tier where an operator wants traffic to stay.
+    pub(crate) fn held(&self) -> Option<usize> {
+        self.held.map(|held| held.tier)
+    }
+
+    /// Returns the tier of which that is over because it cannot serve, once.
+    pub(crate) fn take_released(&mut self) -> Option<usize> {
+        self.released.take()
     }
 
     /// Returns when [`Tiers::judge`] must be called next.
@@ -169,8 +201,13 @@ impl Tiers {
         policy: &TierPolicy,
         now: Timestamp,
     ) -> Option<Step> {
-        for (since, fitness) in self.able_since.iter_mut().zip(fitness) {
-            *since = fitness.is_able(policy).then(|| since.unwrap_or(now));
+        for (tier, (since, fitness)) in self.able_since.iter_mut().zip(fitness).enumerate() {
+            let is_enough = self.held.is_some_and(|held| held.tier == tier && held.is_forced);
+            let is_able = fitness.is_able(policy) || is_enough && fitness.eligible != 0;
+            *since = is_able.then(|| since.unwrap_or(now));
+        }
+        if self.held.is_some_and(|held| self.able_since[held.tier].is_none()) {
+            self.released = self.held.take().map(|held| held.tier);
         }
         let may_be_fitter = self.active.is_some() && self.able_since.iter().all(Option::is_none);
         let fitter =
@@ -209,10 +246,38 @@ impl Tiers {
         if self.ramp.is_some() {
             return None;
         }
-        let (to, _) = self.waiting()?;
+        let (to, _) = self.preferred()?;
+        self.held = None;
         let step = self.begin_failback(to, TierReason::Requested, policy, now);
         self.divide(fitness, policy);
         Some(step)
+    }
+
+    /// Moves traffic to a tier that an operator chose, where it stays. `is_forced` is whether anything
+    /// eligible of it is enough.
+    pub(crate) fn fail_over(
+        &mut self,
+        to: usize,
+        is_forced: bool,
+        fitness: &[Fitness],
+        policy: &TierPolicy,
+        now: Timestamp,
+    ) -> Result<Option<Step>, NotAble> {
+        let is_enough = is_forced && fitness[to].eligible != 0;
+        if !fitness[to].is_able(policy) && !is_enough {
+            return Err(NotAble);
+        }
+        self.able_since[to].get_or_insert(now);
+        // Nothing is preferred to the first: there is nothing to keep traffic from.
+        self.held = (to != 0).then_some(Held { tier: to, is_forced });
+        self.released = None;
+        let step = if self.active == Some(to) {
+            self.ramp.take().map(|ramp| Step::FailbackAborted { to: ramp.to })
+        } else {
+            Some(self.change(Some(to), TierReason::Manual, policy, now))
+        };
+        self.divide(fitness, policy);
+        Ok(step)
     }
 
     fn step(
@@ -320,7 +385,10 @@ impl Tiers {
                 self.hold_down.failed_over(policy, now);
             }
             TierReason::HoldDownEnded | TierReason::Requested => self.hold_down.returned(now),
-            TierReason::Lost(_) | TierReason::Regained | TierReason::Reconfigured => {}
+            TierReason::Lost(_)
+            | TierReason::Regained
+            | TierReason::Reconfigured
+            | TierReason::Manual => {}
         }
         self.active = to;
         self.since = now;
@@ -330,8 +398,13 @@ impl Tiers {
         Step::Changed { from, to, reason }
     }
 
-    /// Returns the most preferred tier before the active one that can serve, and since when.
+    /// Returns the tier that traffic returns to by itself, and since when it can serve.
     fn waiting(&self) -> Option<(usize, Timestamp)> {
+        if self.held.is_some() { None } else { self.preferred() }
+    }
+
+    /// Returns the most preferred tier before the active one that can serve, and since when.
+    fn preferred(&self) -> Option<(usize, Timestamp)> {
         let active = self.active?;
         self.able_since[..active]
             .iter()

@@ -4,42 +4,87 @@ use crate::{
     clock::Timestamp,
     event::{Event, Heir, LossReason},
     fleet::{
-        Fleet,
-        backend::Reaction,
+        Fleet, PoolMachine,
+        backend::{Face, Reaction},
         tiers::{Fitness, Loss, Step},
     },
     model::{BackendId, PoolId},
     snapshot::Condition,
 };
 
+/// What a backend leaves behind that may no longer be picked.
+struct Gap {
+    /// Its own tier if traffic went there; otherwise the tier that was active.
+    served: Option<usize>,
+    /// Who takes over.
+    heir: Option<Heir>,
+    step: Option<Step>,
+}
+
+impl PoolMachine {
+    /// Returns the first eligible backend of the active tier; a trusted one, if there is one.
+    fn heir(&self) -> Option<Heir> {
+        let tier = self.tiers.active()?;
+        let picks = &self.picks[tier];
+        let first = picks.trusted().eligible.first().or(picks.eligible.first());
+        first.map(|&index| Heir { tier, index })
+    }
+}
+
 impl Fleet {
-    /// Decides who takes over from a backend that has just been lost, and says so.
+    /// Decides who takes over from a backend that has just been lost, and says so. One that operators
+    /// had taken out before leaves nothing behind.
     pub(crate) fn lost(&mut self, id: BackendId, reason: LossReason, now: Timestamp) {
+        let is_enabled = self.pools[id.pool.0].backends[id.index].intent().is_enabled();
+        let gap = self.leave(id, is_enabled.then_some(reason), now);
+        let Gap { served, heir, step } = gap;
+        self.emit(Event::BackendLost { backend: id, reason, served, heir });
+        self.close(id.pool, step, now);
+    }
+
+    /// Says what follows from what an operator wants of a backend.
+    pub(crate) fn intended(&mut self, id: BackendId, before: &Face, after: &Face, now: Timestamp) {
+        if after.intent.is_enabled() {
+            self.emit(Event::BackendEnabled { backend: id });
+            self.turned(id, before, after, now);
+            return;
+        }
+        let gap = self.leave(id, before.is_eligible.then_some(LossReason::Drained), now);
+        let Gap { served, heir, step } = gap;
+        self.emit(Event::BackendDrained { backend: id, intent: after.intent, served, heir });
+        self.close(id.pool, step, now);
+    }
+
+    /// Finds out what a backend leaves behind that may no longer be picked; `reason` is why, if it
+    /// could be before.
+    fn leave(&mut self, id: BackendId, reason: Option<LossReason>, now: Timestamp) -> Gap {
         let topology = self.topology.clone();
         let pool = topology.pool(id.pool);
         let fitness = self.fitness(id.pool);
         let machine = &mut self.pools[id.pool.0];
         let tier = pool.backends[id.index].tier;
-        let served = if machine.tiers.division().part(tier).is_some_and(|part| 0.0 < part) {
-            Some(tier)
-        } else {
-            machine.tiers.active()
+        let is_shared = machine.tiers.division().part(tier).is_some_and(|part| 0.0 < part);
+        let served = match (reason, machine.tiers.active()) {
+            (Some(_), _) if is_shared => Some(tier),
+            (Some(_), active) => active,
+            // Traffic went elsewhere already.
+            (None, active) => active.filter(|&active| active != tier),
         };
-        let loss = Loss { tier, reason };
-        let step = machine.tiers.judge(&fitness, Some(loss), &pool.tiers, now);
+        let loss = reason.map(|reason| Loss { tier, reason });
+        let step = machine.tiers.judge(&fitness, loss, &pool.tiers, now);
         machine.renew_picks(pool);
-        let heir = machine.tiers.active().and_then(|tier| {
-            let picks = &machine.picks[tier];
-            let first = picks.trusted().eligible.first().or(picks.eligible.first());
-            first.map(|&index| Heir { tier, index })
-        });
-        self.emit(Event::BackendLost { backend: id, reason, served, heir });
+        Gap { served, heir: machine.heir(), step }
+    }
+
+    /// Tells who takes over from a backend that may no longer be picked.
+    fn close(&mut self, pool: PoolId, step: Option<Step>, now: Timestamp) {
+        self.tell_release(pool);
         if let Some(step) = step {
-            self.tell_step(id.pool, step);
+            self.tell_step(pool, step);
         }
-        self.await_heirs(id.pool);
+        self.await_heirs(pool);
         // A return that this broke off may have held up another.
-        self.judge_tiers(id.pool, now);
+        self.judge_tiers(pool, now);
     }
 
     /// Takes every step that is due.
@@ -49,6 +94,7 @@ impl Fleet {
         loop {
             let policy = &self.topology.pool(pool).tiers;
             let step = self.pools[pool.0].tiers.judge(&fitness, None, policy, now);
+            self.tell_release(pool);
             if step.is_none() {
                 return;
             }
@@ -80,12 +126,46 @@ impl Fleet {
         self.follow(pool, step);
     }
 
+    /// Moves the pool to a tier that an operator chose. Tells whether that tier can serve; `is_forced`
+    /// is whether anything eligible of it is enough.
+    pub(crate) fn fail_over(
+        &mut self,
+        pool: PoolId,
+        to: usize,
+        is_forced: bool,
+        now: Timestamp,
+    ) -> bool {
+        let topology = self.topology.clone();
+        let fitness = self.fitness(pool);
+        let machine = &mut self.pools[pool.0];
+        let policy = &topology.pool(pool).tiers;
+        let served = machine.tiers.active();
+        let backend = machine.heir().map(|heir| BackendId { pool, index: heir.index });
+        let Ok(step) = machine.tiers.fail_over(to, is_forced, &fitness, policy, now) else {
+            return false;
+        };
+        let is_moved = machine.tiers.active() != served;
+        if let (Some(backend), Some(from), true) = (backend, served, is_moved) {
+            let heir = machine.heir();
+            self.emit(Event::FailoverRequested { backend, from, heir });
+        }
+        self.follow(pool, step);
+        true
+    }
+
     fn follow(&mut self, pool: PoolId, step: Option<Step>) {
         let Some(step) = step else { return };
         self.tell_step(pool, step);
         match step {
             Step::Changed { .. } => self.await_heirs(pool),
             Step::FailbackBegan { .. } | Step::FailbackAborted { .. } => {}
+        }
+    }
+
+    /// Says so when a tier that an operator chose cannot serve any more.
+    pub(crate) fn tell_release(&mut self, pool: PoolId) {
+        if let Some(tier) = self.pools[pool.0].tiers.take_released() {
+            self.emit(Event::FailoverEnded { pool, tier });
         }
     }
 
@@ -102,7 +182,7 @@ impl Fleet {
         let mut fitness = vec![Fitness::default(); machine.picks.len()];
         for (it, backend) in machine.backends.iter().zip(&self.topology.pool(pool).backends) {
             let tier = &mut fitness[backend.tier];
-            let weight = f64::from(backend.weight.get());
+            let weight = f64::from(it.weight(backend));
             tier.size += 1;
             tier.weight += weight;
             if it.is_eligible() {

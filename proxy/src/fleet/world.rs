@@ -95,6 +95,7 @@ impl World {
             let interval = match self.paces[index] {
                 Pace::Normal => Duration::from_secs(1),
                 Pace::Fast => Duration::from_millis(100),
+                Pace::Never => continue,
             };
             if interval <= self.now.since(self.checked[index]) || number == 0 {
                 self.check(index);

@@ -10,7 +10,7 @@ use crate::{
     clock::Timestamp,
     event::{Event, Evidence, Heir, LossReason, Source, Symptom},
     incident::{
-        Incident, IncidentState, Moments, Requests,
+        Cause, Incident, IncidentState, Moments, Requests,
         signs::Signs,
         window::{self, Window},
     },
@@ -169,7 +169,21 @@ impl Book {
             }
             Event::BackendCleared { backend } => _ = self.suspicions.remove(&backend),
             Event::BackendLost { backend, reason, served, heir } => {
-                self.open(backend, reason, served, heir, live, now);
+                self.open(&Opening { backend, reason, served, heir }, live, now);
+            }
+            Event::BackendDrained { backend, served, heir, .. } => {
+                let reason = LossReason::Drained;
+                self.open(&Opening { backend, reason, served, heir }, live, now);
+            }
+            Event::FailoverRequested { backend, from, heir } => {
+                let (reason, served) = (LossReason::Manual, Some(from));
+                self.open(&Opening { backend, reason, served, heir }, live, now);
+                // Nothing is wrong with it: the story ends when traffic returns.
+                if let Some(Story { incident, .. }) = self.stories.last_mut()
+                    && incident.place == Some(backend)
+                {
+                    incident.moments.recovered = Some(now);
+                }
             }
             Event::BackendServed { backend } => self.serving(backend, now),
             Event::BackendRegained { backend } => self.recovered(backend, now),
@@ -179,6 +193,9 @@ impl Book {
             Event::FailbackBegan { .. }
             | Event::FailbackAborted { .. }
             | Event::BackendEjected { .. }
+            | Event::BackendEnabled { .. }
+            | Event::WeightChanged { .. }
+            | Event::FailoverEnded { .. }
             | Event::EvidenceDisagreed { .. }
             | Event::EvidenceAgreed { .. } => {}
             Event::FaultRequested { backend, .. } => _ = self.requested.insert(backend, now),
@@ -291,16 +308,13 @@ impl Book {
         EVIDENCE_HOLDS.max(condemned)
     }
 
-    fn open(
-        &mut self,
-        backend: BackendId,
-        reason: LossReason,
-        served: Option<usize>,
-        heir: Option<Heir>,
-        live: &Live,
-        now: Timestamp,
-    ) {
-        let Trouble { evidence, signs } = self.suspicions.remove(&backend).unwrap_or_default();
+    fn open(&mut self, opening: &Opening, live: &Live, now: Timestamp) {
+        let Opening { backend, reason, served, heir } = *opening;
+        let Trouble { evidence, mut signs } = self.suspicions.remove(&backend).unwrap_or_default();
+        let ordered = ordered(reason);
+        if let Some(cause) = ordered {
+            signs.ordered(cause);
+        }
         let from_tier = self.topology.backend(backend).tier;
         if served != Some(from_tier) {
             // It stood by; nobody's requests were going there.
@@ -323,7 +337,8 @@ impl Book {
             state: IncidentState::Open,
             cause: signs.cause(),
             detected_by: reason,
-            is_requested: asked.is_some_and(|at| suspected.since(at) <= REQUEST_HOLDS)
+            is_requested: ordered.is_some()
+                || asked.is_some_and(|at| suspected.since(at) <= REQUEST_HOLDS)
                 || evidence.iter().any(|it| matches!(it.symptom, Symptom::Injected(_))),
             from_tier,
             heir,
@@ -459,6 +474,24 @@ impl Book {
 
 fn renamed<T>(all: BTreeMap<BackendId, T>, names: &Succession) -> BTreeMap<BackendId, T> {
     all.into_iter().filter_map(|(id, it)| Some((names.backend(id)?, it))).collect()
+}
+
+/// What begins a story.
+struct Opening {
+    backend: BackendId,
+    reason: LossReason,
+    /// The backend's own tier if traffic went there; otherwise the tier that was active.
+    served: Option<usize>,
+    heir: Option<Heir>,
+}
+
+/// Returns what the story is about if an operator's order began it.
+fn ordered(reason: LossReason) -> Option<Cause> {
+    match reason {
+        LossReason::Drained => Some(Cause::Drained),
+        LossReason::Manual => Some(Cause::Manual),
+        LossReason::HealthCheck | LossReason::Outlier => None,
+    }
 }
 
 /// Tells whether traffic is back once `active` serves: in the tier that served before, or in a better

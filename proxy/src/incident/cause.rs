@@ -21,13 +21,17 @@ pub enum Cause {
     Partition,
     /// An operator injected a fault in the proxy.
     Injected,
+    /// An operator drained or disabled the backend.
+    Drained,
+    /// An operator ejected the backend, or moved the pool away from it.
+    Manual,
     /// The evidence fits nothing above.
     Unknown,
 }
 
 impl Cause {
     /// Every cause.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Crash,
         Self::Hang,
         Self::Slow,
@@ -36,6 +40,8 @@ impl Cause {
         Self::Truncation,
         Self::Partition,
         Self::Injected,
+        Self::Drained,
+        Self::Manual,
         Self::Unknown,
     ];
 
@@ -50,6 +56,8 @@ impl Cause {
             Self::Truncation => "truncation",
             Self::Partition => "partition",
             Self::Injected => "injected",
+            Self::Drained => "drained",
+            Self::Manual => "manual",
             Self::Unknown => "unknown",
         }
     }

@@ -32,6 +32,8 @@ pub(crate) struct Signs {
     late_from: Option<Timestamp>,
     /// Whether it answered somebody after it had been late, and was late again.
     is_answering: bool,
+    /// What an operator's order makes of it, whatever else is seen.
+    ordered: Option<Cause>,
 }
 
 impl Signs {
@@ -65,6 +67,11 @@ impl Signs {
         }
     }
 
+    /// Takes in that an operator's order took the backend out.
+    pub(crate) fn ordered(&mut self, cause: Cause) {
+        self.ordered = Some(cause);
+    }
+
     /// Takes in that a health check passed that had begun at `began`.
     pub(crate) fn check_passed(&mut self, began: Timestamp) {
         self.has_passed_check |= self.first_at.is_some_and(|first| first <= began);
@@ -72,6 +79,9 @@ impl Signs {
 
     /// Judges: what most signs speak for; of equals, what was seen first.
     pub(crate) fn cause(&self) -> Cause {
+        if let Some(cause) = self.ordered {
+            return cause;
+        }
         // `max_by_key` keeps the last of equals, so ask from the end for the first.
         let most = self.votes.iter().rev().max_by_key(|(_, count)| *count);
         let prevailing = most.map_or(Cause::Unknown, |(cause, _)| *cause);
@@ -242,7 +252,9 @@ mod tests {
                 | Cause::Hang
                 | Cause::Errors
                 | Cause::Truncation
-                | Cause::Injected => prop_assert_eq!(count(cause), most),
+                | Cause::Injected
+                | Cause::Drained
+                | Cause::Manual => prop_assert_eq!(count(cause), most),
             }
         }
     }

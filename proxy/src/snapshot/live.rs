@@ -13,8 +13,8 @@ use arc_swap::ArcSwapOption;
 use crate::{
     clock::Timestamp,
     event::Fault,
-    model::{Backend, BackendId, Balance, Place, Pool, PoolId, Succession, Topology},
-    snapshot::{Maglev, PeakEwma, RateWindow, Timeline, Times},
+    model::{Backend, BackendId, Place, Pool, PoolId, Succession, Topology},
+    snapshot::{PeakEwma, RateWindow, Timeline, Times},
 };
 
 /// Everything that requests count or read live, for one topology.
@@ -69,8 +69,6 @@ impl Live {
 pub struct PoolLive {
     /// Whose turn it is, per tier.
     pub cursors: Vec<AtomicUsize>,
-    /// Whom keys belong to, per tier; empty unless the pool balances by hash.
-    pub tables: Vec<Maglev>,
     /// Requests of the last seconds: what the retry budget is a share of.
     pub requests: Arc<RateWindow>,
     /// Retries of the last seconds: what the budget was spent on.
@@ -87,7 +85,6 @@ impl PoolLive {
     fn new(pool: &Pool) -> Self {
         Self {
             cursors: (0..pool.tier_count()).map(|_| AtomicUsize::new(0)).collect(),
-            tables: (0..pool.tier_count()).map(|tier| table(pool, tier)).collect(),
             requests: Arc::default(),
             retries: Arc::default(),
             timeline: Timeline::new(pool.backends.len()),
@@ -106,7 +103,6 @@ impl PoolLive {
         });
         Self {
             cursors: (0..pool.tier_count()).map(|tier| AtomicUsize::new(turn(tier))).collect(),
-            tables: (0..pool.tier_count()).map(|tier| table(pool, tier)).collect(),
             requests: Arc::clone(&self.requests),
             retries: Arc::clone(&self.retries),
             timeline: self.timeline.succeeded_by((0..pool.backends.len()).map(&before)),
@@ -114,15 +110,6 @@ impl PoolLive {
             backends: backends.collect(),
         }
     }
-}
-
-fn table(pool: &Pool, tier: usize) -> Maglev {
-    if pool.balance != Balance::Hash {
-        return Maglev::default();
-    }
-    let backends = pool.backends.iter().enumerate().filter(|(_, it)| it.tier == tier);
-    let backends: Vec<_> = backends.map(|(at, it)| (at, &*it.name, it.weight.get())).collect();
-    Maglev::new(&backends)
 }
 
 /// The latest attempts at one backend.

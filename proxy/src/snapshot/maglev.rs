@@ -24,10 +24,11 @@ pub struct Maglev {
 }
 
 impl Maglev {
-    /// Makes the table for backends as `(index, name, weight)`. Weights are at least 1.
+    /// Makes the table for backends as `(index, name, weight)`. Those that weigh nothing get no place.
     pub fn new(backends: &[(usize, &str, u32)]) -> Self {
         let mut sorted: Vec<_> = backends
             .iter()
+            .filter(|it| it.2 != 0)
             .filter_map(|&(index, name, weight)| Some((name, u16::try_from(index).ok()?, weight)))
             .collect();
         // The order of turns must not depend on the order in the file.

@@ -46,12 +46,12 @@ impl PoolSnapshot {
             .zip(&last.backends)
             .map(|(heir, last)| heir.map_or(last, |heir| &self.backends[heir]).clone())
             .collect();
-        let is_eligible = |index: usize| backends[index].condition.is_eligible();
+        let is_eligible = |index: usize| backends[index].is_eligible();
         let is_failing_open = self.is_failing_open && !(0..backends.len()).any(is_eligible);
         let picks = |tier: usize, is_wanted: &dyn Fn(usize) -> bool| {
             let all = pool.backends.iter().enumerate();
             let wanted = all.filter(|&(index, it)| it.tier == tier && is_wanted(index));
-            let shares: Vec<_> = wanted.map(|(index, it)| (index, it.weight.get())).collect();
+            let shares: Vec<_> = wanted.map(|(index, _)| (index, backends[index].weight)).collect();
             TierSnapshot {
                 eligible: shares.iter().map(|it| it.0).collect(),
                 schedule: Schedule::new(&shares),
@@ -60,8 +60,12 @@ impl PoolSnapshot {
         };
         let tiers: Vec<TierSnapshot> = (0..pool.tier_count())
             .map(|tier| {
-                let eligible = picks(tier, &|index| is_failing_open || is_eligible(index));
-                let trusted = picks(tier, &|index| backends[index].condition.is_trusted());
+                let eligible = picks(tier, &|index| {
+                    is_failing_open && backends[index].intent.is_enabled() || is_eligible(index)
+                });
+                let trusted = picks(tier, &|index| {
+                    is_eligible(index) && backends[index].condition.is_trusted()
+                });
                 let is_whole = is_failing_open || trusted.eligible.len() == eligible.eligible.len();
                 TierSnapshot { trusted: (!is_whole).then(|| Arc::new(trusted)), ..eligible }
             })
@@ -84,9 +88,12 @@ impl PoolSnapshot {
             division: Division::default(),
             failback: None,
             returnable: None,
+            held: None,
             is_failing_open,
             tiers,
-            weights: pool.backends.iter().map(|it| it.weight.get()).collect(),
+            weights: backends.iter().map(|it| it.weight).collect(),
+            // Of backends that may have other numbers now.
+            tables: Arc::clone(&last.tables),
             backends,
         }
     }

@@ -17,14 +17,15 @@ const LONGEST: u64 = 1 << 16;
 pub struct Schedule(Arc<[usize]>);
 
 impl Schedule {
-    /// Works out the sequence for `(index, weight)` pairs. Weights are at least 1.
+    /// Works out the sequence for `(index, weight)` pairs. Who weighs nothing takes no turns.
     pub fn new(backends: &[(usize, u32)]) -> Self {
+        let backends: Vec<_> = backends.iter().copied().filter(|it| it.1 != 0).collect();
         let divisor = backends.iter().fold(0, |divisor, &(_, weight)| gcd(divisor, weight)).max(1);
         let total: u64 = backends.iter().map(|&(_, weight)| u64::from(weight / divisor)).sum();
         let count = f64::from(u32::try_from(backends.len()).unwrap_or(u32::MAX));
         let mut turns = Vec::new();
         let mut start = 0.5 / count;
-        for &(index, weight) in backends {
+        for (index, weight) in backends {
             let weight = scaled(weight / divisor, total);
             for turn in 0..weight {
                 turns.push(((f64::from(turn) + start) / f64::from(weight), index));

@@ -320,6 +320,7 @@ impl Metrics {
             Event::TierChanged { pool, from, to, reason } => {
                 let loss = match reason {
                     TierReason::Lost(loss) => Some(FailoverReason::new(loss, trigger)),
+                    TierReason::Manual => Some(FailoverReason::Manual),
                     TierReason::HoldDownEnded | TierReason::Requested | TierReason::Regained => {
                         None
                     }
@@ -336,6 +337,11 @@ impl Metrics {
             | Event::BackendCleared { .. }
             | Event::BackendLost { .. }
             | Event::BackendRegained { .. }
+            | Event::BackendDrained { .. }
+            | Event::BackendEnabled { .. }
+            | Event::WeightChanged { .. }
+            | Event::FailoverRequested { .. }
+            | Event::FailoverEnded { .. }
             | Event::FailbackBegan { .. }
             | Event::FailbackAborted { .. }
             | Event::BackendServed { .. }

@@ -17,7 +17,8 @@ use bascule::{
     exchange::Generation,
     fleet::Input,
     inbox::Fact,
-    model::{BackendId, PoolId, Topology},
+    model::{BackendId, Intent, PoolId, Topology},
+    orders::Orders,
     snapshot::{BackendSnapshot, Condition, PoolSnapshot, Schedule, Snapshot, TierSnapshot},
     telemetry::log_stream::LogStream,
     web::HttpClient,
@@ -142,6 +143,7 @@ impl World {
         let state = AdminState {
             current: Arc::new(ArcSwap::from_pointee(generation)),
             incidents: Arc::default(),
+            orders: Orders::new().0,
             logs,
             metrics: Arc::new(|| "bascule_build_info 1\n".to_owned()),
             started_at: clock::now(),
@@ -270,6 +272,9 @@ pub(crate) fn snapshot(
     });
     let backends = conditions.map(|condition| BackendSnapshot {
         condition,
+        intent: Intent::Enabled,
+        weight: 100,
+        is_ejected_by_hand: false,
         trouble: None,
         since: Timestamp::ZERO,
         epoch: 0,

@@ -210,6 +210,11 @@ impl Laws {
             Event::EvidenceGathered { .. }
             | Event::BackendServed { .. }
             | Event::BackendEjected { .. }
+            | Event::BackendDrained { .. }
+            | Event::BackendEnabled { .. }
+            | Event::WeightChanged { .. }
+            | Event::FailoverRequested { .. }
+            | Event::FailoverEnded { .. }
             | Event::TierChanged { .. }
             | Event::FailbackBegan { .. }
             | Event::FailbackAborted { .. }

@@ -94,6 +94,11 @@ impl TierLaws {
             | Event::BackendCleared { .. }
             | Event::BackendServed { .. }
             | Event::BackendEjected { .. }
+            | Event::BackendDrained { .. }
+            | Event::BackendEnabled { .. }
+            | Event::WeightChanged { .. }
+            | Event::FailoverRequested { .. }
+            | Event::FailoverEnded { .. }
             | Event::EvidenceDisagreed { .. }
             | Event::EvidenceAgreed { .. }
             | Event::FaultRequested { .. }

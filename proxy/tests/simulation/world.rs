@@ -299,6 +299,11 @@ impl World {
             | Event::TierChanged { .. }
             | Event::BackendServed { .. }
             | Event::BackendEjected { .. }
+            | Event::BackendDrained { .. }
+            | Event::BackendEnabled { .. }
+            | Event::WeightChanged { .. }
+            | Event::FailoverRequested { .. }
+            | Event::FailoverEnded { .. }
             | Event::EvidenceDisagreed { .. }
             | Event::EvidenceAgreed { .. }
             | Event::FaultRequested { .. }
@@ -401,12 +406,12 @@ impl World {
 
     /// Takes in a new pace: a fast one begins at once.
     fn pace(&mut self, index: usize, pace: Pace) {
-        self.checkers[index].pace = pace;
+        let was = std::mem::replace(&mut self.checkers[index].pace, pace);
         if self.checkers[index].is_under_way {
             return;
         }
         self.plan_check(index);
-        if pace == Pace::Fast {
+        if pace == Pace::Fast || was == Pace::Never {
             let checker = &mut self.checkers[index];
             checker.plan += 1;
             let plan = checker.plan;
@@ -419,6 +424,10 @@ impl World {
         let interval = match self.checkers[index].pace {
             Pace::Normal => policy.interval,
             Pace::Fast => policy.interval_fast,
+            Pace::Never => {
+                self.checkers[index].plan += 1;
+                return;
+            }
         };
         let factor = 1.0 + policy.jitter * self.checks.f64().mul_add(2.0, -1.0);
         let checker = &mut self.checkers[index];

@@ -31,7 +31,7 @@ pub struct Incident {
     pub state: &'static str,
     /// The class of the failure.
     pub cause: &'static str,
-    /// What took the backend out: `traffic` or `health_check`.
+    /// What took the backend out: `traffic`, `health_check` or `operator`.
     pub detected_by: &'static str,
     /// Whether an operator asked for it.
     pub requested: bool,
@@ -152,6 +152,7 @@ pub fn incident(incident: &incident::Incident) -> Incident {
         detected_by: match incident.detected_by {
             LossReason::HealthCheck => "health_check",
             LossReason::Outlier => "traffic",
+            LossReason::Drained | LossReason::Manual => "operator",
         },
         requested: incident.is_requested,
         from_tier: incident.from_tier,

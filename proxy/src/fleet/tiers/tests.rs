@@ -101,7 +101,10 @@ impl World {
         self.said.extend(step.map(|step| match step {
             Step::Changed { from, to, reason } => {
                 let arrow = match reason {
-                    TierReason::Lost(_) | TierReason::Regained | TierReason::Reconfigured => ">",
+                    TierReason::Lost(_)
+                    | TierReason::Regained
+                    | TierReason::Reconfigured
+                    | TierReason::Manual => ">",
                     TierReason::HoldDownEnded | TierReason::Requested => "<",
                 };
                 format!("{}{arrow}{}", name(from), name(to))

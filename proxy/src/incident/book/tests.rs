@@ -3,7 +3,6 @@
 use super::*;
 use crate::{
     event::{Fate, Rescue, TierReason},
-    incident::Cause,
     model::sample,
 };
 

@@ -5,11 +5,11 @@ use prometheus::{
 };
 
 use crate::{
-    model::Backend,
+    model::{Backend, Intent},
     snapshot::{BackendSnapshot, Condition},
     telemetry::metrics::{
         family,
-        label::{self, CHECK_RESULTS, OUTCOMES, STATES},
+        label::{CHECK_RESULTS, OUTCOMES},
         table,
     },
 };
@@ -21,6 +21,7 @@ pub(crate) struct BackendFamilies {
     eligible: IntGaugeVec,
     active: IntGaugeVec,
     health: IntGaugeVec,
+    intent: IntGaugeVec,
     info: IntGaugeVec,
     weight: IntGaugeVec,
     checks: IntCounterVec,
@@ -36,6 +37,7 @@ impl BackendFamilies {
             eligible: family::gauges(registry, &table::BACKEND_ELIGIBLE)?,
             active: family::gauges(registry, &table::BACKEND_ACTIVE)?,
             health: family::gauges(registry, &table::BACKEND_HEALTH)?,
+            intent: family::gauges(registry, &table::BACKEND_INTENT)?,
             info: family::gauges(registry, &table::BACKEND_INFO)?,
             weight: family::gauges(registry, &table::BACKEND_WEIGHT)?,
             checks: family::counters(registry, &table::HEALTH_CHECKS)?,
@@ -56,8 +58,11 @@ pub(crate) struct BackendHandles {
     pub(crate) disagreement: IntGauge,
     eligible: IntGauge,
     active: IntGauge,
-    /// Indexed as [`STATES`].
+    /// Indexed as [`Condition::NAMES`].
     health: [IntGauge; 5],
+    /// Indexed as [`Intent::ALL`].
+    intent: [IntGauge; 3],
+    weight: IntGauge,
 }
 
 impl BackendHandles {
@@ -66,7 +71,8 @@ impl BackendHandles {
         let labels = [pool, name];
         let tier = backend.tier.to_string();
         families.info.with_label_values(&[pool, name, tier.as_str()]).set(1);
-        families.weight.with_label_values(&labels).set(i64::from(backend.weight.get()));
+        let weight = families.weight.with_label_values(&labels);
+        weight.set(i64::from(backend.weight.get()));
         Self {
             attempts: family::each(&families.attempts, &labels, OUTCOMES),
             attempt_duration: families.attempt_duration.with_label_values(&labels),
@@ -75,20 +81,32 @@ impl BackendHandles {
             disagreement: families.disagreement.with_label_values(&labels),
             eligible: families.eligible.with_label_values(&labels),
             active: families.active.with_label_values(&labels),
-            health: STATES.map(|state| families.health.with_label_values(&[pool, name, state])),
+            health: Condition::NAMES
+                .map(|state| families.health.with_label_values(&[pool, name, state])),
+            intent: Intent::ALL
+                .map(|it| families.intent.with_label_values(&[pool, name, it.name()])),
+            weight,
         }
     }
 
     /// Shows `backend`'s condition; `is_serving` is whether its tier is the active one.
     pub(crate) fn set_condition(&self, backend: &BackendSnapshot, is_serving: bool) {
-        let is_eligible = backend.condition.is_eligible();
+        let is_eligible = backend.is_eligible();
         self.eligible.set(i64::from(is_eligible));
         self.active.set(i64::from(is_eligible && is_serving));
         self.set_health(backend.condition);
+        self.set_intent(backend.intent);
+        self.weight.set(i64::from(backend.weight));
+    }
+
+    fn set_intent(&self, current: Intent) {
+        for (intent, gauge) in Intent::ALL.into_iter().zip(&self.intent) {
+            gauge.set(i64::from(intent == current));
+        }
     }
 
     pub(crate) fn set_health(&self, condition: Condition) {
-        let current = label::state_of(condition);
+        let current = condition.index();
         for (state, gauge) in self.health.iter().enumerate() {
             gauge.set(i64::from(state == current));
         }

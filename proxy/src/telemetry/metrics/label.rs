@@ -1,9 +1,6 @@
 //! The closed sets from which label values come.
 
-use crate::{
-    event::{AttemptOutcome, FaultMode, LossReason, Symptom},
-    snapshot::Condition,
-};
+use crate::event::{AttemptOutcome, FaultMode, LossReason, Symptom};
 
 /// How one of a pool's retries ended, or why it was denied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,17 +74,28 @@ pub enum FailoverReason {
     HealthCheck,
     /// Real traffic failed.
     Outlier,
-    /// An operator asked for it.
+    /// An operator injected a fault.
     FaultInjection,
+    /// An operator drained or disabled a backend.
+    Drain,
+    /// An operator moved the pool, or ejected a backend.
+    Manual,
 }
 
 impl FailoverReason {
-    pub(crate) const NAMES: [&'static str; 3] =
-        [LossReason::HealthCheck.name(), LossReason::Outlier.name(), "fault_injection"];
+    pub(crate) const NAMES: [&'static str; 5] = [
+        LossReason::HealthCheck.name(),
+        LossReason::Outlier.name(),
+        "fault_injection",
+        LossReason::Drained.name(),
+        LossReason::Manual.name(),
+    ];
 
-    /// Returns the reason for a loss. That an operator asked for it outranks who noticed.
+    /// Returns the reason for a loss. That an operator asked for a failure outranks who noticed.
     pub fn new(loss: LossReason, trigger: Trigger) -> Self {
         match (trigger, loss) {
+            (_, LossReason::Drained) => Self::Drain,
+            (_, LossReason::Manual) => Self::Manual,
             (Trigger::Operator, _) => Self::FaultInjection,
             (Trigger::Failure, LossReason::HealthCheck) => Self::HealthCheck,
             (Trigger::Failure, LossReason::Outlier) => Self::Outlier,
@@ -171,19 +179,5 @@ pub(crate) fn check_result_of(failure: Option<Symptom>) -> usize {
         None => 0,
         Some(symptom) if symptom.is_timeout() => 2,
         Some(_) => 1,
-    }
-}
-
-/// What is known of a backend, in the words that operators read.
-pub(crate) const STATES: [&str; 5] = ["up", "failing", "down", "ejected", "unknown"];
-
-/// Returns the index in [`STATES`].
-pub(crate) fn state_of(condition: Condition) -> usize {
-    match condition {
-        Condition::Healthy => 0,
-        Condition::Suspected => 1,
-        Condition::Unhealthy => 2,
-        Condition::Ejected { .. } => 3,
-        Condition::Unknown => 4,
     }
 }

@@ -76,13 +76,13 @@ pub(crate) struct PoolHandles {
     pub(crate) queue_duration: Histogram,
     pub(crate) check_duration: Histogram,
     /// Indexed by [`Ejection`].
-    pub(crate) ejections: [IntCounter; 4],
+    pub(crate) ejections: [IntCounter; 5],
     pub(crate) active_tier: IntGauge,
     /// Indexed by [`Direction`], then by [`FailoverReason`].
-    pub(crate) failovers: [[IntCounter; 3]; 2],
+    pub(crate) failovers: [[IntCounter; 5]; 2],
     pub(crate) in_progress: IntGauge,
     /// Indexed by [`FailoverReason`].
-    pub(crate) detection: [Histogram; 3],
+    pub(crate) detection: [Histogram; 5],
     pub(crate) switch: Histogram,
     pub(crate) client_errors: Histogram,
     /// Indexed as [`Rescue::NAMES`](crate::event::Rescue::NAMES).
@@ -90,7 +90,7 @@ pub(crate) struct PoolHandles {
     pub(crate) request_duration: Histogram,
     pub(crate) last: IntGauge,
     /// Indexed as [`Cause::ALL`].
-    pub(crate) incidents: [IntCounter; 9],
+    pub(crate) incidents: [IntCounter; 11],
     /// A lock, because a move is judged by the one before it; taken a few times a minute at most,
     /// never by a request.
     pub(crate) placement: Arc<Mutex<Placement>>,

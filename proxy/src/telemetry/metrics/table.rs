@@ -103,16 +103,18 @@ table! {
         "Whether the backend is eligible and in a tier that gets traffic.";
     BACKEND_HEALTH = Kind::Gauge, "bascule_backend_health", ["pool", "backend", "state"],
         "Whether the backend is in this state; it is in exactly one.";
+    BACKEND_INTENT = Kind::Gauge, "bascule_backend_intent", ["pool", "backend", "state"],
+        "Whether operators want this of the backend; they want exactly one thing.";
     BACKEND_INFO = Kind::Gauge, "bascule_backend_info", ["pool", "backend", "tier"],
         "Always 1: the tier of the backend, as configured.";
     BACKEND_WEIGHT = Kind::Gauge, "bascule_backend_weight", ["pool", "backend"],
-        "The backend's share within its tier, in relation to the others' weights.";
+        "The backend's share within its tier, in relation to the others' weights, as last ordered.";
     HEALTH_CHECKS = Kind::Counter, "bascule_health_checks_total", ["pool", "backend", "result"],
         "Health checks ended, by result.";
     HEALTH_CHECK_DURATION = SHORT_SECONDS, "bascule_health_check_duration_seconds", ["pool"],
         "Time that health checks took.";
     EJECTIONS = Kind::Counter, "bascule_ejections_total", ["pool", "reason"],
-        "Backends taken out because of how they treated real traffic.";
+        "Backends taken out because of how they treated real traffic, or by an operator.";
     POOL_ACTIVE_TIER = Kind::Gauge, "bascule_pool_active_tier", ["pool"],
         "The tier that serves, 0 being preferred; -1 when nothing is eligible.";
     FAILOVERS = Kind::Counter, "bascule_failovers_total", ["pool", "direction", "reason"],

@@ -226,7 +226,7 @@ fn the_last_failover_is_dated() {
 
 fn backend(condition: Condition) -> BackendSnapshot {
     let since = Timestamp::ZERO;
-    BackendSnapshot { condition, trouble: None, since, epoch: 0, last_check: None }
+    BackendSnapshot::sample(condition, since)
 }
 
 #[test]

@@ -32,7 +32,7 @@ pub(crate) fn topology() -> Topology {
 }
 
 fn condition(condition: Condition) -> BackendSnapshot {
-    BackendSnapshot { condition, trouble: None, since: at(1.0), epoch: 0, last_check: None }
+    BackendSnapshot::sample(condition, at(1.0))
 }
 
 fn snapshot(active_tier: Option<usize>, conditions: [Condition; 2]) -> Snapshot {
