@@ -137,6 +137,11 @@ pub fn reference() -> String {
     reference::markdown()
 }
 
+/// Returns the one of `known` that a mistyped `word` was probably meant to be.
+pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    suggest::nearest(word, known)
+}
+
 /// Returns a topology of one pool with a backend for each of `urls`, the first preferred, each
 /// further one in a tier of its own.
 pub fn from_urls(listen: SocketAddr, urls: &[String]) -> Result<Topology, UrlsRejected> {

@@ -19,7 +19,7 @@ use axum::{
     response::Response,
 };
 use http::{HeaderValue, StatusCode, Uri, header};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::{
     sync::watch,
     time::{MissedTickBehavior, interval, sleep, timeout},
@@ -32,6 +32,7 @@ use crate::{
         query::{Parameters, bad_request, shorten},
         wire,
     },
+    clock::{self, Timestamp},
     exchange::GenerationCell,
     model::{Level, Topology},
     telemetry::log_stream::{Filter, Line, Received, Subscription},
@@ -78,9 +79,12 @@ pub(crate) async fn logs(
     tracing::debug!(client = %client.address, "log reader connected");
     let is_closing = sidecar.is_closing.clone();
     let current = Arc::clone(&sidecar.state.current);
+    let started_at = sidecar.state.started_at;
     Ok(upgrade.max_message_size(MESSAGE_BYTES_MAX).max_frame_size(MESSAGE_BYTES_MAX).on_upgrade(
         move |socket| {
-            let reader = Reader { socket, subscription, filter, current, pings_unanswered: 0 };
+            let pings_unanswered = 0;
+            let reader =
+                Reader { socket, subscription, filter, current, started_at, pings_unanswered };
             reader.run(is_closing)
         },
     ))
@@ -140,6 +144,7 @@ struct Reader {
     subscription: Subscription,
     filter: Filter,
     current: GenerationCell,
+    started_at: Timestamp,
     pings_unanswered: u32,
 }
 
@@ -190,10 +195,18 @@ impl Reader {
 
     async fn greet(&mut self) -> Result<(), Gone> {
         let mut recent = self.subscription.take_recent();
+        // A client that connects again finds out by these whether it has missed any.
+        let (oldest, newest) = (seq_of(recent.first()), seq_of(recent.last()));
         recent.retain(|line| self.filter.matches(line));
-        let count = recent.len();
-        let schema = wire::SCHEMA;
-        let hello = format!(r#"{{"type":"hello","schema":{schema},"recent":{count}}}"#);
+        let hello = json!({
+            "type": "hello",
+            "schema": wire::SCHEMA,
+            "recent": recent.len(),
+            "oldest": oldest,
+            "newest": newest,
+            "started_at": clock::rfc3339_of(self.started_at),
+        });
+        let hello = hello.to_string();
         self.send(Message::text(hello)).await?;
         for lines in recent.chunks(FRAME_LINES_MAX) {
             self.send_lines(lines).await?;
@@ -246,6 +259,11 @@ impl Reader {
         self.send(Message::Close(Some(frame))).await?;
         Err(Gone)
     }
+}
+
+/// The number of a line; 0 if there is none.
+fn seq_of(line: Option<&Arc<Line>>) -> u64 {
+    line.map_or(0, |line| line.seq())
 }
 
 /// Waits for a frame's worth of lines that pass the filter and adds them to `lines`.

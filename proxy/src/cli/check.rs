@@ -1,17 +1,13 @@
 //! `bascule check` and `bascule explain`: what is wrong with a configuration, and what its words mean.
 
-use std::{
-    io::{self, IsTerminal as _},
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{io, path::PathBuf, process::ExitCode};
 
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use crate::{
     app,
-    cli::{NO, print, say},
+    cli::{console::Console, failure::Exit, print, say, text::Styling},
     config::{
         self, Loaded, Rejection, Scope,
         findings::{self, Findings, Style},
@@ -22,13 +18,6 @@ use crate::{
 
 /// What is checked, and how it is told.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  \
-    bascule check bascule.yaml                        everything, for this machine\n  \
-    bascule check --no-env --strict a.yaml b.yaml     two configurations, wherever they will run\n  \
-    bascule check -c base.yaml -c pools.d             several files that are one configuration\n  \
-    bascule check --explain bascule.yaml              and how failures would go\n  \
-    bascule check --format github bascule.yaml        marks on the lines of a pull request\n\n\
-    Exit codes: 0 accepted, 1 errors (with --strict also warnings), 2 wrong usage.")]
 pub(crate) struct Options {
     /// Configurations, each a file, a folder of files, or `-` for standard input
     #[arg(value_name = "FILE", required_unless_present = "config")]
@@ -85,7 +74,7 @@ impl Checked {
 }
 
 /// Checks what was asked for and tells what was found.
-pub(crate) fn run(options: &Options) -> ExitCode {
+pub(crate) fn run(options: &Options, console: Console) -> ExitCode {
     let scope = if options.no_env { Scope::Files } else { Scope::Machine };
     let mut all: Vec<Checked> =
         options.files.iter().map(|file| check(std::slice::from_ref(file), scope)).collect();
@@ -98,7 +87,7 @@ pub(crate) fn run(options: &Options) -> ExitCode {
         }
     }
     match options.format {
-        Format::Text => all.iter().for_each(tell),
+        Format::Text => all.iter().for_each(|it| tell(it, console)),
         Format::Json => print(&format!("{:#}\n", document(&all, options.strict))),
         Format::Github => all.iter().for_each(|it| print(&it.findings().github())),
         Format::Sarif => {
@@ -114,7 +103,7 @@ pub(crate) fn run(options: &Options) -> ExitCode {
     if all.iter().all(|it| it.is_accepted(options.strict)) {
         ExitCode::SUCCESS
     } else {
-        ExitCode::from(NO)
+        Exit::No.into()
     }
 }
 
@@ -127,15 +116,17 @@ pub(crate) fn explain(asked: &str) -> ExitCode {
         }
         Err(error) => {
             say(&mut io::stderr(), &format!("error: {error}"));
-            ExitCode::from(NO)
+            Exit::No.into()
         }
     }
 }
 
-/// Returns how reports on standard error look: <https://no-color.org>.
-pub(crate) fn style() -> Style {
-    let is_unwanted = std::env::var_os("NO_COLOR").is_some_and(|it| !it.is_empty());
-    if io::stderr().is_terminal() && !is_unwanted { Style::Coloured } else { Style::Plain }
+/// Returns how reports on standard error look.
+pub(crate) fn style(console: Console) -> Style {
+    match console.error_styling() {
+        Styling::Ansi => Style::Coloured,
+        Styling::None => Style::Plain,
+    }
 }
 
 fn check(paths: &[PathBuf], scope: Scope) -> Checked {
@@ -149,9 +140,9 @@ fn check(paths: &[PathBuf], scope: Scope) -> Checked {
     Checked { outcome, fault, forecast: None }
 }
 
-fn tell(checked: &Checked) {
+fn tell(checked: &Checked, console: Console) {
     let findings = checked.findings();
-    say(&mut io::stderr(), &findings.text(style()));
+    say(&mut io::stderr(), &findings.text(style(console)));
     if let Some(fault) = &checked.fault {
         say(&mut io::stderr(), &format!("{}: error: {fault}", findings.name()));
     } else if let Ok(loaded) = &checked.outcome {

@@ -1,97 +1,140 @@
 //! `bascule status`: how is the proxy that runs there?
 
-use std::time::Duration;
+pub(crate) mod verdict;
+pub(crate) mod view;
+mod watch;
 
-use http::Uri;
-use serde_json::Value;
+use std::{process::ExitCode, time::Duration};
 
-use crate::web::{HttpClientError, ask_admin};
+use clap::Args;
+use serde_json::{Value, json};
 
-/// Somebody at a terminal waits, or a container's health check does.
-const PATIENCE: Duration = Duration::from_secs(2);
+use crate::{
+    cli::{
+        answers::{Health, Incident, Incidents},
+        console::Console,
+        failure::{Exit, Failure},
+        names,
+        options::length,
+        sidecar::{Format, Output, Remote, Sidecar, block_on},
+    },
+    units::write_length,
+};
 
-/// What the sidecar says.
-pub(crate) struct Status {
-    pub(crate) is_well: bool,
-    pub(crate) text: String,
+const HEALTH: &str = "/proxy/health";
+const READY: &str = "/readyz";
+/// Enough that those under way are among them.
+const INCIDENTS: &str = "/incidents?limit=50";
+
+/// Options of `bascule status`.
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// Show this pool only, and answer for it
+    #[arg(value_name = "POOL")]
+    pool: Option<String>,
+    /// Ask only whether it wants traffic
+    #[arg(long, conflicts_with_all = ["watch", "pool"])]
+    ready: bool,
+    /// Keep looking: redraw on a terminal, else add a line whenever something has changed
+    #[arg(short, long)]
+    watch: bool,
+    /// How often to look, with --watch
+    #[arg(long, env = "BASCULE_INTERVAL", default_value = "1s", value_parser = length, value_name = "TIME")]
+    interval: Duration,
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    remote: Remote,
 }
 
-/// What is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Question {
-    /// Does it want traffic?
-    IsReady,
-    /// How are its pools? Well means that each of them is served.
-    Health,
-}
-
-/// Asks the sidecar at `admin`.
-pub(crate) async fn ask(admin: &Uri, question: Question) -> Result<Status, HttpClientError> {
-    match question {
-        Question::IsReady => {
-            let (status, body) = ask_admin(admin, "/readyz", PATIENCE).await?;
-            let text = String::from_utf8_lossy(&body).into_owned();
-            Ok(Status { is_well: status.is_success(), text })
+pub(crate) fn run(options: &Options, console: Console) -> Result<ExitCode, Failure> {
+    if options.watch && options.interval < watch::INTERVAL_MIN {
+        let least = write_length(watch::INTERVAL_MIN);
+        return Err(Failure::usage("--interval is too short", format!("at least {least}")));
+    }
+    let sidecar = Sidecar::new(&options.remote)?;
+    block_on(async {
+        if options.ready {
+            return readiness(&sidecar, options.output, console).await;
         }
-        Question::Health => {
-            let (status, body) = ask_admin(admin, "/proxy/health", PATIENCE).await?;
-            let health: Value = serde_json::from_slice(&body).unwrap_or_default();
-            let pools = health["pools"].as_array().cloned().unwrap_or_default();
-            let is_served = |pool: &Value| !pool["active_tier"].is_null();
-            Ok(Status {
-                is_well: status.is_success() && pools.iter().all(is_served),
-                text: pools.iter().map(pool_text).collect(),
-            })
+        if options.watch {
+            return watch::run(&sidecar, options, console).await;
+        }
+        let seen = look(&sidecar, options.pool.as_deref()).await?;
+        if !options.output.quiet {
+            // Nobody is left to tell when this fails, and the exit code answers all the same.
+            _ = match options.output.format {
+                Format::Json => console.print(&format!("{}\n", seen.json())),
+                Format::Text => {
+                    console.lines(view::lines(&seen.health, &seen.incidents, &sidecar.place()))
+                }
+            };
+        }
+        Ok(exit(seen.health.pools.iter().all(|pool| pool.is_served())))
+    })
+}
+
+/// What one look has found.
+struct Seen {
+    answer: Value,
+    health: Health,
+    incidents: Vec<Incident>,
+}
+
+impl Seen {
+    /// The sidecar's answer, with the verdict.
+    fn json(&self) -> Value {
+        let is_well = self.health.pools.iter().all(|pool| pool.is_served());
+        let sentence = verdict::sentence(&self.health);
+        let sentence = sentence.render(crate::cli::text::Styling::None);
+        let mut answer = self.answer.clone();
+        answer["verdict"] = json!({ "is_well": is_well, "sentence": sentence });
+        answer
+    }
+}
+
+async fn look(sidecar: &Sidecar, pool: Option<&str>) -> Result<Seen, Failure> {
+    let mut answer = sidecar.get(HEALTH).await?;
+    let mut health: Health = sidecar.read(HEALTH, answer.clone())?;
+    if let Some(name) = pool {
+        names::pool(&health.pools, name)?;
+        health.pools.retain(|pool| pool.name == name);
+        if let Some(pools) = answer["pools"].as_array_mut() {
+            pools.retain(|pool| pool["name"] == name);
         }
     }
+    let incidents = if health.pools.iter().any(|pool| pool.open_incident.is_some()) {
+        let answer = sidecar.get(INCIDENTS).await?;
+        sidecar.read::<Incidents>(INCIDENTS, answer)?.incidents
+    } else {
+        Vec::new()
+    };
+    Ok(Seen { answer, health, incidents })
 }
 
-/// One line a pool, and one a backend.
-fn pool_text(pool: &Value) -> String {
-    let word = |value: &Value| value.as_str().unwrap_or("none").to_owned();
-    let mut text = format!(
-        "pool {}: {}, served by {}; last minute: {} requests, {} lost\n",
-        word(&pool["name"]),
-        word(&pool["status"]).replace('_', " "),
-        word(&pool["active_backend"]),
-        pool["last_minute"]["requests"],
-        pool["last_minute"]["lost"],
-    );
-    for backend in pool["backends"].as_array().into_iter().flatten() {
-        let reason = backend["reason"].as_str().map_or_else(String::new, |it| format!(" ({it})"));
-        text.push_str(&format!(
-            "  {:<16} tier {}  {}{reason} since {}  {}\n",
-            word(&backend["name"]),
-            backend["tier"],
-            word(&backend["state"]),
-            word(&backend["since"]),
-            word(&backend["url"]),
-        ));
+async fn readiness(
+    sidecar: &Sidecar,
+    output: Output,
+    console: Console,
+) -> Result<ExitCode, Failure> {
+    let (status, answer) = sidecar.get_with_status(READY).await?;
+    let is_ready = status.is_success();
+    if !output.quiet {
+        let text = match output.format {
+            Format::Json => {
+                let reason = &answer["reason"];
+                json!({ "schema": 1, "ready": is_ready, "reason": reason }).to_string()
+            }
+            Format::Text if is_ready => "ready".to_owned(),
+            Format::Text => {
+                format!("not ready: {}", answer["reason"].as_str().unwrap_or("no reason is given"))
+            }
+        };
+        _ = console.print(&format!("{text}\n"));
     }
-    text
+    Ok(exit(is_ready))
 }
 
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_pool_is_a_line_and_so_is_a_backend() {
-        let pool = json!({
-            "name": "api", "status": "failed_over", "active_backend": "b",
-            "last_minute": { "requests": 7, "lost": 0 },
-            "backends": [{
-                "name": "a", "tier": 0, "state": "down", "reason": "connection refused",
-                "since": "2026-11-23T10:00:00.000Z", "url": "http://127.0.0.1:3001",
-            }],
-        });
-        assert_eq!(
-            pool_text(&pool),
-            "pool api: failed over, served by b; last minute: 7 requests, 0 lost\n  \
-             a                tier 0  down (connection refused) since 2026-11-23T10:00:00.000Z  \
-             http://127.0.0.1:3001\n"
-        );
-    }
+fn exit(is_well: bool) -> ExitCode {
+    if is_well { ExitCode::SUCCESS } else { Exit::No.into() }
 }

@@ -48,6 +48,7 @@ pub use connection::{OpenConnection, Turned};
 pub use label::{FailoverReason, MirrorOutcome, Rejection, RetryOutcome, Trigger};
 pub use reload::ReloadResult;
 pub use request::{Answer, FinishedRequest};
+pub(crate) use table::UPSTREAM_DURATION;
 pub use table::{Kind, Metric, TABLE};
 
 /// Pool label of requests that the sidecar answered. A pool of that name would share its series.

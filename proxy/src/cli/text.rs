@@ -1,0 +1,189 @@
+//! Text with tones: what is said, and how it looks where colours are wanted.
+//!
+//! Nothing is said by colour alone: a tone only stresses what a word says.
+
+use std::fmt::Write;
+
+use anstyle::{AnsiColor, Style};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// How a piece of text looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Tone {
+    #[default]
+    Plain,
+    /// Headings, and what an eye should find first.
+    Strong,
+    /// What is there for completeness.
+    Faint,
+    /// All is well.
+    Good,
+    /// Not as it was meant, yet no harm to anybody.
+    Moved,
+    /// Worth a look.
+    Warn,
+    /// Clients are affected, or something is refused.
+    Bad,
+    /// A bar across the screen.
+    Bar,
+}
+
+impl Tone {
+    fn style(self) -> Style {
+        let color = |color: AnsiColor| Style::new().fg_color(Some(color.into()));
+        match self {
+            Self::Plain => Style::new(),
+            Self::Strong => Style::new().bold(),
+            Self::Faint => Style::new().dimmed(),
+            Self::Good => color(AnsiColor::Green),
+            Self::Moved => color(AnsiColor::Cyan),
+            Self::Warn => color(AnsiColor::Yellow),
+            Self::Bad => color(AnsiColor::Red).bold(),
+            Self::Bar => Style::new().invert(),
+        }
+    }
+}
+
+/// One line of text, in pieces of one tone each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Line(Vec<(Tone, String)>);
+
+impl Line {
+    /// Starts a line with `text`.
+    pub(crate) fn of(tone: Tone, text: impl Into<String>) -> Self {
+        Self::default().with(tone, text)
+    }
+
+    /// Starts a line with `text` in no tone.
+    pub(crate) fn plain(text: impl Into<String>) -> Self {
+        Self::of(Tone::Plain, text)
+    }
+
+    /// Adds `text`. Control characters become `?`: what a backend or a client sent must not move
+    /// the cursor, nor colour anything.
+    #[must_use]
+    pub(crate) fn with(mut self, tone: Tone, text: impl Into<String>) -> Self {
+        let mut text = text.into();
+        if text.contains(char::is_control) {
+            text = text.replace(char::is_control, "?");
+        }
+        if !text.is_empty() {
+            self.0.push((tone, text));
+        }
+        self
+    }
+
+    /// Adds another line's pieces.
+    #[must_use]
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
+    /// Returns how many columns it takes.
+    pub(crate) fn width(&self) -> usize {
+        self.0.iter().map(|(_, text)| text.width()).sum()
+    }
+
+    /// Returns the line in one tone.
+    #[must_use]
+    pub(crate) fn toned(self, tone: Tone) -> Self {
+        Self(self.0.into_iter().map(|(_, text)| (tone, text)).collect())
+    }
+
+    /// Returns the line filled up with blanks in the tone of its last piece.
+    #[must_use]
+    pub(crate) fn padded(self, width: usize) -> Self {
+        let missing = width.saturating_sub(self.width());
+        let tone = self.0.last().map_or(Tone::Plain, |(tone, _)| *tone);
+        self.with(tone, " ".repeat(missing))
+    }
+
+    /// Returns what of the line fits `width` columns; an ellipsis tells that there was more.
+    #[must_use]
+    pub(crate) fn cut(self, width: usize) -> Self {
+        if self.width() <= width {
+            return self;
+        }
+        let mut left = width.saturating_sub(1);
+        let mut cut = Self::default();
+        for (tone, text) in self.0 {
+            let fits: String = text
+                .chars()
+                .take_while(|letter| {
+                    let columns = letter.width().unwrap_or(0);
+                    let has_room = columns <= left;
+                    left = if has_room { left - columns } else { 0 };
+                    has_room
+                })
+                .collect();
+            let is_whole = fits.len() == text.len();
+            cut = cut.with(tone, fits);
+            if !is_whole {
+                return if 0 < width { cut.with(tone, "…") } else { cut };
+            }
+        }
+        cut
+    }
+
+    /// Returns the line as a terminal gets it, without an end of line.
+    pub(crate) fn render(&self, style: Styling) -> String {
+        let mut text = String::new();
+        for (tone, piece) in &self.0 {
+            match (style, tone) {
+                (Styling::None, _) | (_, Tone::Plain) => text.push_str(piece),
+                (Styling::Ansi, tone) => {
+                    let style = tone.style();
+                    // Writing to a string does not fail.
+                    _ = write!(text, "{style}{piece}{style:#}");
+                }
+            }
+        }
+        text.truncate(text.trim_end_matches(' ').len());
+        text
+    }
+}
+
+/// Whether tones are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Styling {
+    /// As escape sequences of ANSI.
+    Ansi,
+    /// Not at all.
+    None,
+}
+
+/// Renders `lines`, each with its end.
+pub(crate) fn render(lines: &[Line], styling: Styling) -> String {
+    lines.iter().map(|line| line.render(styling) + "\n").collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_styling_only_the_words_are_left() {
+        let line = Line::of(Tone::Bad, "down").with(Tone::Plain, ": why  ");
+        assert_eq!(line.render(Styling::None), "down: why");
+        assert_eq!(line.render(Styling::Ansi), "\u{1b}[1m\u{1b}[31mdown\u{1b}[0m: why");
+    }
+
+    #[test]
+    fn a_line_is_cut_where_its_columns_end() {
+        let cut = |text: &str, width| Line::plain(text).cut(width).render(Styling::None);
+        assert_eq!(cut("backend", 7), "backend");
+        assert_eq!(cut("backend", 5), "back…");
+        assert_eq!(cut("日本語", 4), "日…");
+        assert_eq!(cut("backend", 1), "…");
+        assert_eq!(cut("backend", 0), "");
+        let two = Line::of(Tone::Good, "ab").with(Tone::Bad, "cd");
+        assert_eq!(two.cut(3).render(Styling::None), "ab…");
+    }
+
+    #[test]
+    fn what_others_sent_moves_no_cursor() {
+        let line = Line::plain("a\u{1b}[2Jb\r\n\u{9b}c");
+        assert_eq!(line.render(Styling::Ansi), "a?[2Jb???c");
+    }
+}
