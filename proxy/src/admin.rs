@@ -6,9 +6,13 @@
 //! enforced by [`guard`], in front of every handler.
 
 mod api;
+mod backends;
+mod change;
+mod command;
 mod data;
 mod fail;
 mod failback;
+mod faults;
 mod guard;
 mod incidents;
 mod logs;
@@ -31,7 +35,7 @@ use std::{
 use arc_swap::ArcSwap;
 use axum::{
     Router, middleware,
-    routing::{get, post},
+    routing::{delete, get, post},
 };
 use tokio::{net::TcpListener, sync::watch, time::timeout};
 
@@ -145,6 +149,13 @@ fn routes(state: AdminState, is_closing: watch::Receiver<bool>) -> Router {
         .route("/proxy/recover", post(recover::recover))
         .route("/proxy/failback", post(failback::fail_back).fallback(failback::how_to_fail_back))
         .route("/proxy/data", get(data::data))
+        .route("/backends", get(backends::list))
+        .route("/backends/{pool}/{name}", get(backends::one))
+        .route("/backends/{pool}/{name}/{verb}", post(backends::order).fallback(backends::how_to))
+        .route("/pools/{pool}/failover", post(backends::fail_over).fallback(backends::how_to))
+        .route("/pools/{pool}/failback", post(backends::fail_back).fallback(backends::how_to))
+        .route("/faults", get(faults::list).post(fail::fail))
+        .route("/faults/{pool}/{backend}", delete(faults::end))
         .route("/incidents", get(incidents::list))
         .route("/incidents/{id}", get(incidents::one))
         .route("/series", get(api::series))

@@ -6,19 +6,41 @@
 
 mod queue;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use tokio::sync::{Notify, futures::Notified};
+use tokio::{
+    sync::{Notify, futures::Notified, watch},
+    time::timeout,
+};
 
 pub use queue::{Queue, Turn};
 
 use crate::model::{BackendId, PoolId, Succession, Topology};
 
+/// What is said to those who wait at one backend.
+#[derive(Debug, Default)]
+struct Alarm {
+    waiting: Notify,
+    farewell: watch::Sender<Farewell>,
+}
+
+/// What conversations without an end of their own are told at a backend.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Farewell {
+    /// Go on.
+    #[default]
+    Stay,
+    /// Close within the grace: the backend is drained.
+    Soon,
+    /// Close now.
+    Now,
+}
+
 /// One alarm for each backend of a topology, and a queue for each pool whose backends can be full.
 #[derive(Debug)]
 pub struct Alarms {
     /// Indexed by pool, then as in the topology.
-    pools: Vec<Vec<Arc<Notify>>>,
+    pools: Vec<Vec<Arc<Alarm>>>,
     /// Indexed by pool; `None` where no backend is ever full.
     queues: Vec<Option<Arc<Queue>>>,
 }
@@ -60,12 +82,34 @@ impl Alarms {
 
     /// Wakes everybody who waits at this backend. The snapshot must have been swapped before.
     pub fn raise(&self, id: BackendId) {
-        self.pools[id.pool.0][id.index].notify_waiters();
+        self.pools[id.pool.0][id.index].waiting.notify_waiters();
     }
 
     /// Returns a future that ends when the alarm is next raised, counted from this call.
     pub fn raised(&self, id: BackendId) -> Notified<'_> {
-        self.pools[id.pool.0][id.index].notified()
+        self.pools[id.pool.0][id.index].waiting.notified()
+    }
+
+    /// Says to those who converse with this backend whether they may go on.
+    pub fn say(&self, id: BackendId, farewell: Farewell) {
+        self.pools[id.pool.0][id.index].farewell.send_replace(farewell);
+    }
+
+    /// Returns a future that ends when a conversation with this backend is to be closed: within the
+    /// grace at a moment that is drawn by lot, or all of its clients would come to another at once.
+    pub fn goodbye(
+        &self,
+        id: BackendId,
+        grace: Duration,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let told = self.pools[id.pool.0][id.index].farewell.subscribe();
+        let moment = grace.mul_f64(fastrand::f64());
+        async move {
+            if goodbye(told, moment).await.is_none() {
+                // Nobody can say so any more.
+                std::future::pending::<()>().await;
+            }
+        }
     }
 
     /// Returns the queue of this pool, if its backends can be full.
@@ -77,6 +121,22 @@ impl Alarms {
     /// must have been swapped before.
     pub fn look_again(&self) {
         self.queues.iter().flatten().for_each(|queue| queue.wake_first());
+    }
+}
+
+/// Waits until the backend's conversations have been told to end, and for as long as they may take;
+/// `None` when nobody can tell them any more.
+async fn goodbye(mut told: watch::Receiver<Farewell>, moment: Duration) -> Option<()> {
+    loop {
+        let said = *told.wait_for(|it| *it != Farewell::Stay).await.ok()?;
+        if said == Farewell::Now {
+            return Some(());
+        }
+        let other = timeout(moment, told.wait_for(|it| *it != Farewell::Soon));
+        match other.await {
+            Err(_) => return Some(()),
+            Ok(said) => drop(said.ok()?),
+        }
     }
 }
 
@@ -96,5 +156,24 @@ mod tests {
         assert!(first.now_or_never().is_some());
         assert!(second.now_or_never().is_none());
         assert!(alarms.raised(id(0)).now_or_never().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn conversations_with_a_drained_backend_end_within_the_grace_unless_it_is_taken_back() {
+        let alarms = Alarms::new(&sample::tiers(&[0, 1]));
+        let id = |index| BackendId { pool: PoolId(0), index };
+        let grace = Duration::from_secs(10);
+        let goodbye = |index| tokio::spawn(alarms.goodbye(id(index), grace));
+        let (one, other) = (goodbye(0), goodbye(1));
+        alarms.say(id(0), Farewell::Soon);
+        tokio::time::sleep(grace + Duration::from_millis(1)).await;
+        assert!(one.is_finished() && !other.is_finished());
+        alarms.say(id(1), Farewell::Soon);
+        alarms.say(id(1), Farewell::Stay);
+        tokio::time::sleep(grace * 2).await;
+        assert!(!other.is_finished());
+        alarms.say(id(1), Farewell::Now);
+        tokio::task::yield_now().await;
+        assert!(other.is_finished());
     }
 }

@@ -22,6 +22,7 @@ use tokio::{
 };
 
 use crate::{
+    alarms::Farewell,
     clock::{self, Timestamp},
     control::{
         checkers::Checkers,
@@ -268,6 +269,12 @@ impl Control {
         if let Event::BackendSuspected { backend, .. } | Event::BackendLost { backend, .. } = *event
         {
             self.current.alarms.raise(backend);
+        }
+        if let Event::BackendDrained { backend, .. } = *event {
+            self.current.alarms.say(backend, Farewell::Soon);
+        }
+        if let Event::BackendEnabled { backend } = *event {
+            self.current.alarms.say(backend, Farewell::Stay);
         }
         if let Event::BackendRegained { backend } = *event {
             self.current.live.backend(backend).regained();

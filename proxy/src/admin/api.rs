@@ -80,7 +80,8 @@ pub(crate) async fn not_found() -> HttpError {
         StatusCode::NOT_FOUND,
         "unknown_path",
         "there is nothing at this path",
-        "the sidecar answers at /proxy/health, /proxy/fail, /proxy/recover, /proxy/failback, \
+        "the sidecar answers at /backends, /pools/POOL/failover, /pools/POOL/failback, /faults, \
+         /proxy/health, /proxy/fail, /proxy/recover, /proxy/failback, \
          /proxy/data, /incidents, /series, /metrics, /livez, /readyz and /logs",
     )
 }
@@ -89,6 +90,10 @@ pub(crate) async fn method_not_allowed(method: Method, uri: Uri) -> HttpError {
     let path = uri.path();
     let (allowed, remedy) = if path == "/proxy/recover" {
         ("POST", format!("use POST: curl -X POST http://HOST{path}"))
+    } else if path == "/faults" {
+        ("GET, HEAD, POST", "use GET to list faults, POST to inject one".to_owned())
+    } else if path.starts_with("/faults/") {
+        ("DELETE", format!("use DELETE: curl -X DELETE http://HOST{path}"))
     } else {
         ("GET, HEAD", "use GET".to_owned())
     };

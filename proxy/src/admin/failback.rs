@@ -60,7 +60,7 @@ async fn attempt(generation: &Generation, body: Body) -> Result<wire::FailbackAc
 }
 
 /// Returns the tier that traffic can return to, or says why there is none.
-fn returnable(generation: &Generation, pool: PoolId) -> Result<usize, HttpError> {
+pub(crate) fn returnable(generation: &Generation, pool: PoolId) -> Result<usize, HttpError> {
     let snapshot = generation.snapshot.load();
     let snapshot = snapshot.pool(pool);
     let name = &generation.topology.pool(pool).name;

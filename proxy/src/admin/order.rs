@@ -138,7 +138,7 @@ pub(crate) async fn body_of(body: Body) -> Result<Bytes, HttpError> {
     }
 }
 
-fn read(body: &[u8], known: &[&str]) -> Result<Map<String, Value>, HttpError> {
+pub(crate) fn read(body: &[u8], known: &[&str]) -> Result<Map<String, Value>, HttpError> {
     let remedy = || format!("send a JSON object; known keys: {}", known.join(", "));
     if body.trim_ascii().is_empty() {
         return Ok(Map::new());
@@ -154,12 +154,22 @@ fn read(body: &[u8], known: &[&str]) -> Result<Map<String, Value>, HttpError> {
             return Err(bad_request("malformed_body", message, remedy()));
         }
     };
-    match keys.keys().find(|key| !known.contains(&key.as_str())) {
-        Some(key) => {
-            Err(bad_request("unknown_key", format!("unknown key `{}`", shorten(key)), remedy()))
-        }
-        None => Ok(keys),
-    }
+    object_of(keys, known, "the body")
+}
+
+/// Returns an object if it has no keys but those that are known; `place` says where it stands.
+pub(crate) fn object_of(
+    keys: Map<String, Value>,
+    known: &[&str],
+    place: &str,
+) -> Result<Map<String, Value>, HttpError> {
+    let Some(key) = keys.keys().find(|key| !known.contains(&key.as_str())) else { return Ok(keys) };
+    let message = match place {
+        "the body" => format!("unknown key `{}`", shorten(key)),
+        _ => format!("unknown key `{}` in {place}", shorten(key)),
+    };
+    let remedy = format!("send a JSON object; known keys: {}", known.join(", "));
+    Err(bad_request("unknown_key", message, remedy))
 }
 
 fn names(keys: &Map<String, Value>) -> Result<Names, HttpError> {
@@ -167,11 +177,11 @@ fn names(keys: &Map<String, Value>) -> Result<Names, HttpError> {
 }
 
 /// Returns the value of `key`; `null` means that it is not given.
-fn given<'k>(keys: &'k Map<String, Value>, key: &str) -> Option<&'k Value> {
+pub(crate) fn given<'k>(keys: &'k Map<String, Value>, key: &str) -> Option<&'k Value> {
     keys.get(key).filter(|value| !value.is_null())
 }
 
-fn text(keys: &Map<String, Value>, key: &str) -> Result<Option<String>, HttpError> {
+pub(crate) fn text(keys: &Map<String, Value>, key: &str) -> Result<Option<String>, HttpError> {
     match given(keys, key) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.clone())),
@@ -180,7 +190,7 @@ fn text(keys: &Map<String, Value>, key: &str) -> Result<Option<String>, HttpErro
 }
 
 /// Returns which of `all` the text of `key` names.
-fn one_of<T: Copy>(
+pub(crate) fn one_of<T: Copy>(
     keys: &Map<String, Value>,
     key: &str,
     all: &[T],
@@ -233,7 +243,7 @@ fn delay(keys: &Map<String, Value>) -> Result<Option<Delay>, HttpError> {
     }
 }
 
-fn length(
+pub(crate) fn length(
     keys: &Map<String, Value>,
     key: &str,
     max: Duration,
@@ -252,7 +262,7 @@ fn length(
     Err(bad_request("bad_value", format!("`{key}` is `{}`", shorten(text)), remedy))
 }
 
-fn bad_value(key: &str, found: &Value, remedy: impl Into<String>) -> HttpError {
+pub(crate) fn bad_value(key: &str, found: &Value, remedy: impl Into<String>) -> HttpError {
     let message = format!("`{key}` is {}", shorten(&found.to_string()));
     bad_request("bad_value", message, remedy)
 }

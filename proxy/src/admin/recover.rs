@@ -52,7 +52,11 @@ async fn attempt(generation: &Generation, body: Body) -> Result<wire::Recovered,
     // for us to call.
     fail::require_fault_injection(generation)?;
     let names = Names::of(&order::body_of(body).await?)?;
-    let backends = backends_meant(generation, &names)?;
+    Ok(end(generation, backends_meant(generation, &names)?).await)
+}
+
+/// Ends the faults of these backends, and asks them to end their own.
+pub(crate) async fn end(generation: &Generation, backends: Vec<BackendId>) -> wire::Recovered {
     for backend in &backends {
         generation.live.backend(*backend).inject(None);
     }
@@ -73,7 +77,7 @@ async fn attempt(generation: &Generation, body: Body) -> Result<wire::Recovered,
             }
         }
     }
-    Ok(answer)
+    answer
 }
 
 async fn tell(generation: &Generation, backend: BackendId) -> Result<(), String> {

@@ -3,10 +3,16 @@
 //! Times are RFC 3339 in UTC with milliseconds; lengths of time are seconds. Keys are never left
 //! out: what is not known is `null`.
 
+mod control;
 mod health;
 mod incident;
 mod series;
 
+pub use control::{
+    BackendAnswer, Backends, FaultAt, Faults, OneBackend, OrderedBackend, OrderedPool, PERSISTS,
+    Persists, PoolAnswer,
+};
+pub(crate) use control::{backend, backends, faults, pool};
 pub use health::{
     Backend, BackendState, CheckResult, Failback, Fault, FaultTerms, Health, LastCheck, LastMinute,
     Pool, PoolStatus, View, health,

@@ -12,6 +12,7 @@ use pingora::{
 use tokio::net::TcpStream;
 
 use crate::{
+    alarms::Alarms,
     departure::Departure,
     event::Symptom,
     exchange::{Connections, dial::Wanted},
@@ -81,8 +82,25 @@ pub(crate) struct BackendDial {
     pub(crate) speaker: Speaker,
     /// When both sides are told that the process ends.
     pub(crate) departure: Departure,
+    /// When they are told that the backend is drained.
+    pub(crate) alarms: Arc<Alarms>,
     /// For all of it, TLS included.
     pub(crate) limit: Duration,
+}
+
+impl BackendDial {
+    /// Ends when the process or the backend lets its conversations go.
+    fn goodbye(&self) -> impl Future<Output = ()> + Send + 'static {
+        let departure = self.departure.clone();
+        let grace = departure.policy().websocket_grace;
+        let drained = self.alarms.goodbye(self.backend, grace);
+        async move {
+            tokio::select! {
+                () = departure.goodbye() => {}
+                () = drained => {}
+            }
+        }
+    }
 }
 
 #[async_trait]
@@ -93,11 +111,10 @@ impl L4Connect for BackendDial {
         let wanted = Wanted { protocol: Protocol::Http1, speaker: self.speaker };
         let opened = dial.connect(self.backend, self.epoch, wanted, self.limit).await;
         match opened {
-            Ok(connection) => Ok(VirtualSocketStream::new(Box::new(Tunnel::new(
-                connection,
-                self.departure.clone(),
-            )))
-            .into()),
+            Ok(connection) => {
+                let tunnel = Tunnel::new(connection, self.goodbye());
+                Ok(VirtualSocketStream::new(Box::new(tunnel)).into())
+            }
             Err(symptom) => Error::e_explain(error_of(symptom), symptom.to_string()),
         }
     }
@@ -118,7 +135,11 @@ impl L4Connect for SidecarDial {
         let stream = stream.or_err(ErrorType::ConnectError, "the sidecar")?;
         // A system that refuses is merely slower.
         _ = stream.set_nodelay(true);
-        Ok(VirtualSocketStream::new(Box::new(Tunnel::new(stream, self.departure.clone()))).into())
+        Ok(VirtualSocketStream::new(Box::new(Tunnel::new(
+            stream,
+            self.departure.clone().goodbye(),
+        )))
+        .into())
     }
 }
 

@@ -101,6 +101,7 @@ impl Gateway {
             epoch: self.exchange.snapshot.load().backend(id).epoch,
             speaker: ctx.speaker,
             departure: self.exchange.departure.clone(),
+            alarms: Arc::clone(&self.exchange.alarms),
             limit: pool.timeouts.connect,
         };
         let idle = pool.timeouts.websocket_idle;

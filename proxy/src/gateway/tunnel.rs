@@ -21,10 +21,7 @@ use std::{
 use pingora::protocols::l4::virt::{VirtualSockOpt, VirtualSocket};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::{
-    departure::Departure,
-    wire::websocket::{Follower, GOING_AWAY, GOING_AWAY_MASKED},
-};
+use crate::wire::websocket::{Follower, GOING_AWAY, GOING_AWAY_MASKED};
 
 /// Ends when the proxy is about to.
 type Ending = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -56,12 +53,13 @@ enum Stage {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Tunnel<S> {
-    pub(crate) fn new(connection: S, departure: Departure) -> Self {
+    /// Makes one that ends when `goodbye` does.
+    pub(crate) fn new(connection: S, goodbye: impl Future<Output = ()> + Send + 'static) -> Self {
         Self {
             connection,
             from_client: Follower::of_requests(),
             from_backend: Follower::of_responses(),
-            ending: Mutex::new(Box::pin(departure.goodbye())),
+            ending: Mutex::new(Box::pin(goodbye)),
             stage: Stage::Open,
             has_looked: false,
         }

@@ -15,6 +15,8 @@ pub struct HttpError {
     pub message: String,
     /// What would put it right.
     pub remedy: String,
+    /// How things are, where they are not as was expected.
+    pub present: Option<Box<serde_json::Value>>,
     /// A header that the status asks for, such as `Allow`.
     pub header: Option<Box<(HeaderName, HeaderValue)>>,
 }
@@ -27,7 +29,20 @@ impl HttpError {
         message: impl Into<String>,
         remedy: impl Into<String>,
     ) -> Self {
-        Self { status, code, message: message.into(), remedy: remedy.into(), header: None }
+        Self {
+            status,
+            code,
+            message: message.into(),
+            remedy: remedy.into(),
+            present: None,
+            header: None,
+        }
+    }
+
+    /// Adds how things are.
+    #[must_use]
+    pub fn with_present(self, present: serde_json::Value) -> Self {
+        Self { present: Some(Box::new(present)), ..self }
     }
 
     /// Adds a header.
@@ -47,12 +62,19 @@ struct Detail<'e> {
     code: &'e str,
     message: &'e str,
     remedy: &'e str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    present: Option<&'e serde_json::Value>,
 }
 
 impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
-        let detail = Detail { code: self.code, message: &self.message, remedy: &self.remedy };
-        // Three strings always serialise.
+        let detail = Detail {
+            code: self.code,
+            message: &self.message,
+            remedy: &self.remedy,
+            present: self.present.as_deref(),
+        };
+        // Strings and what was JSON always serialise.
         let body = serde_json::to_string(&Body { error: detail }).unwrap_or_default();
         let json = [(header::CONTENT_TYPE, "application/json")];
         let mut response = (self.status, json, body).into_response();

@@ -31,6 +31,7 @@ mod life;
 mod limits;
 mod load;
 mod once;
+mod orders;
 mod outage;
 mod overstays;
 mod ports;

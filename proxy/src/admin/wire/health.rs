@@ -76,6 +76,7 @@ fn pool(view: &View<'_>, id: PoolId) -> Pool {
             share: rounded(snapshot.part(failback.to_tier)),
         }),
         returnable_tier: snapshot.returnable,
+        held_tier: snapshot.held,
         failing_open: snapshot.is_failing_open,
         open_incident: open_incident(view, id),
         last_minute: last_minute(view, id),
@@ -84,7 +85,7 @@ fn pool(view: &View<'_>, id: PoolId) -> Pool {
 }
 
 fn status(pool: &PoolSnapshot) -> PoolStatus {
-    let is_whole = pool.backends.iter().all(|backend| backend.condition.is_eligible());
+    let is_whole = pool.backends.iter().all(BackendSnapshot::is_eligible);
     match pool.active_tier {
         None => PoolStatus::Down,
         Some(0) if is_whole => PoolStatus::Serving,
@@ -94,7 +95,7 @@ fn status(pool: &PoolSnapshot) -> PoolStatus {
 }
 
 /// Returns a part as people write it: the draw that makes it true is finer.
-fn rounded(part: f64) -> f64 {
+pub(crate) fn rounded(part: f64) -> f64 {
     (part * 10_000.0).round() / 10_000.0
 }
 
@@ -130,12 +131,15 @@ fn last_minute(view: &View<'_>, id: PoolId) -> LastMinute {
 fn backend(view: &View<'_>, id: BackendId) -> Backend {
     let (backend, live) = (view.topology.backend(id), view.live.backend(id));
     let snapshot = view.snapshot.backend(id);
-    let is_eligible = snapshot.condition.is_eligible();
+    let is_eligible = snapshot.is_eligible();
     Backend {
         name: backend.name.clone(),
         url: backend.url.clone(),
         tier: backend.tier,
-        weight: backend.weight.get(),
+        weight: snapshot.weight,
+        configured_weight: backend.weight.get(),
+        intent: snapshot.intent.name(),
+        ejected_by_operator: snapshot.is_ejected_by_hand,
         state: state(snapshot.condition),
         eligible: is_eligible,
         active: is_eligible && 0.0 < view.snapshot.pool(id.pool).part(backend.tier),
@@ -173,7 +177,7 @@ fn ejected_until(backend: &BackendSnapshot) -> Option<Timestamp> {
     }
 }
 
-fn last_check(check: &crate::snapshot::LastCheck) -> LastCheck {
+pub(crate) fn last_check(check: &crate::snapshot::LastCheck) -> LastCheck {
     LastCheck {
         at: clock::rfc3339_of(check.at),
         result: match check.failure {

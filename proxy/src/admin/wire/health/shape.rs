@@ -44,6 +44,8 @@ pub struct Pool {
     pub failback: Option<Failback>,
     /// The tier that `POST /proxy/failback` would return traffic to.
     pub returnable_tier: Option<usize>,
+    /// The tier that an operator moved the pool to, until traffic is asked back.
+    pub held_tier: Option<usize>,
     /// Whether nothing is eligible and requests are sent to any backend all the same.
     pub failing_open: bool,
     /// The latest incident, while it is not closed.
@@ -109,8 +111,14 @@ pub struct Backend {
     pub url: String,
     /// 0 is preferred.
     pub tier: usize,
-    /// In relation to those of its tier.
+    /// In relation to those of its tier, as last ordered.
     pub weight: u32,
+    /// The same, as configured.
+    pub configured_weight: u32,
+    /// What operators want of it: `enabled`, `draining` or `disabled`.
+    pub intent: &'static str,
+    /// Whether an operator has ejected it.
+    pub ejected_by_operator: bool,
     /// In one word.
     pub state: BackendState,
     /// Whether it may be picked.
