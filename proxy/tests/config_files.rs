@@ -2,6 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
+#[path = "config_files/documents.rs"]
+mod documents;
+#[path = "config_files/machine.rs"]
+mod machine;
+
 use std::{
     collections::BTreeSet,
     fs,
@@ -48,8 +53,14 @@ fn every_mistake_is_reported_as_recorded() {
 }
 
 #[test]
+fn there_are_at_least_sixty_wrong_configurations() {
+    assert!(60 <= invalid().len(), "{}", invalid().len());
+}
+
+#[test]
 fn every_kind_of_mistake_is_among_the_recorded() {
-    // What no text in the repository can show has tests of its own.
+    // What no text in the repository can show has tests of its own, as what a machine lacks in
+    // `config_files/machine.rs`.
     let not_about_text = [Code::Unreadable, Code::TooLarge, Code::NotUtf8, Code::Internal]
         .into_iter()
         .chain(Code::ALL.iter().copied().filter(|it| it.id().starts_with("B03")));
@@ -129,9 +140,10 @@ proptest! {
     #[test]
     fn no_change_to_a_valid_file_makes_the_reader_panic(
         changes in prop::collection::vec((any::<prop::sample::Index>(), 0_usize..12, prop::sample::select(SCRAPS)), 1..6),
-        reference in any::<bool>(),
+        file in any::<prop::sample::Index>(),
     ) {
-        let mut text = if reference { REFERENCE_FILE } else { config::DEMO }.to_owned();
+        let files = valid();
+        let mut text = file.get(&files).clone();
         for (at, removed, scrap) in changes {
             let boundaries: Vec<usize> =
                 text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
@@ -143,6 +155,25 @@ proptest! {
     }
 
     #[test]
+    fn no_bytes_make_the_reader_panic(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..20),
+        file in any::<prop::sample::Index>(),
+    ) {
+        let files = valid();
+        let mut bytes = file.get(&files).clone().into_bytes();
+        for (at, byte) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        let path = std::env::temp_dir().join(format!("bascule-bytes-{}.yaml", std::process::id()));
+        fs::write(&path, bytes).unwrap();
+        if let Err(rejection) = config::load(&path) {
+            assert!(rejection.problems().iter().all(|it| it.code != Code::Internal));
+        }
+        fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
     fn lines_in_any_order_do_not_make_the_reader_panic(
         lines in prop::sample::subsequence(REFERENCE_FILE.lines().collect::<Vec<_>>(), 0..60).prop_shuffle(),
     ) {
@@ -151,6 +182,34 @@ proptest! {
 }
 
 const REFERENCE_FILE: &str = include_str!("../../config/bascule.yaml");
+
+/// Returns the texts of all configurations that are accepted.
+fn valid() -> Vec<String> {
+    let files = yaml_files("").into_iter().chain(yaml_files("examples"));
+    files.map(|file| fs::read_to_string(file).unwrap()).collect()
+}
+
+#[test]
+fn what_only_serves_to_exhaust_a_reader_does_not() {
+    let laughs: String = (0..9)
+        .map(|level| {
+            format!("a{level}: &a{level} [{}]\n", vec![format!("*a{}", level + 8); 9].join(","))
+        })
+        .collect();
+    let deep = "[".repeat(100_000);
+    let deeper = "{a: ".repeat(100_000);
+    let blocks: String = (0..2000).map(|level| format!("{}a:\n", " ".repeat(level))).collect();
+    let wide = "- ".repeat(300_000);
+    let key = format!("{}: 1\n", "k".repeat(900_000));
+    let keys: String = (0..60_000).map(|it| format!("k{it}: 1\n")).collect();
+    let same = "k: 1\n".repeat(100_000);
+    let number = format!("version: {}\n", "9".repeat(500_000));
+    let variables = format!("version: \"{}\"\n", "${A".repeat(200_000));
+    for text in [laughs, deep, deeper, blocks, wide, key, keys, same, number, variables] {
+        never_internal(&text);
+        assert!(config::parse("a.yaml", &text, Path::new("")).is_err());
+    }
+}
 
 const SCRAPS: &[&str] = &[
     "version: 1\n",

@@ -9,10 +9,14 @@ use std::{borrow::Cow, collections::BTreeSet};
 
 use serde_yaml::{Mapping, Value};
 
+mod meant;
 mod scalar;
 
 use crate::config::{
-    check::scalar::scalar,
+    check::{
+        meant::{required, unspaced, ways},
+        scalar::scalar,
+    },
     defaults::DEFAULTS,
     environment::{Environment, expand},
     file::defaults::own_keys,
@@ -21,7 +25,7 @@ use crate::config::{
     problem::{Code, MOST_PROBLEMS, Problem},
     shape::{Key, Shape},
     sources::Sources,
-    suggest::nearest,
+    suggest::{nearest, ours},
     units::{Fault, FilePath, Name, leaf::Leaf as _},
 };
 
@@ -234,23 +238,35 @@ impl Checker<'_> {
         let is_own = must_be_own(path, &entry.key);
         let candidates =
             keys.iter().filter(|_| !is_own).filter(absent).map(|key| key.name.as_str());
-        let remedy = match nearest(&entry.key, candidates) {
-            Some(meant) => {
+        let all = keys.iter().filter(|_| !is_own).map(|key| key.name.as_str());
+        let other = ours(&entry.key, all);
+        let meant = nearest(&entry.key, candidates).map(|it| (it, it.to_owned()));
+        let remedy = match other.or(meant) {
+            Some((meant, form)) => {
                 self.damaged.insert(path.key(meant));
-                format!("did you mean `{meant}`?")
+                format!("did you mean `{form}`?")
             }
             None if is_own => "remove it; each must say this for itself".to_owned(),
-            None => match self.top.homes_of(&entry.key).as_slice() {
-                [] => format!("remove it; known here: {}", listed(keys)),
-                homes => {
-                    let homes: Vec<&str> =
-                        homes.iter().map(|it| if it.is_empty() { "the top" } else { it }).collect();
-                    format!("it belongs in {}; look at the indentation", homes.join(" or "))
-                }
-            },
+            None => self.home_of(&entry.key, keys, path),
         };
         let message = format!("unknown key `{}`", clip(&entry.key));
         self.report_at(entry.key_span.clone(), Code::UnknownKey, path, message, remedy);
+    }
+
+    /// Says where a key belongs that means nothing at `path`: if possible, somewhere below.
+    fn home_of(&self, key: &str, keys: &[Key], path: &Path) -> String {
+        let here = path.pattern();
+        let mut homes = self.top.homes_of(key);
+        if homes.iter().any(|home| home.starts_with(&here)) {
+            homes.retain(|home| home.starts_with(&here));
+        }
+        if homes.is_empty() {
+            return format!("remove it; known here: {}", listed(keys));
+        }
+        let named =
+            |home: &String| if home.is_empty() { "the top".to_owned() } else { home.clone() };
+        let homes: Vec<String> = homes.iter().map(named).collect();
+        format!("it belongs in {}; look at the indentation", homes.join(" or "))
     }
 
     /// Says nothing when the key seems to be there, misspelt: then that has been reported.
@@ -265,6 +281,9 @@ impl Checker<'_> {
                     format!("add `{}:` with {}", key.name, key.shape.what())
                 }
             };
+            // What is advised for a wrong value that has only one right one.
+            let only = matches!(key.shape, Shape::Whole { min, max } if min == max);
+            let remedy = key.remedy.clone().filter(|_| only).unwrap_or(remedy);
             let place = self.root.place(path);
             self.report_at(place, Code::MissingKey, path, message, remedy);
         }
@@ -288,7 +307,8 @@ impl Checker<'_> {
                 (format!("`{}`", clip(text)), format!("write a list: `[{}]`", clip(text)))
             }
             (Kind::Plain(text) | Kind::Quoted(text), _) => {
-                (format!("`{}`", clip(text)), "write `key: value` lines below it".to_owned())
+                let remedy = meant_by(text, shape);
+                (format!("`{}`", clip(text)), remedy)
             }
             (Kind::List(_), Shape::Keys(_) | Shape::Named { .. }) => (
                 "a list".to_owned(),
@@ -324,6 +344,21 @@ impl Checker<'_> {
         }
         let location = Some(self.sources.locate(place));
         self.problems.push(Problem::new(code, path.to_string(), location, message, remedy));
+    }
+}
+
+/// Returns what to write where `text` stands and keys are expected.
+fn meant_by(text: &str, shape: &Shape) -> String {
+    if let Some(meant) = unspaced(text, shape) {
+        return format!("write a space after the colon: `{meant}`");
+    }
+    let required: Vec<&str> = required(shape).collect();
+    match (ways(text, shape).as_slice(), required.as_slice()) {
+        ([], []) => "write `key: value` lines below it".to_owned(),
+        ([], required) => {
+            format!("write `key: value` lines below it; required is `{}`", required.join("`, `"))
+        }
+        (ways, _) => format!("did you mean `{}`?", ways.join("` or `")),
     }
 }
 

@@ -139,12 +139,28 @@ fn not_yaml(error: &ScanError) -> String {
     format!("this is not YAML: {}", clip_to(120, info))
 }
 
+/// By what the parser says of an error; the last is for all others.
+const SYNTAX: &[(&str, &str)] = &[
+    ("tab", "indent with spaces; YAML does not allow tabs there"),
+    (
+        "'-' indicator",
+        "begin this line in the column of the list's other `-`, or of its entry's other keys",
+    ),
+    ("expected key", "begin this line in the same column as the keys beside it"),
+    (
+        "quoted scalar",
+        "a quote is left open or closed too early: look here and in the lines before",
+    ),
+    ("inside a block", "a `{` or `[` is left open: look in the lines before"),
+    (
+        "",
+        "look at this line and the one before it: indentation, `: ` after a key, closing quotes and brackets",
+    ),
+];
+
 fn syntax_remedy(error: &ScanError) -> &'static str {
-    if error.info().contains("tab") {
-        "indent with spaces; YAML does not allow tabs there"
-    } else {
-        "look at this line and the one before it: indentation, `: ` after a key, closing quotes and brackets"
-    }
+    let fitting = SYNTAX.iter().find(|(sign, _)| error.info().contains(sign));
+    fitting.map_or("", |(_, remedy)| remedy)
 }
 
 #[cfg(test)]

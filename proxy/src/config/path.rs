@@ -28,6 +28,25 @@ impl Path {
         (0..=self.0.len()).rev().map(|length| Self(self.0[..length].to_vec()))
     }
 
+    /// Returns the pattern of the reference that this path fits: `pools.*.backends[]`.
+    pub(crate) fn pattern(&self) -> String {
+        let mut pattern = String::new();
+        for (position, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Item(_) => pattern.push_str("[]"),
+                Step::Key(key) if position == 0 => pattern.push_str(key),
+                // Listeners and pools are the mappings by name that have keys below the name.
+                Step::Key(_) if position == 1 && self.is_by_name() => pattern.push_str(".*"),
+                Step::Key(key) => pattern.extend([".", key]),
+            }
+        }
+        pattern
+    }
+
+    fn is_by_name(&self) -> bool {
+        matches!(self.0.first(), Some(Step::Key(top)) if top == "listeners" || top == "pools")
+    }
+
     pub(crate) fn steps(&self) -> &[Step] {
         &self.0
     }
@@ -80,6 +99,7 @@ mod tests {
     fn a_path_reads_like_code() {
         let path = Path::default().key("pools").key("api").key("backends").item(1).key("url");
         assert_eq!(path.to_string(), "pools.api.backends[1].url");
+        assert_eq!(path.pattern(), "pools.*.backends[].url");
         assert_eq!(path.lineage().last(), Some(Path::default()));
     }
 }

@@ -1,5 +1,9 @@
 //! "Did you mean …?": the known word that a mistyped one was probably meant to be.
 
+mod synonyms;
+
+pub(crate) use crate::config::suggest::synonyms::ours;
+
 /// Returns the one of `known` that is nearest to `word`, if any is near enough to be meant.
 pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let word = normal(word);

@@ -2,7 +2,13 @@
 
 use serde_yaml::Value;
 
-use crate::config::{path::clip, problem::Code, shape::Shape, suggest::nearest, units::Fault};
+use crate::config::{
+    path::clip,
+    problem::Code,
+    shape::Shape,
+    suggest::{nearest, ours},
+    units::Fault,
+};
 
 /// Reads a scalar. YAML's own idea of its type does not matter, only the place it stands in.
 pub(crate) fn scalar(text: &str, shape: &Shape) -> Result<Value, (Code, Fault)> {
@@ -14,7 +20,9 @@ pub(crate) fn scalar(text: &str, shape: &Shape) -> Result<Value, (Code, Fault)> 
         }
         Shape::Choice(words) if words.iter().any(|word| word.text == text) => Ok(text.into()),
         Shape::Choice(words) => {
-            let remedy = match nearest(text, words.iter().map(|word| word.text.as_str())) {
+            let known = || words.iter().map(|word| word.text.as_str());
+            let meant = ours(text, known()).map(|(meant, _)| meant);
+            let remedy = match meant.or_else(|| nearest(text, known())) {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => format!("write one of {}", shape.what()),
             };
