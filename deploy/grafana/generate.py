@@ -14,9 +14,10 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 import backends  # noqa: E402
+import edge  # noqa: E402
 import overview  # noqa: E402
 
-FILES = {"failover-overview.json": overview.build, "backends.json": backends.build}
+FILES = {"failover-overview.json": overview.build, "backends.json": backends.build, "edge.json": edge.build}
 
 
 def main(arguments):

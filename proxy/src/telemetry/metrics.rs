@@ -162,10 +162,8 @@ impl Metrics {
             let of_pool = pool.backends.iter();
             of_pool.map(|it| BackendHandles::new(&families.backend, &pool.name, it)).collect()
         });
-        let connections = listeners.clone().map(|it| {
-            let certificates = it.tls.as_ref().map_or(0, |tls| tls.certificates.len());
-            ConnectionHandles::new(&families.connection, &it.name, certificates)
-        });
+        let connections =
+            listeners.clone().map(|it| ConnectionHandles::new(&families.connection, it));
         let routes = topology
             .routes
             .iter()

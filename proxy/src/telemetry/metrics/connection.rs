@@ -3,6 +3,7 @@
 use prometheus::{Error, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
 use crate::{
+    model::Listener,
     telemetry::metrics::{Metrics, family, table},
     wire::incoming::Refusal,
 };
@@ -28,6 +29,7 @@ impl Turned {
 #[derive(Debug)]
 pub(crate) struct ConnectionFamilies {
     open: IntGaugeVec,
+    limit: IntGaugeVec,
     accepted: IntCounterVec,
     turned: IntCounterVec,
     refused: IntCounterVec,
@@ -38,6 +40,7 @@ impl ConnectionFamilies {
     pub(crate) fn new(registry: &family::Registry) -> Result<Self, Error> {
         Ok(Self {
             open: family::gauges(registry, &table::CONNECTIONS_OPEN)?,
+            limit: family::gauges(registry, &table::CONNECTIONS_LIMIT)?,
             accepted: family::counters(registry, &table::CONNECTIONS)?,
             turned: family::counters(registry, &table::CONNECTIONS_REFUSED)?,
             refused: family::counters(registry, &table::REQUESTS_REFUSED)?,
@@ -57,7 +60,11 @@ pub(crate) struct ConnectionHandles {
 }
 
 impl ConnectionHandles {
-    pub(crate) fn new(families: &ConnectionFamilies, listener: &str, certificates: usize) -> Self {
+    pub(crate) fn new(families: &ConnectionFamilies, listener: &Listener) -> Self {
+        let certificates = listener.tls.as_ref().map_or(0, |it| it.certificates.len());
+        let limit = listener.limits.connections.get();
+        let listener = listener.name.as_str();
+        families.limit.with_label_values(&[listener]).set(limit.into());
         let expiry = (0..certificates).map(|index| {
             families.expiry.with_label_values(&[listener, index.to_string().as_str()])
         });

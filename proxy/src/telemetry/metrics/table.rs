@@ -54,6 +54,8 @@ table! {
         "Clients' connections accepted.";
     CONNECTIONS_OPEN = Kind::Gauge, "bascule_connections_open", ["listener"],
         "Clients' connections that are open.";
+    CONNECTIONS_LIMIT = Kind::Gauge, "bascule_connections_limit", ["listener"],
+        "Clients' connections that may be open; further clients wait.";
     CONNECTIONS_REFUSED = Kind::Counter, "bascule_connections_refused_total",
         ["listener", "reason"],
         "Clients' connections closed before their first request.";
