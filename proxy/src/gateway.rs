@@ -6,7 +6,6 @@
 
 mod account;
 mod affinity;
-mod forwarded;
 mod grpc;
 mod headers;
 mod limits;

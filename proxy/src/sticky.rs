@@ -89,25 +89,6 @@ impl Cookies {
     }
 }
 
-/// Finds a cookie's value in a `Cookie` field (RFC 6265, section 4.2).
-pub fn value_of<'a>(field: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    pairs(field).find_map(|it| of_name(it, name))
-}
-
-/// Returns a `Cookie` field without the cookies of this name; `None` if no other is left.
-pub fn without(field: &[u8], name: &str) -> Option<Vec<u8>> {
-    let kept: Vec<&[u8]> = pairs(field).filter(|it| of_name(it, name).is_none()).collect();
-    (!kept.is_empty()).then(|| kept.join(&b"; "[..]))
-}
-
-fn pairs(field: &[u8]) -> impl Iterator<Item = &[u8]> {
-    field.split(|&it| it == b';').map(<[u8]>::trim_ascii).filter(|it| !it.is_empty())
-}
-
-fn of_name<'a>(pair: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=")
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -140,15 +121,6 @@ mod tests {
         assert_eq!(cookies(SECRET).write(Session { index: 3, expires: 1 }), None);
     }
 
-    #[test]
-    fn one_cookie_is_found_and_removed_among_others() {
-        let field = b"a=1; bascule=x=; bascule2=y;  b=\"2\" ;";
-        assert_eq!(value_of(field, "bascule"), Some(&b"x="[..]));
-        assert_eq!(value_of(field, "scule"), None);
-        assert_eq!(without(field, "bascule").unwrap(), b"a=1; bascule2=y; b=\"2\"");
-        assert_eq!(without(b"bascule=x; bascule=y", "bascule"), None);
-    }
-
     proptest! {
         #[test]
         fn a_cookie_that_was_tampered_with_names_nobody(
@@ -173,7 +145,6 @@ mod tests {
         ) {
             let cookies = cookies(SECRET);
             prop_assert_eq!(cookies.read(&field, 0), None);
-            _ = (value_of(&field, "a"), without(&field, "a"));
         }
     }
 }

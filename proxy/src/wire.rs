@@ -24,6 +24,8 @@
 //! | `Content-Length` of a 204 or an interim response | passed on | dropped (RFC 9110 §8.6) |
 
 pub mod connection;
+pub mod cookie;
+pub mod forwarded;
 pub mod grpc;
 pub mod grpc_health;
 pub mod incoming;

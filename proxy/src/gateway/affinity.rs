@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderMap, header::COOKIE};
+use http::header::COOKIE;
 use pingora::{Result, http::RequestHeader};
 use pingora_proxy::Session;
 
@@ -12,7 +12,7 @@ use crate::{
     gateway::{Gateway, client_ip, headers},
     model::{Balance, HashKey, PoolId},
     snapshot::hash,
-    sticky::{value_of, without},
+    wire::cookie,
 };
 
 impl Gateway {
@@ -24,7 +24,7 @@ impl Gateway {
         }
         if let (Some(sticky), Some(cookies)) = (&pool.sticky, self.exchange.sessions.of(id)) {
             let now = seconds(clock::now());
-            let values = cookies_of(&session.req_header().headers, &sticky.cookie);
+            let values = cookie::values(&session.req_header().headers, &sticky.cookie);
             ctx.session = values.filter_map(|it| cookies.read(it, now)).next();
         }
     }
@@ -34,7 +34,7 @@ impl Gateway {
         match key {
             HashKey::Path => Some(hash(request.uri.path().as_bytes())),
             HashKey::Header(name) => request.headers.get(name).map(|it| hash(it.as_bytes())),
-            HashKey::Cookie(name) => cookies_of(&request.headers, name).next().map(hash),
+            HashKey::Cookie(name) => cookie::values(&request.headers, name).next().map(hash),
             HashKey::ClientAddress => {
                 let peer = client_ip(session);
                 let trusted = &self.exchange.topology.listeners[ctx.listener].trusted_proxies;
@@ -51,11 +51,11 @@ impl Gateway {
     /// Removes the cookie that is none of the backends' concern.
     pub(crate) fn strip_session(&self, id: PoolId, request: &mut RequestHeader) -> Result<()> {
         let Some(sticky) = &self.exchange.topology.pool(id).sticky else { return Ok(()) };
-        if cookies_of(&request.headers, &sticky.cookie).next().is_none() {
+        if cookie::values(&request.headers, &sticky.cookie).next().is_none() {
             return Ok(());
         }
         let fields = request.headers.get_all(COOKIE).iter();
-        let kept = fields.filter_map(|it| without(it.as_bytes(), &sticky.cookie));
+        let kept = fields.filter_map(|it| cookie::without(it.as_bytes(), &sticky.cookie));
         let kept: Vec<Vec<u8>> = kept.collect();
         request.remove_header(&COOKIE);
         for field in kept {
@@ -63,9 +63,4 @@ impl Gateway {
         }
         Ok(())
     }
-}
-
-fn cookies_of<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-    let fields = headers.get_all(COOKIE).iter();
-    fields.filter_map(move |field| value_of(field.as_bytes(), name))
 }

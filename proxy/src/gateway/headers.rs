@@ -9,7 +9,7 @@ use pingora::{Result, http::RequestHeader};
 use crate::{
     access::{RELAY_CLIENT_HEADER, RELAY_KEY_HEADER},
     exchange::mirror::MARK,
-    gateway::forwarded,
+    wire::forwarded,
 };
 
 /// Names the request from end to end.

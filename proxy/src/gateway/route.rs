@@ -17,6 +17,7 @@ use crate::{
     model::{Destination, FixedResponse, PoolId, Redirect, Route, Split, SplitKey, Target},
     routing::{self, RequestFacts, split},
     snapshot::Kind,
+    wire::cookie,
 };
 
 /// Longest request body that is read and thrown away, so that the client's connection can be kept:
@@ -65,7 +66,9 @@ impl Gateway {
                 request.headers.get(name).map(|it| Cow::Borrowed(it.as_bytes()))
             }
             Some(SplitKey::Cookie(name)) => {
-                split::cookie(&request.headers, name).map(Cow::Borrowed)
+                let mut values = cookie::values(&request.headers, name);
+                // An empty one is as good as none.
+                values.next().filter(|it| !it.is_empty()).map(Cow::Borrowed)
             }
             Some(SplitKey::ClientAddress) => {
                 let peer = client_ip(session);

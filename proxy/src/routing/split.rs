@@ -1,7 +1,5 @@
 //! Splits: which of several pools gets a request?
 
-use http::HeaderMap;
-
 use crate::{
     model::{PoolId, Split},
     snapshot::hash,
@@ -11,8 +9,9 @@ use crate::{
 /// with these weights; without one, chance decides.
 ///
 /// Pools take up a line one after another, each as much of it as it has weight, and a key has its
-/// place on the line. Whoever makes up keys can choose a side, which the side must not mind. Where the weights change by moving the border between two pools, only those
-/// whose place the border passes change sides.
+/// place on the line. Whoever makes up keys can choose a side, which the side must not mind. Where the
+/// weights change by moving the border between two pools, only those whose place the border passes
+/// change sides.
 pub fn pick(split: &Split, key: Option<&[u8]>, random: &mut fastrand::Rng) -> Option<PoolId> {
     let whole: u64 = split.parts.iter().map(|(_, weight)| u64::from(*weight)).sum();
     if whole == 0 {
@@ -31,14 +30,6 @@ pub fn pick(split: &Split, key: Option<&[u8]>, random: &mut fastrand::Rng) -> Op
     None
 }
 
-/// Returns the value of the cookie called `name` (RFC 6265 §4.2); `None` if it is empty.
-pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
-    let lines = headers.get_all(http::header::COOKIE).iter().map(|line| line.as_bytes());
-    let pairs = lines.flat_map(|line| line.split(|&it| it == b';')).map(<[u8]>::trim_ascii);
-    let mut values = pairs.filter_map(|it| it.strip_prefix(name.as_bytes())?.strip_prefix(b"="));
-    values.next().filter(|it| !it.is_empty())
-}
-
 /// Returns the place of `hash` on a line that is `whole` long.
 fn scaled(hash: u64, whole: u64) -> u64 {
     u64::try_from((u128::from(hash) * u128::from(whole)) >> 64).unwrap_or(0)
@@ -46,7 +37,6 @@ fn scaled(hash: u64, whole: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
     use proptest::prelude::*;
 
     use super::*;
@@ -83,17 +73,6 @@ mod tests {
         // Recorded: other releases and other machines must agree.
         let places = ["", "a", "user-1", "192.0.2.7"].map(|it| scaled(hash(it.as_bytes()), 1000));
         assert_eq!(places, [763, 371, 943, 480]);
-    }
-
-    #[test]
-    fn a_cookie_is_found_among_others() {
-        let mut headers = HeaderMap::new();
-        headers.append("cookie", HeaderValue::from_static("sidx=1; sid=; xsid=2"));
-        assert_eq!(cookie(&headers, "sid"), None);
-        headers.insert("cookie", HeaderValue::from_static("a=b"));
-        headers.append("cookie", HeaderValue::from_static("c=d;sid=e=f ; sid=g"));
-        assert_eq!(cookie(&headers, "sid"), Some(&b"e=f"[..]));
-        assert_eq!(cookie(&headers, "b"), None);
     }
 
     proptest! {

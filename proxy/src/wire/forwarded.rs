@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue};
 use crate::wire::{is_token, request::is_host};
 
 /// Says whom a request came from, for which host and by which scheme.
-pub(crate) fn element(peer: Option<IpAddr>, host: Option<&str>, is_tls: bool) -> String {
+pub fn element(peer: Option<IpAddr>, host: Option<&str>, is_tls: bool) -> String {
     let mut element = String::with_capacity(64);
     element.push_str("for=");
     element.push_str(&peer.map_or_else(|| "unknown".to_owned(), address));
@@ -22,7 +22,7 @@ pub(crate) fn element(peer: Option<IpAddr>, host: Option<&str>, is_tls: bool) ->
 /// Returns what the headers say of those before, followed by `here`. Where nobody has written
 /// `Forwarded`, the addresses of `X-Forwarded-For` stand for it (RFC 7239 §7.4), so that nobody is
 /// left out who is named there.
-pub(crate) fn chain(headers: &HeaderMap, here: &str) -> String {
+pub fn chain(headers: &HeaderMap, here: &str) -> String {
     let lines = |name: &str| headers.get_all(name).into_iter().filter_map(text);
     let mut chain: Vec<String> = lines("forwarded").map(str::to_owned).collect();
     if chain.is_empty() {
