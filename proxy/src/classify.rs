@@ -13,6 +13,8 @@ pub fn connect_symptom(error: &Error) -> Symptom {
     match error.etype() {
         ErrorType::ConnectRefused => Symptom::ConnectionRefused,
         ErrorType::ConnectTimedout | ErrorType::TLSHandshakeTimedout => Symptom::ConnectTimedOut,
+        ErrorType::TLSHandshakeFailure => Symptom::TlsFailed,
+        ErrorType::InvalidCert => Symptom::BadCertificate,
         _ => Symptom::ConnectFailed,
     }
 }

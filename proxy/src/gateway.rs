@@ -24,7 +24,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::Version;
+use http::{HeaderName, HeaderValue, Version};
 use pingora::{
     Error, ErrorSource, ErrorType, Result,
     http::{RequestHeader, ResponseHeader},
@@ -52,9 +52,9 @@ use crate::{
         peer::{Expectation, SidecarDial, peer_of},
         reply::Reply,
     },
-    model::{Place, Target, Timeouts},
+    model::{BackendId, Place, ProxyStatusAnswers, Target, Timeouts},
     retry::Connection,
-    wire::{connection, preamble::Speaker},
+    wire::{connection, preamble::Speaker, proxy_status::PROXY_STATUS},
 };
 
 /// Longest silence of a client in the middle of a request, and of one that does not take its
@@ -104,7 +104,7 @@ impl ProxyHttp for Gateway {
     ) -> Result<bool> {
         self.begin(session, ctx);
         if let Some(refusal) = self.out_of_bounds(session, ctx) {
-            grpc::answer(&refusal, session.as_downstream_mut(), ctx).await?;
+            self.tell(&refusal, session, ctx).await?;
             return Ok(true);
         }
         if max_forwards::ends_here(session.req_header()) {
@@ -112,11 +112,11 @@ impl ProxyHttp for Gateway {
             return Ok(true);
         }
         let Some(route) = self.find_route(session, ctx) else {
-            grpc::answer(&Reply::no_route(), session.as_downstream_mut(), ctx).await?;
+            self.tell(&Reply::no_route(), session, ctx).await?;
             return Ok(true);
         };
         if let Some(reply) = self.refuse(session, ctx) {
-            grpc::answer(&reply, session.as_downstream_mut(), ctx).await?;
+            self.tell(&reply, session, ctx).await?;
             return Ok(true);
         }
         if route.max_body.is_some_and(|limit| limit < announced(session.req_header())) {
@@ -322,7 +322,7 @@ impl ProxyHttp for Gateway {
         let Some(reply) = reply else {
             return FailToProxy { error_code: 0, can_reuse_downstream: false };
         };
-        if let Err(unsent) = grpc::answer(&reply, session.as_downstream_mut(), ctx).await {
+        if let Err(unsent) = self.tell(&reply, session, ctx).await {
             tracing::debug!(target: "bascule::gateway", error = %unsent, "client left before the reply");
         }
         FailToProxy { error_code: reply.status, can_reuse_downstream: false }
@@ -436,6 +436,33 @@ impl Gateway {
                 edit_request(request, &self.exchange.topology.routes[route].request_headers)
             }
             None => Ok(()),
+        }
+    }
+
+    /// Sends an answer of the proxy's own. Nothing is sent when a response has already begun.
+    pub(crate) async fn tell(
+        &self,
+        reply: &Reply,
+        session: &mut Session,
+        ctx: &mut RequestContext,
+    ) -> Result<()> {
+        let policy = self.exchange.topology.listeners[ctx.listener].proxy_status;
+        if policy.answers != ProxyStatusAnswers::None {
+            let backend_address = if policy.backend_address { self.asked_last(ctx) } else { None };
+            let status = HeaderValue::try_from(reply.proxy_status(backend_address));
+            let name = HeaderName::from_static(PROXY_STATUS);
+            ctx.additions.extend(status.ok().map(|status| (name, status)));
+        }
+        grpc::answer(reply, session.as_downstream_mut(), ctx).await
+    }
+
+    /// Returns the address of the backend that was tried last.
+    fn asked_last(&self, ctx: &RequestContext) -> Option<SocketAddr> {
+        let Some(Target::Pool(pool)) = ctx.target else { return None };
+        let id = BackendId { pool, index: *ctx.tried.last()? };
+        match *self.exchange.live.backend(id).place()? {
+            Place::Ip(address) => Some(address),
+            Place::Unix(_) => None,
         }
     }
 

@@ -33,7 +33,7 @@ pub use limits::{PoolLimits, ProcessLimits, RateKey, RateLimit};
 pub(crate) use listener::sample as sample_listener;
 pub use listener::{
     CertificateFiles, ClientAuth, ListenAddress, Listener, ListenerLimits, ListenerTimeouts,
-    ListenerTls, ProxyProtocol, TlsVersion,
+    ListenerTls, ProxyProtocol, ProxyStatusAnswers, ProxyStatusPolicy, TlsVersion,
 };
 pub use succession::Succession;
 pub use transport::{BackendAddress, BackendTls, ClientIdentity, Place, ProxyVersion};

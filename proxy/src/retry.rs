@@ -241,6 +241,9 @@ fn is_error_status(symptom: Symptom) -> bool {
         Symptom::ErrorStatus(_) | Symptom::Injected(FaultMode::Error) => true,
         Symptom::ConnectionRefused
         | Symptom::ConnectTimedOut
+        | Symptom::NameUnknown
+        | Symptom::TlsFailed
+        | Symptom::BadCertificate
         | Symptom::ConnectFailed
         | Symptom::ConnectionClosed
         | Symptom::ResponseTimedOut

@@ -31,6 +31,7 @@ pub mod grpc_health;
 pub mod incoming;
 pub mod preamble;
 pub mod proxy_header;
+pub mod proxy_status;
 pub mod request;
 pub mod response;
 pub mod websocket;

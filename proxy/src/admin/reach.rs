@@ -43,10 +43,9 @@ impl ReachError {
     pub(crate) fn is_certain(&self) -> bool {
         match self {
             Self::NoAddress | Self::Refused { .. } => true,
-            Self::NoAnswer(symptom) => matches!(
-                symptom,
-                Symptom::ConnectionRefused | Symptom::ConnectFailed | Symptom::ConnectTimedOut
-            ),
+            // What a fault does is not what the system says.
+            Self::NoAnswer(Symptom::Injected(_)) => false,
+            Self::NoAnswer(symptom) => symptom.is_before_request(),
             Self::TimedOut => false,
         }
     }

@@ -159,7 +159,7 @@ async fn refuse(front: &mut Front, refusal: Refusal, door: &Door) {
     tracing::debug!(target: "bascule::edge", listener = door.listener.name, %refusal, "request refused");
     door.metrics.request_refused(door.index, refusal);
     // A client that is gone need not be told.
-    let answer = refuse::answer(refusal, &id);
+    let answer = refuse::answer(refusal, &id, door.listener.proxy_status);
     if timeout(door.listener.timeouts.head, front.write_all(&answer)).await.is_ok() {
         front.end().await;
     }

@@ -5,11 +5,17 @@ use http::StatusCode;
 use pingora::protocols::http::date::get_cached_date;
 use serde_json::json;
 
-use crate::wire::incoming::Refusal;
+use crate::{
+    model::{ProxyStatusAnswers, ProxyStatusPolicy},
+    wire::{
+        incoming::Refusal,
+        proxy_status::{ProxyError, ProxyStatus},
+    },
+};
 
 /// Writes the whole answer. It says that the connection ends: where a next request would begin
 /// cannot be known.
-pub(crate) fn answer(refusal: Refusal, request_id: &str) -> BytesMut {
+pub(crate) fn answer(refusal: Refusal, request_id: &str, policy: ProxyStatusPolicy) -> BytesMut {
     let body = json!({ "error": {
         "code": refusal.code(),
         "message": refusal.to_string(),
@@ -24,9 +30,15 @@ pub(crate) fn answer(refusal: Refusal, request_id: &str) -> BytesMut {
     } else {
         ""
     };
+    let proxy_status = match policy.answers {
+        ProxyStatusAnswers::None => String::new(),
+        ProxyStatusAnswers::Errors | ProxyStatusAnswers::Retries => {
+            format!("Proxy-Status: {}\r\n", said(refusal))
+        }
+    };
     let head = format!(
         "HTTP/1.1 {status} {reason}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\
-         Cache-Control: no-store\r\nDate: {date}\r\n{allow}X-Request-Id: {request_id}\r\n\
+         Cache-Control: no-store\r\nDate: {date}\r\n{allow}{proxy_status}X-Request-Id: {request_id}\r\n\
          Connection: close\r\n\r\n",
         date = get_cached_date().to_str().unwrap_or_default(),
         reason = reason.unwrap_or_default(),
@@ -38,18 +50,50 @@ pub(crate) fn answer(refusal: Refusal, request_id: &str) -> BytesMut {
     answer
 }
 
+/// What programs are told.
+fn said(refusal: Refusal) -> String {
+    let error = match refusal {
+        // Well-formed, and not wanted.
+        Refusal::Tunnel | Refusal::Expectation => ProxyError::HttpRequestDenied,
+        Refusal::RequestLine
+        | Refusal::Version
+        | Refusal::Target
+        | Refusal::TargetTooLong
+        | Refusal::LineEnd
+        | Refusal::Folded
+        | Refusal::HeaderName
+        | Refusal::HeaderValue
+        | Refusal::HeadTooLarge
+        | Refusal::Host
+        | Refusal::Length
+        | Refusal::Coding
+        | Refusal::UnknownCoding
+        | Refusal::UpgradeWithBody
+        | Refusal::Chunk
+        | Refusal::TooSlow => ProxyError::HttpRequestError,
+    };
+    let details = Some(refusal.code());
+    ProxyStatus { error: Some(error), details, ..ProxyStatus::default() }.write()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const STATUS: ProxyStatusPolicy =
+        ProxyStatusPolicy { answers: ProxyStatusAnswers::Errors, backend_address: false };
+
     #[test]
     fn every_refusal_is_answered_with_what_is_wrong_and_what_to_do() {
         for refusal in Refusal::ALL {
-            let answer = answer(refusal, "id-1");
+            let answer = answer(refusal, "id-1", STATUS);
             let text = std::str::from_utf8(&answer).unwrap();
             let (head, body) = text.split_once("\r\n\r\n").unwrap();
             assert!(head.starts_with(&format!("HTTP/1.1 {} ", refusal.status())), "{head}");
             assert!(!head.contains(" \r\n"), "a known reason: {head}");
+            let status = format!("; details=\"{}\"\r\n", refusal.code());
+            assert!(head.contains("\r\nProxy-Status: bascule; error=http_request_"), "{head}");
+            assert!(head.contains(&status), "{head}");
             assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())));
             let body: serde_json::Value = serde_json::from_str(body).unwrap();
             assert_eq!(body["error"]["code"], refusal.code());

@@ -25,7 +25,13 @@ pub enum Symptom {
     ConnectionRefused,
     /// No answer to the attempt to connect.
     ConnectTimedOut,
-    /// Connecting failed in another way: no route, no such name, TLS.
+    /// The backend's name could not be resolved.
+    NameUnknown,
+    /// Both sides did not agree on TLS.
+    TlsFailed,
+    /// The certificate that the backend showed is not accepted.
+    BadCertificate,
+    /// Connecting failed in another way, such as no route.
     ConnectFailed,
     /// The connection was closed or reset before the response began.
     ConnectionClosed,
@@ -56,6 +62,9 @@ impl Symptom {
         match self {
             Self::ConnectionRefused
             | Self::ConnectTimedOut
+            | Self::NameUnknown
+            | Self::TlsFailed
+            | Self::BadCertificate
             | Self::ConnectFailed
             | Self::Injected(FaultMode::Refuse | FaultMode::Blackhole) => true,
             Self::ConnectionClosed
@@ -87,6 +96,9 @@ impl Symptom {
             | Self::OutOfLine
             | Self::Injected(FaultMode::Blackhole | FaultMode::Hang | FaultMode::Slow) => true,
             Self::ConnectionRefused
+            | Self::NameUnknown
+            | Self::TlsFailed
+            | Self::BadCertificate
             | Self::ConnectFailed
             | Self::ConnectionClosed
             | Self::BackendLost
@@ -110,6 +122,9 @@ impl fmt::Display for Symptom {
         match self {
             Self::ConnectionRefused => f.write_str("connection refused"),
             Self::ConnectTimedOut => f.write_str("connecting timed out"),
+            Self::NameUnknown => f.write_str("name not resolved"),
+            Self::TlsFailed => f.write_str("no TLS"),
+            Self::BadCertificate => f.write_str("certificate not accepted"),
             Self::ConnectFailed => f.write_str("could not connect"),
             Self::ConnectionClosed => f.write_str("connection closed before the response"),
             Self::ResponseTimedOut => f.write_str("no response in time"),

@@ -174,16 +174,27 @@ async fn over_tcp(
 
 /// Begins TLS on a connection.
 async fn agree(tls: ConnectionTls, tcp: TcpStream) -> Result<ClientTlsStream<TcpStream>, Unopened> {
-    let failed = |reason: String| Unopened { symptom: Symptom::ConnectFailed, tls: Some(reason) };
     let wants_http2 = tls.settings.alpn_protocols.iter().any(|it| it == HTTP2);
     let connector = TlsConnector::from(tls.settings);
-    let stream =
-        connector.connect(tls.name, tcp).await.map_err(|error| failed(error.to_string()))?;
+    let stream = connector
+        .connect(tls.name, tcp)
+        .await
+        .map_err(|error| Unopened { symptom: fault_of(&error), tls: Some(error.to_string()) })?;
     // Who has not agreed to HTTP/2 would read nonsense (RFC 9113 §3.2).
     if wants_http2 && stream.get_ref().1.alpn_protocol() != Some(HTTP2) {
-        return Err(failed("it does not offer HTTP/2 (ALPN `h2`)".to_owned()));
+        let reason = "it does not offer HTTP/2 (ALPN `h2`)".to_owned();
+        return Err(Unopened { symptom: Symptom::TlsFailed, tls: Some(reason) });
     }
     Ok(stream)
+}
+
+/// Says what was wrong with TLS.
+fn fault_of(error: &io::Error) -> Symptom {
+    let fault = error.get_ref().and_then(|it| it.downcast_ref());
+    match fault {
+        Some(rustls::Error::InvalidCertificate(_)) => Symptom::BadCertificate,
+        Some(_) | None => Symptom::TlsFailed,
+    }
 }
 
 impl From<io::Error> for Unopened {

@@ -20,9 +20,10 @@ use crate::{
         request::{Attempt, RequestContext},
         upload::Upload,
     },
-    model::{HeaderEdits, Pool, RetryPolicy},
+    model::{HeaderEdits, Pool, ProxyStatusAnswers, RetryPolicy},
     wire::{
         Header, grpc,
+        proxy_status::{PROXY_STATUS, ProxyStatus},
         response::{BodyLength, Event, HttpVersion, ResponseHead},
     },
 };
@@ -44,6 +45,9 @@ impl Exchange {
     ) -> Result<()> {
         let edits = ctx.route.map(|route| &self.topology.routes[route].response_headers);
         let mut header = header_for_client(&answer, outgoing, session, edits, ctx)?;
+        if let Some(status) = self.told_of_retries(ctx) {
+            header.append_header(PROXY_STATUS, status)?;
+        }
         if let Some(cookie) = self.session_field(attempt.backend, ctx) {
             header.append_header("Set-Cookie", cookie)?;
         }
@@ -94,6 +98,20 @@ impl Exchange {
             call.meant = Some(grpc::http_of_status(code));
         }
         client::finish(session, &mut pace, map_of(&trailers)).await
+    }
+
+    /// Returns what is told of the attempts before the one that was answered, if that is told.
+    fn told_of_retries(&self, ctx: &RequestContext) -> Option<String> {
+        let policy = self.topology.listeners[ctx.listener].proxy_status;
+        if ctx.attempts < 2 || policy.answers != ProxyStatusAnswers::Retries {
+            return None;
+        }
+        // No `error`: most types of it say that the proxy itself made the response.
+        let details = match ctx.symptom {
+            Some(symptom) => format!("attempt {}, after: {symptom}", ctx.attempts),
+            None => format!("attempt {}", ctx.attempts),
+        };
+        Some(ProxyStatus { details: Some(&details), ..ProxyStatus::default() }.write())
     }
 
     /// Passes on the rest of a response as it comes, and the rest of the request the other way.

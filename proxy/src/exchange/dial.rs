@@ -62,7 +62,7 @@ impl Dial {
     ) -> Result<Connection, Symptom> {
         let Wanted { protocol, speaker } = wanted;
         // Only while nothing else is left is a backend asked whose name was never resolved.
-        let place = self.live.backend(id).place().ok_or(Symptom::ConnectFailed)?;
+        let place = self.live.backend(id).place().ok_or(Symptom::NameUnknown)?;
         let preamble = match self.topology.pool(id.pool).proxy_protocol {
             None => Bytes::new(),
             Some(ProxyVersion::V1) => preamble::v1(speaker),

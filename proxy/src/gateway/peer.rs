@@ -149,6 +149,8 @@ fn error_of(symptom: Symptom) -> ErrorType {
     match symptom {
         Symptom::ConnectionRefused => ErrorType::ConnectRefused,
         Symptom::ConnectTimedOut => ErrorType::ConnectTimedout,
+        Symptom::TlsFailed => ErrorType::TLSHandshakeFailure,
+        Symptom::BadCertificate => ErrorType::InvalidCert,
         _ => ErrorType::ConnectError,
     }
 }

@@ -2,6 +2,9 @@
 //! problem details, whichever the client prefers.
 
 mod accept;
+mod status;
+
+use std::net::SocketAddr;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -14,6 +17,7 @@ use crate::{
     exchange::request::{Failure, Overload},
     gateway::{CLIENT_PATIENCE, reply::accept::Form},
     retry::Reason,
+    wire::proxy_status::{ProxyError, ProxyStatus},
 };
 
 /// Seconds after which a client should ask again. Health checks take about that long to notice
@@ -27,6 +31,10 @@ pub(crate) struct Reply {
     code: &'static str,
     pub(crate) message: String,
     remedy: &'static str,
+    /// What programs are told (RFC 9209).
+    error: ProxyError,
+    /// What a backend answered, if it did.
+    received_status: Option<u16>,
 }
 
 impl Reply {
@@ -37,6 +45,8 @@ impl Reply {
             code: "no_route",
             message: "no route matches this host, path and method".to_owned(),
             remedy: "check the request against `routes` in the configuration",
+            error: ProxyError::DestinationNotFound,
+            received_status: None,
         }
     }
 
@@ -47,6 +57,8 @@ impl Reply {
             code: "bad_request",
             message: "the request could not be read".to_owned(),
             remedy: "send a well-formed HTTP request",
+            error: ProxyError::HttpRequestError,
+            received_status: None,
         }
     }
 
@@ -57,6 +69,8 @@ impl Reply {
             code: "body_too_long",
             message: "the request's body is longer than is accepted here".to_owned(),
             remedy: "send a shorter body; operators: see the route's `max_body`",
+            error: ProxyError::HttpRequestDenied,
+            received_status: None,
         }
     }
 
@@ -67,6 +81,8 @@ impl Reply {
             code: "overloaded",
             message: "the proxy has as much to do as it may".to_owned(),
             remedy: "retry after the time in Retry-After; operators: see `limits`",
+            error: ProxyError::HttpRequestDenied,
+            received_status: None,
         }
     }
 
@@ -77,6 +93,8 @@ impl Reply {
             code: "rate_limited",
             message: "more requests than the route allows".to_owned(),
             remedy: "retry after the time in Retry-After; RateLimit-Policy says how often",
+            error: ProxyError::HttpRequestDenied,
+            received_status: None,
         }
     }
 
@@ -87,6 +105,8 @@ impl Reply {
             code: "sidecar_unreachable",
             message: "the sidecar did not answer".to_owned(),
             remedy: "see the proxy's log; traffic to backends is not affected",
+            error: ProxyError::DestinationUnavailable,
+            received_status: None,
         }
     }
 
@@ -94,63 +114,63 @@ impl Reply {
     pub(crate) fn unserved(failure: Failure, symptom: Option<Symptom>, pool: &str) -> Self {
         let last = symptom.map_or_else(String::new, |it| format!("; the last attempt: {it}"));
         let met = symptom.map_or_else(String::new, |it| format!("; last seen: {it}"));
-        match failure {
-            Failure::NoBackend => Self {
-                status: 503,
-                code: "no_backend",
-                message: format!("no backend of pool `{pool}` can serve{met}"),
-                remedy: "retry after the time in Retry-After; operators: see /proxy/health",
-            },
-            Failure::BodyTooLong => Self::body_too_long(),
-            Failure::Overloaded(Overload::MaxRequests | Overload::Lag) => Self::overloaded(),
-            Failure::Overloaded(overload) => Self {
-                status: 503,
-                code: "overloaded",
-                message: format!("pool `{pool}` {}{last}", too_much(overload)),
-                remedy: "retry after the time in Retry-After; operators: see `limits` of the pool",
-            },
-            Failure::RateLimited => Self::rate_limited(),
-            Failure::BodyUnfinished => Self {
-                status: 408,
-                code: "body_unfinished",
-                message: "the request's body was not finished when the wait for it ended"
-                    .to_owned(),
-                remedy: "send the whole body, without long pauses",
-            },
-            Failure::Injected(status) => Self {
+        let (status, code, message, remedy) = match failure {
+            Failure::NoBackend => (
+                503,
+                "no_backend",
+                format!("no backend of pool `{pool}` can serve{met}"),
+                "retry after the time in Retry-After; operators: see /proxy/health",
+            ),
+            Failure::BodyTooLong => return Self::body_too_long(),
+            Failure::Overloaded(Overload::MaxRequests | Overload::Lag) => {
+                return Self::overloaded();
+            }
+            Failure::Overloaded(overload) => (
+                503,
+                "overloaded",
+                format!("pool `{pool}` {}{last}", too_much(overload)),
+                "retry after the time in Retry-After; operators: see `limits` of the pool",
+            ),
+            Failure::RateLimited => return Self::rate_limited(),
+            Failure::BodyUnfinished => (
+                408,
+                "body_unfinished",
+                "the request's body was not finished when the wait for it ended".to_owned(),
+                "send the whole body, without long pauses",
+            ),
+            Failure::Injected(status) => (
                 status,
-                code: "injected_fault",
-                message: format!("a fault injected into pool `{pool}` answers with {status}"),
-                remedy: "it ends by itself; operators: POST /proxy/recover ends it at once",
-            },
-            Failure::DeadlinePassed => Self {
-                status: 504,
-                code: "deadline_passed",
-                message: format!("pool `{pool}` did not answer before the route's timeout{last}"),
-                remedy: "retry if the request may be repeated",
-            },
-            Failure::GivenUp(reason) => Self {
-                status: given_up_status(reason, symptom),
-                code: "attempt_failed",
-                message: format!("pool `{pool}`: {}{last}", explain(reason)),
-                remedy: match reason {
-                    Reason::NotIdempotent | Reason::BodyNotReplayable => {
-                        "it may have been executed: check before repeating it, \
-                         or send an Idempotency-Key"
-                    }
-                    Reason::AttemptsExhausted
-                    | Reason::Deadline
-                    | Reason::ResponseStarted
-                    | Reason::NoBackend
-                    | Reason::Budget => "retry if the request may be repeated",
-                },
-            },
-        }
+                "injected_fault",
+                format!("a fault injected into pool `{pool}` answers with {status}"),
+                "it ends by itself; operators: POST /proxy/recover ends it at once",
+            ),
+            Failure::DeadlinePassed => (
+                504,
+                "deadline_passed",
+                format!("pool `{pool}` did not answer before the route's timeout{last}"),
+                "retry if the request may be repeated",
+            ),
+            Failure::GivenUp(reason) => (
+                given_up_status(reason, symptom),
+                "attempt_failed",
+                format!("pool `{pool}`: {}{last}", explain(reason)),
+                after_giving_up(reason),
+            ),
+        };
+        let error = status::error_of(failure, symptom);
+        Self { status, code, message, remedy, error, received_status: status::received(symptom) }
+    }
+
+    /// Returns what programs are told; `backend_address` is where it was tried last, if that may be known.
+    pub(crate) fn proxy_status(&self, backend_address: Option<SocketAddr>) -> String {
+        let Self { error, received_status, .. } = *self;
+        let details = Some(self.code);
+        ProxyStatus { error: Some(error), received_status, backend_address, details }.write()
     }
 
     /// Returns the answer in this form, and what the form is called.
     fn body(&self, form: Form, request_id: &str) -> (&'static str, Bytes) {
-        let Self { status, code, message, remedy } = self;
+        let Self { status, code, message, remedy, .. } = self;
         let (content_type, body) = match form {
             Form::Json => (
                 "application/json",
@@ -184,12 +204,8 @@ impl Reply {
         (content_type, Bytes::from(body + "\n"))
     }
 
-    /// Sends the answer. Nothing is sent when a response has already begun.
-    pub(crate) async fn send(&self, session: &mut ServerSession, request_id: &str) -> Result<()> {
-        self.send_with(&[], session, request_id).await
-    }
-
-    /// The same, with these fields in its head.
+    /// Sends the answer, with these fields in its head. Nothing is sent when a response has already
+    /// begun.
     pub(crate) async fn send_with(
         &self,
         fields: &[(HeaderName, HeaderValue)],
@@ -225,6 +241,19 @@ fn given_up_status(reason: Reason, symptom: Option<Symptom>) -> u16 {
         ) => 504,
         (Reason::NoBackend | Reason::Budget, _) => 503,
         _ => 502,
+    }
+}
+
+fn after_giving_up(reason: Reason) -> &'static str {
+    match reason {
+        Reason::NotIdempotent | Reason::BodyNotReplayable => {
+            "it may have been executed: check before repeating it, or send an Idempotency-Key"
+        }
+        Reason::AttemptsExhausted
+        | Reason::Deadline
+        | Reason::ResponseStarted
+        | Reason::NoBackend
+        | Reason::Budget => "retry if the request may be repeated",
     }
 }
 

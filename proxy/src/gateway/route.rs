@@ -86,13 +86,12 @@ impl Gateway {
         &self,
         route: &Route,
         session: &mut Session,
-        ctx: &RequestContext,
+        ctx: &mut RequestContext,
     ) -> Result<()> {
         let (mut header, body) = match &route.destination {
             Destination::Redirect(redirect) => {
                 let Some(header) = redirection(redirect, route, session.req_header())? else {
-                    let reply = Reply::bad_request(400);
-                    return reply.send(session.as_downstream_mut(), &ctx.request_id).await;
+                    return self.tell(&Reply::bad_request(400), session, ctx).await;
                 };
                 (header, Bytes::new())
             }

@@ -103,7 +103,11 @@ impl Signs {
 fn spoken_for(symptom: Symptom) -> Cause {
     match symptom {
         Symptom::ConnectionRefused | Symptom::ConnectionClosed => Cause::Crash,
-        Symptom::ConnectTimedOut | Symptom::ConnectFailed => Cause::Partition,
+        Symptom::ConnectTimedOut
+        | Symptom::NameUnknown
+        | Symptom::TlsFailed
+        | Symptom::BadCertificate
+        | Symptom::ConnectFailed => Cause::Partition,
         Symptom::ResponseTimedOut | Symptom::Overstayed | Symptom::BackendLost => Cause::Hang,
         Symptom::OutOfLine => Cause::Slow,
         Symptom::ErrorStatus(_) | Symptom::Unexpected | Symptom::Garbage => Cause::Errors,

@@ -23,6 +23,8 @@ pub struct Listener {
     pub limits: ListenerLimits,
     /// Bounds on how long clients may take.
     pub timeouts: ListenerTimeouts,
+    /// What clients are told of the trouble there was.
+    pub proxy_status: ProxyStatusPolicy,
 }
 
 impl Listener {
@@ -140,6 +142,26 @@ pub struct ListenerTimeouts {
     pub idle: Duration,
 }
 
+/// What `Proxy-Status` (RFC 9209) tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProxyStatusPolicy {
+    /// The answers that bear it.
+    pub answers: ProxyStatusAnswers,
+    /// Whether it names the address of the backend that was asked last.
+    pub backend_address: bool,
+}
+
+/// The answers that bear `Proxy-Status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyStatusAnswers {
+    /// None.
+    None,
+    /// The proxy's own errors.
+    Errors,
+    /// Those, and answers of backends that came only after a retry.
+    Retries,
+}
+
 #[cfg(test)]
 pub(crate) fn sample(name: &str, address: SocketAddr) -> Listener {
     Listener {
@@ -161,6 +183,10 @@ pub(crate) fn sample(name: &str, address: SocketAddr) -> Listener {
             handshake: Duration::from_secs(10),
             head: Duration::from_secs(10),
             idle: Duration::from_secs(60),
+        },
+        proxy_status: ProxyStatusPolicy {
+            answers: ProxyStatusAnswers::Errors,
+            backend_address: false,
         },
     }
 }

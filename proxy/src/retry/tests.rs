@@ -3,10 +3,13 @@ use proptest::prelude::*;
 use super::*;
 use crate::{model::sample, snapshot::Live};
 
-const SYMPTOMS: [Symptom; 19] = [
+const SYMPTOMS: [Symptom; 22] = [
     Symptom::Overstayed,
     Symptom::ConnectionRefused,
     Symptom::ConnectTimedOut,
+    Symptom::NameUnknown,
+    Symptom::TlsFailed,
+    Symptom::BadCertificate,
     Symptom::ConnectFailed,
     Symptom::ConnectionClosed,
     Symptom::ResponseTimedOut,

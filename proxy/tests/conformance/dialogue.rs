@@ -244,6 +244,12 @@ fn wrong_with(answer: &Message, case: &Case) -> Option<&'static str> {
     if answer.values("connection").iter().any(closes) == case.end.is_open {
         return Some("the wrong word about its connection");
     }
+    // RFC 9209: what went wrong, for programs.
+    let is_error = !answer.second_word().starts_with(b"2");
+    let said = answer.values("proxy-status");
+    if is_error && (said.len() != 1 || !said[0].starts_with(b"bascule; error=")) {
+        return Some("no word of why");
+    }
     None
 }
 

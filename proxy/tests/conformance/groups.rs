@@ -146,7 +146,11 @@ async fn start(kind: Kind, stage: &Stage) -> Proxy {
                 { "match": { "path_prefix": "/marker" }, "pool": "api" }]);
             setup.with("routes", beneath).start().await
         }
-        Kind::Retrying => setup.with("pools.api.retries.max_attempts", 2).start().await,
+        Kind::Retrying => {
+            let setup = setup.with("pools.api.retries.max_attempts", 2);
+            let told = json!({ "answers": "retries" });
+            setup.with("listeners.public.proxy_status", told).start().await
+        }
         Kind::Plain | Kind::Http2 | Kind::Http2Client => setup.start().await,
     }
 }

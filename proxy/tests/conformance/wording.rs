@@ -15,7 +15,7 @@ const ADDED_TO_REQUESTS: &[&str] = &[
     "x-request-id",
 ];
 /// What it adds to every response; of `Connection`, only `keep-alive`.
-const ADDED_TO_RESPONSES: &[&str] = &["via", "x-request-id", "date"];
+const ADDED_TO_RESPONSES: &[&str] = &["via", "x-request-id", "date", "proxy-status"];
 
 /// Tells whether what came is what was expected. If not, returns it as it should have been written.
 pub(crate) fn compare(expected: &Expected, seen: &Message) -> Result<(), Vec<u8>> {

@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use crate::{
-    proxy::Proxy,
+    proxy::{Proxy, free_address},
     setup::{Setup, backend},
 };
 
@@ -142,4 +142,25 @@ async fn a_pipelined_request_after_a_fixed_response_is_answered() {
     let (head, _) = raw.answer().await;
     assert!(head.contains("x-backend: primary\r\n"), "{head}");
     assert_eq!(raw.answer().await.1, b"fixed");
+}
+
+#[tokio::test]
+async fn an_error_says_why_for_programs_as_far_as_it_is_told_to() {
+    let gone = free_address();
+    let asked = async |told: serde_json::Value| {
+        let proxy = Setup::addresses(&[("gone", gone)])
+            .without_ejection()
+            .with("pools.api.when_down", "fail_open")
+            .with("listeners.public.proxy_status", told)
+            .start()
+            .await;
+        proxy.get("/").await.header("proxy-status").to_owned()
+    };
+    let plain = "bascule; error=connection_refused; details=\"attempt_failed\"";
+    assert_eq!(asked(json!({})).await, plain);
+    assert_eq!(asked(json!({ "answers": "none" })).await, "");
+    let named = format!(
+        "bascule; error=connection_refused; next-hop=\"{gone}\"; details=\"attempt_failed\""
+    );
+    assert_eq!(asked(json!({ "backend_address": true })).await, named);
 }

@@ -290,6 +290,8 @@ async fn the_proxys_own_errors_are_in_the_place_of_trailers() {
     assert_eq!(no_route.status(), ("12", true));
     let message = no_route.head["grpc-message"].to_str().unwrap();
     assert_eq!(message, "no route matches this host, path and method");
+    let status = no_route.head["proxy-status"].to_str().unwrap();
+    assert_eq!(status, "bascule; error=destination_not_found; details=\"no_route\"");
     assert_eq!(client.unary("/silence", &[]).await.status(), ("4", true));
     until(async || {
         let ended = client.unary("/nobody/x", &[]).await;

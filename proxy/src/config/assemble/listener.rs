@@ -7,8 +7,8 @@ use crate::{
         file::{
             Named,
             listener::{
-                ClientAuthMode, Listener, ListenerLimits, ListenerTimeouts, ProxyProtocol, Tls,
-                TlsVersion,
+                ClientAuthMode, Listener, ListenerLimits, ListenerTimeouts, ProxyProtocol,
+                ProxyStatus, ProxyStatusAnswers, Tls, TlsVersion,
             },
         },
         units::{FilePath, Name, net::Network},
@@ -35,6 +35,7 @@ fn listener(Name(name): Name, it: Listener, base: &Path) -> model::Listener {
         tls: it.tls.map(|it| tls(it, base)),
         limits: limits(&it.limits),
         timeouts: timeouts(&it.timeouts),
+        proxy_status: proxy_status(&it.proxy_status),
     }
 }
 
@@ -74,5 +75,16 @@ fn timeouts(timeouts: &ListenerTimeouts) -> model::ListenerTimeouts {
         handshake: timeouts.handshake.0,
         head: timeouts.head.0,
         idle: timeouts.idle.0,
+    }
+}
+
+fn proxy_status(status: &ProxyStatus) -> model::ProxyStatusPolicy {
+    model::ProxyStatusPolicy {
+        answers: match status.answers {
+            ProxyStatusAnswers::None => model::ProxyStatusAnswers::None,
+            ProxyStatusAnswers::Errors => model::ProxyStatusAnswers::Errors,
+            ProxyStatusAnswers::Retries => model::ProxyStatusAnswers::Retries,
+        },
+        backend_address: status.backend_address,
     }
 }

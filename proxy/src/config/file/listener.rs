@@ -39,6 +39,10 @@ pub(crate) struct Listener {
     /// Bounds on how long clients may take.
     #[serde(default)]
     pub(crate) timeouts: ListenerTimeouts,
+    /// The header `Proxy-Status` (RFC 9209), which tells programs what went wrong between the proxy
+    /// and its backends.
+    #[serde(default)]
+    pub(crate) proxy_status: ProxyStatus,
 }
 
 impl Listener {
@@ -56,6 +60,7 @@ impl Listener {
             tls: None,
             limits: ListenerLimits::default(),
             timeouts: ListenerTimeouts::default(),
+            proxy_status: ProxyStatus::default(),
         }
     }
 }
@@ -190,4 +195,27 @@ impl Default for ListenerTimeouts {
             idle: Length::seconds(60),
         }
     }
+}
+
+/// What the header `Proxy-Status` tells.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ProxyStatus {
+    /// The answers that bear it.
+    pub(crate) answers: ProxyStatusAnswers,
+    /// Whether it names the IP address of the backend that was asked last. Clients then learn where
+    /// backends are.
+    pub(crate) backend_address: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ProxyStatusAnswers {
+    /// None.
+    None,
+    /// The proxy's own errors.
+    #[default]
+    Errors,
+    /// Those, and answers of backends that came only after a retry.
+    Retries,
 }

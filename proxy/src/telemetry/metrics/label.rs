@@ -160,6 +160,9 @@ pub(crate) fn outcome_of(outcome: AttemptOutcome) -> Option<usize> {
         | Symptom::Injected(FaultMode::Hang | FaultMode::Slow) => 2,
         Symptom::ConnectionRefused
         | Symptom::ConnectTimedOut
+        | Symptom::NameUnknown
+        | Symptom::TlsFailed
+        | Symptom::BadCertificate
         | Symptom::ConnectFailed
         | Symptom::Injected(FaultMode::Refuse | FaultMode::Blackhole) => 3,
         Symptom::ConnectionClosed

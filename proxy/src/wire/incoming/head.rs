@@ -36,6 +36,10 @@ impl Scan {
         }
         let lines = memchr::memchr_iter(b'\n', &bytes[self.seen..]).map(|at| self.seen + at);
         for feed in lines {
+            // Judged alike whether or not the line came as a whole.
+            if self.line == 0 && limits.target.saturating_add(AROUND_TARGET) < feed {
+                return Err(Refusal::TargetTooLong);
+            }
             if limits.head <= feed {
                 return Err(Refusal::HeadTooLarge);
             }
@@ -94,6 +98,11 @@ pub fn inspect(head: &[u8], limits: &Limits) -> Result<Head, Refusal> {
         }
         let (name, value) = header(line?)?;
         facts.take(name, value)?;
+        // RFC 9112 §3.2.2: a client sends the same twice. Who is asked must not depend on which of
+        // the two is read.
+        if first.authority.is_some_and(|it| name.eq_ignore_ascii_case(b"host") && it != value) {
+            return Err(Refusal::Host);
+        }
     }
     let framing = facts.framing(first.is_http10)?;
     // RFC 9112 §3.2: needed since HTTP/1.1.

@@ -11,6 +11,8 @@ use crate::wire::{
 pub(crate) struct RequestLine<'a> {
     pub(crate) method: &'a [u8],
     pub(crate) is_http10: bool,
+    /// Whom the target names, if it is a URL.
+    pub(crate) authority: Option<&'a [u8]>,
 }
 
 /// Reads `METHOD target HTTP/1.1`: three parts with one space between (RFC 9112 §3).
@@ -43,8 +45,8 @@ pub(crate) fn request_line<'a>(
     if limits.target < target.len() {
         return Err(Refusal::TargetTooLong);
     }
-    target::check(target, method)?;
-    Ok(RequestLine { method, is_http10 })
+    let authority = target::check(target, method)?;
+    Ok(RequestLine { method, is_http10, authority })
 }
 
 /// Reads `Name: value`; the value comes without the white space around it (RFC 9112 §5).

@@ -2,15 +2,16 @@
 
 use crate::wire::{incoming::Refusal, request::is_host};
 
-/// Checks a target (RFC 9112 §3.2) for a request of this method.
-pub(crate) fn check(target: &[u8], method: &[u8]) -> Result<(), Refusal> {
+/// Checks a target (RFC 9112 §3.2) for a request of this method. Returns the authority that it names,
+/// if it is a URL.
+pub(crate) fn check<'a>(target: &'a [u8], method: &[u8]) -> Result<Option<&'a [u8]>, Refusal> {
     // Spaces end a target and `#` is for the client alone; bytes beyond ASCII and controls must be
     // percent-encoded (RFC 3986 §2), and are read in different ways where they are not.
     if target.is_empty() || !target.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'#') {
         return Err(Refusal::Target);
     }
     if target[0] == b'/' || (target == b"*" && method == b"OPTIONS") {
-        return Ok(());
+        return Ok(None);
     }
     let rest = after(target, b"http://").or_else(|| after(target, b"https://"));
     let authority = rest.map(|rest| {
@@ -18,7 +19,7 @@ pub(crate) fn check(target: &[u8], method: &[u8]) -> Result<(), Refusal> {
         &rest[..end.unwrap_or(rest.len())]
     });
     match authority {
-        Some(authority) if !authority.is_empty() && is_authority(authority) => Ok(()),
+        Some(authority) if !authority.is_empty() && is_authority(authority) => Ok(Some(authority)),
         Some(_) | None => Err(Refusal::Target),
     }
 }

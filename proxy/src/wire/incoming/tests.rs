@@ -210,6 +210,15 @@ fn what_can_become_no_request_is_refused_before_it_is_whole() {
     assert_eq!(scan(&many, 7), Err(Refusal::HeadTooLarge));
 }
 
+/// Found by fuzzing: a first line that came as a whole was judged by what stands in it alone.
+#[test]
+fn a_first_line_is_too_long_however_it_comes() {
+    let long = [&[b'x'; 400][..], b" / HTTP/1.1\r\n", b"Host: a\r\n\r\n"].concat();
+    for piece in [1, 7, long.len()] {
+        assert_eq!(scan(&long, piece), Err(Refusal::TargetTooLong));
+    }
+}
+
 #[test]
 fn empty_lines_before_a_request_are_counted() {
     assert_eq!(empty_lines(b""), Some(0));
