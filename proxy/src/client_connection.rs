@@ -1,14 +1,24 @@
 //! What is known of a client's connection, carried by Pingora to whoever serves its requests.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
+use bytes::Bytes;
+use http::HeaderValue;
 use pingora::{
     http::ResponseHeader,
     protocols::{Digest, raw_connect::ProxyDigest},
 };
 
+use crate::wire::Header;
+
 /// A client's connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct ClientConnection {
     /// Index of the listener in the topology.
     pub listener: usize,
@@ -16,6 +26,8 @@ pub struct ClientConnection {
     pub address: Option<IpAddr>,
     /// The client's certificate as `X-Forwarded-Client-Cert` tells of it, if it has shown one.
     pub certificate: Option<String>,
+    /// What Pingora's session has no place for.
+    pub aside: Arc<Aside>,
 }
 
 impl ClientConnection {
@@ -31,5 +43,93 @@ impl ClientConnection {
     /// Finds it in what a session knows of its connection.
     pub fn of(digest: Option<&Digest>) -> Option<&Self> {
         digest?.proxy_digest.as_ref()?.user_data.as_ref()?.downcast_ref()
+    }
+}
+
+/// What those before and behind Pingora's session tell each other past it, about the request under
+/// way on a connection of HTTP/1.1: the session reads no trailers and writes none, and puts a date
+/// of its own over any other.
+///
+/// Both sides are parts of one task, so nobody ever waits for the lock.
+#[derive(Debug, Default)]
+pub struct Aside {
+    notes: Mutex<Notes>,
+    /// Whether something is noted for the response, so that most writes need not look.
+    has_said: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Notes {
+    date: Option<HeaderValue>,
+    last_chunk: Option<Bytes>,
+    trailers: Vec<Header>,
+}
+
+/// What is noted for the response.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Said {
+    /// The date of its head.
+    pub date: Option<HeaderValue>,
+    /// Its last chunk, with trailers.
+    pub last_chunk: Option<Bytes>,
+}
+
+impl Aside {
+    /// Notes the date of a response whose head is written next.
+    pub fn say_date(&self, date: HeaderValue) {
+        self.with(|notes| notes.date = Some(date));
+        self.has_said.store(true, Ordering::Release);
+    }
+
+    /// Notes the last chunk, with trailers, of a response that is ended next.
+    pub fn say_last_chunk(&self, chunk: Bytes) {
+        self.with(|notes| notes.last_chunk = Some(chunk));
+        self.has_said.store(true, Ordering::Release);
+    }
+
+    /// Takes what is noted for the response; `None` if nothing is.
+    pub fn said(&self) -> Option<Said> {
+        self.has_said.swap(false, Ordering::AcqRel).then(|| {
+            self.with(|notes| Said { date: notes.date.take(), last_chunk: notes.last_chunk.take() })
+        })
+    }
+
+    /// Notes the trailers of the request.
+    pub fn put_trailers(&self, trailers: Vec<Header>) {
+        self.with(|notes| notes.trailers = trailers);
+    }
+
+    /// Takes the trailers of the request; none before all of its body has been read.
+    pub fn trailers(&self) -> Vec<Header> {
+        self.with(|notes| std::mem::take(&mut notes.trailers))
+    }
+
+    /// Forgets what was noted for the last request.
+    pub fn clear(&self) {
+        self.with(|notes| *notes = Notes::default());
+        self.has_said.store(false, Ordering::Release);
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Notes) -> T) -> T {
+        act(&mut self.notes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_noted_is_taken_once() {
+        let aside = Aside::default();
+        assert_eq!(aside.said(), None);
+        let date = HeaderValue::from_static("Tue, 15 Nov 1994 08:12:31 GMT");
+        aside.say_date(date.clone());
+        assert_eq!(aside.said(), Some(Said { date: Some(date), last_chunk: None }));
+        assert_eq!(aside.said(), None);
+        aside.say_last_chunk(Bytes::from_static(b"0\r\n\r\n"));
+        aside.clear();
+        assert_eq!(aside.said(), None);
+        assert!(aside.trailers().is_empty());
     }
 }

@@ -232,9 +232,8 @@ impl Exchange {
                 Sent::Failed(remains) => return Ok(Waited::Failed(attempt, remains)),
             }
         }
-        let body = upload.is_complete().then(|| upload.kept());
         let retries = self.topology.retries(ctx.route, attempt.backend.pool);
-        let plan = Plan::new(pool, retries, outgoing, body, upload.body(), ctx);
+        let plan = Plan::new(pool, retries, outgoing, upload.whole(), upload.body(), ctx);
         self.wait(&plan, attempt, stage, session, ctx).await
     }
 

@@ -36,7 +36,7 @@ pub mod request;
 pub mod response;
 pub mod websocket;
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// A header as it stands on the wire: the name keeps its case.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +52,17 @@ impl Header {
     pub fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name.as_bytes())
     }
+}
+
+/// Returns headers as a map, for those who say them in HTTP/2.
+pub(crate) fn map_of(headers: &[Header]) -> HeaderMap {
+    let mut map = HeaderMap::with_capacity(headers.len());
+    for it in headers {
+        if let Ok(name) = HeaderName::from_bytes(&it.name) {
+            map.append(name, it.value.clone());
+        }
+    }
+    map
 }
 
 /// Tells whether a byte may stand in a token (RFC 9110 §5.6.2).

@@ -14,7 +14,7 @@ use pingora::{
 use tokio::time::timeout;
 
 use crate::{
-    client_connection::ClientConnection,
+    client_connection::{Aside, ClientConnection},
     edge::{
         admission::Counted,
         certificates,
@@ -75,10 +75,12 @@ async fn prepare(
     let digest = Arc::new(SocketDigest::from_raw_fd(socket.as_raw_fd()));
     // Only the first value counts, and this is the first.
     _ = digest.peer_addr.set(client.map(PingoraAddr::Inet));
+    let aside = Arc::<Aside>::default();
     let Some(tls) = &door.tls else {
         let facts = Facts {
             socket: digest,
-            connection: packed(door, address, None)?,
+            connection: packed(door, address, None, &aside)?,
+            aside,
             tls: None,
             is_http2: false,
         };
@@ -89,7 +91,8 @@ async fn prepare(
     let shown = connection.peer_certificates().and_then(|chain| chain.first());
     let facts = Facts {
         socket: digest,
-        connection: packed(door, address, shown.map(certificates::forwarded))?,
+        connection: packed(door, address, shown.map(certificates::forwarded), &aside)?,
+        aside,
         tls: Some(Arc::new(tls::digest(connection))),
         is_http2: connection.alpn_protocol() == Some(b"h2"),
     };
@@ -100,8 +103,9 @@ fn packed(
     door: &Door,
     address: Option<IpAddr>,
     certificate: Option<String>,
+    aside: &Arc<Aside>,
 ) -> Result<Arc<pingora::protocols::raw_connect::ProxyDigest>, Turned> {
-    ClientConnection { listener: door.index, address, certificate }
+    ClientConnection { listener: door.index, address, certificate, aside: Arc::clone(aside) }
         .pack()
         .map_err(|_| Turned::Handshake)
 }

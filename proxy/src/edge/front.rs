@@ -22,8 +22,12 @@ use pingora::protocols::{SocketDigest, raw_connect::ProxyDigest, tls::SslDigest}
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::{
+    client_connection::{Aside, Said},
     edge::socket::Transport,
-    wire::incoming::{Body, Head, Refusal},
+    wire::{
+        incoming::{Body, Head, Refusal},
+        response,
+    },
 };
 
 /// How much is read at a time where it has to be looked at. On the stack, so that an idle connection
@@ -31,6 +35,9 @@ use crate::{
 const PIECE: usize = 4096;
 /// Responses are gathered up to this size, so that head and body leave in one write.
 const GATHERED: usize = 16 * 1024;
+
+/// The end of a body in chunks without trailers.
+const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// A client's connection, in front of whoever parses its requests.
 #[derive(Debug)]
@@ -51,6 +58,8 @@ pub(crate) struct Front {
 pub(crate) struct Facts {
     pub(crate) socket: Arc<SocketDigest>,
     pub(crate) connection: Arc<ProxyDigest>,
+    /// What is told past the parser behind.
+    pub(crate) aside: Arc<Aside>,
     pub(crate) tls: Option<Arc<SslDigest>>,
     /// Whether HTTP/2 is spoken.
     pub(crate) is_http2: bool,
@@ -98,6 +107,7 @@ impl Front {
     pub(crate) fn admit(&mut self, length: usize, head: Head) {
         let upgrade = if head.is_upgrade { Upgrade::Asked } else { Upgrade::No };
         self.passable = length;
+        self.facts.aside.clear();
         self.stage = Stage::Request { body: Body::new(head.framing), upgrade };
     }
 
@@ -159,7 +169,12 @@ impl Front {
             }
             if !self.incoming.is_empty() {
                 match body.take(&self.incoming) {
-                    Ok(length) => self.passable = length,
+                    Ok(length) => {
+                        self.passable = length;
+                        if let Some(trailers) = body.take_trailers() {
+                            self.facts.aside.put_trailers(trailers);
+                        }
+                    }
                     Err(refusal) => return Poll::Ready(Err(self.refuse(refusal))),
                 }
                 continue;
@@ -204,6 +219,32 @@ impl Front {
             Some(b"HTTP/1.1 1") if bytes[10..].starts_with(b"01 ") => self.stage = Stage::Open,
             Some(b"HTTP/1.1 1") => {}
             Some(_) | None => *upgrade = Upgrade::No,
+        }
+    }
+
+    /// Gathers, in the place of what the parser behind writes, what is told past it. Returns `false`
+    /// if nothing is, and the bytes go as they are.
+    fn replace(&mut self, bytes: &[u8]) -> bool {
+        if !matches!(self.stage, Stage::Request { .. }) {
+            return false;
+        }
+        match self.facts.aside.said() {
+            // The parser ends a body in chunks in one write.
+            Some(Said { last_chunk: Some(chunk), .. }) if bytes == LAST_CHUNK => {
+                self.outgoing.extend_from_slice(&chunk);
+                true
+            }
+            // And writes a head in one.
+            Some(Said { date: Some(date), .. }) => match response::date_in(bytes) {
+                Some(place) => {
+                    self.outgoing.extend_from_slice(&bytes[..place.start]);
+                    self.outgoing.extend_from_slice(date.as_bytes());
+                    self.outgoing.extend_from_slice(&bytes[place.end..]);
+                    true
+                }
+                None => false,
+            },
+            Some(_) | None => false,
         }
     }
 
@@ -288,6 +329,9 @@ impl AsyncWrite for Front {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         this.look_at_answer(bytes);
+        if this.replace(bytes) {
+            return Poll::Ready(Ok(bytes.len()));
+        }
         if !matches!(this.stage, Stage::Open) && this.outgoing.len() + bytes.len() <= GATHERED {
             this.outgoing.extend_from_slice(bytes);
             return Poll::Ready(Ok(bytes.len()));

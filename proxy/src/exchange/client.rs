@@ -2,18 +2,20 @@
 
 use std::{pin::pin, task::Poll};
 
-use bytes::Bytes;
-use http::HeaderMap;
+use bytes::{Bytes, BytesMut};
+use http::header::{DATE, TRANSFER_ENCODING};
 use pingora::{Error, ErrorType, Result, http::ResponseHeader, protocols::http::ServerSession};
 use tokio::time::timeout;
 
 use crate::{
+    client_connection::{Aside, ClientConnection},
     clock,
     exchange::{
         Exchange,
         pace::{GRACE, Pace},
         request::RequestContext,
     },
+    wire::{Header, map_of, request::last_chunk},
 };
 
 impl Exchange {
@@ -56,6 +58,10 @@ pub(crate) async fn write_whole_head(
     if let (true, ServerSession::H2(stream)) = (is_all, &mut *session) {
         return stream.write_response_header(Box::new(header), true).map_err(Error::into_down);
     }
+    // Pingora puts a date of its own over it (RFC 9110 §6.6.1).
+    if let (Some(date), Some(aside)) = (header.headers.get(DATE), aside_of(session)) {
+        aside.say_date(date.clone());
+    }
     write_head(session, pace, header).await
 }
 
@@ -71,15 +77,40 @@ pub(crate) async fn write(session: &mut ServerSession, pace: &mut Pace, data: By
 pub(crate) async fn finish(
     session: &mut ServerSession,
     pace: &mut Pace,
-    trailers: HeaderMap,
+    trailers: &[Header],
 ) -> Result<()> {
+    if !trailers.is_empty()
+        && is_chunked(session)
+        && let Some(aside) = aside_of(session)
+    {
+        let fields = trailers.iter().map(|it| (&it.name[..], it.value.as_bytes()));
+        let mut chunk = BytesMut::new();
+        last_chunk(fields, &mut chunk);
+        aside.say_last_chunk(chunk.freeze());
+    }
     let finished = async {
         if !trailers.is_empty() {
-            session.write_response_trailers(trailers).await?;
+            session.write_response_trailers(map_of(trailers)).await?;
         }
         session.finish_body().await
     };
     paced(pace, ErrorType::WriteTimedout, finished).await
+}
+
+/// Takes the trailers of a request whose body has been read.
+pub(crate) fn trailers(session: &ServerSession) -> Vec<Header> {
+    aside_of(session).map(Aside::trailers).unwrap_or_default()
+}
+
+/// Finds what is told past Pingora's session on a connection of HTTP/1.1.
+fn aside_of(session: &ServerSession) -> Option<&Aside> {
+    let ServerSession::H1(session) = session else { return None };
+    ClientConnection::of(Some(session.digest())).map(|it| &*it.aside)
+}
+
+/// Tells whether a response that has begun is in chunks.
+fn is_chunked(session: &ServerSession) -> bool {
+    session.response_written().is_some_and(|it| it.headers.contains_key(TRANSFER_ENCODING))
 }
 
 /// Waits for a client, for as long as it may take; the client is to blame for any error. What is
@@ -169,7 +200,7 @@ mod tests {
         });
         assert!(full.await.is_err());
         let mut pace = Pace::new(GRACE, MIN_RATE);
-        let error = finish(&mut session, &mut pace, HeaderMap::new()).await.unwrap_err();
+        let error = finish(&mut session, &mut pace, &[]).await.unwrap_err();
         assert_eq!(*error.etype(), ErrorType::WriteTimedout);
     }
 

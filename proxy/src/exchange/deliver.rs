@@ -97,7 +97,7 @@ impl Exchange {
         if let (Some(call), Some(code)) = (&mut ctx.call, status_in(&trailers)) {
             call.meant = Some(grpc::http_of_status(code));
         }
-        client::finish(session, &mut pace, map_of(&trailers)).await
+        client::finish(session, &mut pace, &trailers).await
     }
 
     /// Returns what is told of the attempts before the one that was answered, if that is told.
@@ -266,14 +266,4 @@ fn broken_call() -> HeaderMap {
 
 fn broke_off() -> Box<Error> {
     Error::explain(ErrorType::ConnectionClosed, "the response broke off").into_up()
-}
-
-fn map_of(trailers: &[Header]) -> HeaderMap {
-    let mut map = HeaderMap::new();
-    for it in trailers {
-        if let Ok(name) = http::HeaderName::from_bytes(&it.name) {
-            map.append(name, it.value.clone());
-        }
-    }
-    map
 }

@@ -9,10 +9,11 @@ use crate::{
         http2::Rest,
         http2_leg::Http2Leg,
         outgoing::Outgoing,
-        upload::Upload,
+        upload::{Upload, Whole},
     },
     retry,
     wire::{
+        Header, map_of,
         request::{self, BodyFraming},
         response::BodyLength,
     },
@@ -28,7 +29,7 @@ pub(crate) enum Leg {
 
 impl Leg {
     /// Sends the head, and all of the body if `body` is all of it.
-    pub(crate) fn send_request(&mut self, outgoing: &Outgoing, body: Option<&[Bytes]>) {
+    pub(crate) fn send_request(&mut self, outgoing: &Outgoing, body: Option<Whole<'_>>) {
         match (self, body) {
             (Self::Http1(leg), body) => {
                 leg.send(whole_request(outgoing, body));
@@ -37,8 +38,8 @@ impl Leg {
                 }
             }
             // The head has gone with the opening of the stream.
-            (Self::Http2(leg), Some(pieces)) if outgoing.has_body() => {
-                leg.send(pieces, &Rest::Nothing);
+            (Self::Http2(leg), Some(body)) if outgoing.has_body() => {
+                leg.send(body.pieces, &rest_of(body.trailers));
             }
             (Self::Http2(leg), Some(_)) => leg.end(),
             (Self::Http2(_), None) => {}
@@ -57,17 +58,17 @@ impl Leg {
     }
 
     /// Says that the body is complete.
-    pub(crate) fn send_end(&mut self, framing: BodyFraming) {
+    pub(crate) fn send_end(&mut self, trailers: &[Header], framing: BodyFraming) {
         match self {
             Self::Http1(leg) => {
                 if framing == BodyFraming::Chunked {
                     let mut end = BytesMut::new();
-                    request::last_chunk([], &mut end);
+                    put_last_chunk(trailers, &mut end);
                     leg.send(end.freeze());
                 }
                 leg.end();
             }
-            Self::Http2(leg) => leg.send(&[], &Rest::Nothing),
+            Self::Http2(leg) => leg.send(&[], &rest_of(trailers)),
         }
     }
 
@@ -87,7 +88,7 @@ impl Leg {
         if let Some(piece) = upload.next_kept() {
             self.send_piece(piece, framing);
         } else if upload.is_complete() {
-            self.send_end(framing);
+            self.send_end(upload.trailers(), framing);
         }
     }
 
@@ -134,25 +135,34 @@ impl Leg {
 }
 
 /// Puts a request into one piece, so that it leaves in one write.
-fn whole_request(outgoing: &Outgoing, body: Option<&[Bytes]>) -> Bytes {
+fn whole_request(outgoing: &Outgoing, body: Option<Whole<'_>>) -> Bytes {
     // Also an empty body has an end, if it is in chunks.
     let is_chunked = outgoing.framing == BodyFraming::Chunked;
-    let Some(body) = body.filter(|body| !body.is_empty() || is_chunked) else {
+    let Some(body) = body.filter(|body| !body.pieces.is_empty() || is_chunked) else {
         return outgoing.head.clone();
     };
-    let length: usize = body.iter().map(Bytes::len).sum();
+    let length: usize = body.pieces.iter().map(Bytes::len).sum();
     let mut whole = BytesMut::with_capacity(outgoing.head.len() + length + 32);
     whole.put_slice(&outgoing.head);
-    for piece in body {
+    for piece in body.pieces {
         match outgoing.framing {
             BodyFraming::Chunked => put_chunk(piece, &mut whole),
             BodyFraming::Length(_) | BodyFraming::None => whole.put_slice(piece),
         }
     }
     if is_chunked {
-        request::last_chunk([], &mut whole);
+        put_last_chunk(body.trailers, &mut whole);
     }
     whole.freeze()
+}
+
+/// What follows the body on a stream.
+fn rest_of(trailers: &[Header]) -> Rest {
+    if trailers.is_empty() { Rest::Nothing } else { Rest::Trailers(map_of(trailers)) }
+}
+
+fn put_last_chunk(trailers: &[Header], out: &mut BytesMut) {
+    request::last_chunk(trailers.iter().map(|it| (&it.name[..], it.value.as_bytes())), out);
 }
 
 fn chunk(piece: &Bytes) -> Bytes {

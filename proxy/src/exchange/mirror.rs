@@ -26,13 +26,13 @@ use crate::{
         outgoing::Outgoing,
         plan::{Plan, Progress},
         request::RequestContext,
-        upload::Upload,
+        upload::{Upload, Whole},
     },
     model::{BackendId, Pool, PoolId},
     retry::Body,
     routing,
     telemetry::metrics::MirrorOutcome,
-    wire::response::Event,
+    wire::{Header, response::Event},
 };
 
 /// Marks a copy, so that whoever gets it need not act on it.
@@ -59,6 +59,7 @@ impl Default for Mirrors {
 struct Copy {
     header: RequestHeader,
     body: Vec<Bytes>,
+    trailers: Vec<Header>,
     pool: PoolId,
     deadline: Timestamp,
     _place: OwnedSemaphorePermit,
@@ -86,7 +87,8 @@ impl Exchange {
             return self.metrics.mirrored(pool, MirrorOutcome::DroppedBusy);
         };
         let (header, body) = (outgoing.header.clone(), upload.kept().to_vec());
-        let copy = Copy { header, body, pool, deadline: ctx.deadline, _place: place };
+        let trailers = upload.trailers().to_vec();
+        let copy = Copy { header, body, trailers, pool, deadline: ctx.deadline, _place: place };
         let exchange = Arc::clone(self);
         // It ends by itself: at the deadline, if not before.
         drop(tokio::spawn(async move {
@@ -111,8 +113,8 @@ impl Exchange {
             return MirrorOutcome::DroppedUnserved;
         };
         let id = attempt.backend;
-        let mut plan =
-            Plan::new(pool, &pool.retries, &outgoing, Some(&copy.body), Body::Buffered, &ctx);
+        let whole = Whole { pieces: &copy.body, trailers: &copy.trailers };
+        let mut plan = Plan::new(pool, &pool.retries, &outgoing, Some(whole), Body::Buffered, &ctx);
         // Nothing is held back.
         plan.is_stream = true;
         let timer = Instant::from_std(clock::instant_of(copy.deadline));

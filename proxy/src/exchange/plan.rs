@@ -8,8 +8,6 @@ use std::{
     },
 };
 
-use bytes::Bytes;
-
 use crate::{
     clock::Timestamp,
     event::{Idempotence, Symptom},
@@ -19,6 +17,7 @@ use crate::{
         leg::Leg,
         outgoing::Outgoing,
         request::RequestContext,
+        upload::Whole,
     },
     model::{Pool, RetryPolicy},
     retry::{Body, Connection, Delivery, Response},
@@ -33,7 +32,7 @@ pub(crate) struct Plan<'a> {
     pub(crate) retries: &'a RetryPolicy,
     pub(crate) outgoing: &'a Outgoing,
     /// All of the request's body; `None` while the client is still sending it.
-    pub(crate) body: Option<&'a [Bytes]>,
+    pub(crate) body: Option<Whole<'a>>,
     /// Whether the body can be sent again.
     pub(crate) replay: Body,
     pub(crate) idempotence: Idempotence,
@@ -52,7 +51,7 @@ impl<'a> Plan<'a> {
         pool: &'a Pool,
         retries: &'a RetryPolicy,
         outgoing: &'a Outgoing,
-        body: Option<&'a [Bytes]>,
+        body: Option<Whole<'a>>,
         replay: Body,
         ctx: &RequestContext,
     ) -> Self {

@@ -19,6 +19,7 @@ use crate::{
         http2_leg::Http2Leg,
         leg::Leg,
         outgoing::Outgoing,
+        upload::Whole,
     },
     model::{BackendId, Protocol},
     retry,
@@ -96,7 +97,8 @@ impl Connections {
         let wanted = Wanted { protocol: question.protocol, speaker: Speaker::Proxy };
         let connection = self.dial.connect(id, 0, wanted, limit).await?;
         let mut leg = begin(connection, question).await?;
-        leg.send_request(&question.outgoing, Some(&question.body));
+        let body = Whole { pieces: &question.body, trailers: &[] };
+        leg.send_request(&question.outgoing, Some(body));
         let head = loop {
             match leg.next().await.map_err(|error| error.symptom)? {
                 Happened::Sent | Happened::Said(Event::Interim(_)) => {}

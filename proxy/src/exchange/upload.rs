@@ -8,13 +8,20 @@ use crate::{
     exchange::{client, memory::Reservation, pace::Pace},
     model::RetryPolicy,
     retry::Body,
-    wire::request::BodyFraming,
+    wire::{Header, request::BodyFraming},
 };
 
 /// Bodies up to this length are read whole before the first attempt, if they may be kept. They
 /// nearly always come with the head, and an attempt whose request is all there can be sent in one
 /// write, sent again, and sent to two backends at once.
 const READ_FIRST: u64 = 64 * 1024;
+
+/// All of a body, and what follows it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Whole<'a> {
+    pub(crate) pieces: &'a [Bytes],
+    pub(crate) trailers: &'a [Header],
+}
 
 /// A request's body.
 #[derive(Debug)]
@@ -31,6 +38,8 @@ pub(crate) struct Upload {
     is_complete: bool,
     /// Whether what was read was too much to be kept.
     is_gone: bool,
+    /// What came behind it.
+    trailers: Vec<Header>,
     /// How slow the client may be; `None` once the response has begun. Then each side may wait for
     /// the other, as in a conversation, and what bounds it is the backend.
     pace: Option<Pace>,
@@ -52,6 +61,7 @@ impl Upload {
             limit: limit.unwrap_or(u64::MAX),
             is_complete: !has_body,
             is_gone: false,
+            trailers: Vec::new(),
             pace: Some(pace),
             reserved,
         }
@@ -158,6 +168,9 @@ impl Upload {
             None => session.read_request_body().await.map_err(|error| error.into_down())?,
         };
         self.is_complete |= read.is_none() || session.is_body_done();
+        if self.is_complete {
+            self.trailers = client::trailers(session);
+        }
         self.bytes += read.as_ref().map_or(0, Bytes::len);
         if self.limit < self.bytes as u64 {
             return Err(too_long());
@@ -181,6 +194,17 @@ impl Upload {
     /// Tells whether all of the body has been read from the client.
     pub(crate) fn is_complete(&self) -> bool {
         self.is_complete
+    }
+
+    /// Returns the fields behind the body, once it is complete.
+    pub(crate) fn trailers(&self) -> &[Header] {
+        &self.trailers
+    }
+
+    /// Returns all of the body, once it is complete, as far as it was kept.
+    pub(crate) fn whole(&self) -> Option<Whole<'_>> {
+        let whole = Whole { pieces: &self.kept, trailers: &self.trailers };
+        self.is_complete.then_some(whole)
     }
 
     /// Returns what has been kept, from the beginning.

@@ -3,6 +3,8 @@
 pub(crate) mod chunks;
 mod head;
 
+use std::ops::Range;
+
 use bytes::{Bytes, BytesMut};
 use http::Method;
 
@@ -15,6 +17,8 @@ use crate::wire::{
         head::HeadReader,
     },
 };
+
+const DATE: &[u8] = b"date:";
 
 /// What a backend said, in the order in which it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -226,6 +230,23 @@ impl ResponseParser {
             BodyLength::UntilClose => Stage::UntilClose,
         };
         Ok(Event::Head(head))
+    }
+}
+
+/// Returns where the date stands in the head of a response, without the white space before it.
+pub fn date_in(head: &[u8]) -> Option<Range<usize>> {
+    let mut start = memchr::memchr(b'\n', head)? + 1;
+    loop {
+        let length = memchr::memchr(b'\n', &head[start..])?;
+        let line = head[start..start + length].strip_suffix(b"\r")?;
+        match line.split_at_checked(DATE.len()) {
+            Some((name, value)) if name.eq_ignore_ascii_case(DATE) => {
+                let end = start + line.len();
+                return Some(end - value.trim_ascii_start().len()..end);
+            }
+            Some(_) | None if line.is_empty() => return None,
+            Some(_) | None => start += length + 1,
+        }
     }
 }
 

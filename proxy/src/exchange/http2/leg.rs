@@ -30,6 +30,8 @@ pub(crate) enum Rest {
     Follows,
     /// Nothing: this was the end.
     Nothing,
+    /// These, and then nothing.
+    Trailers(HeaderMap),
 }
 
 /// The backend takes no more of the body. That need not be a failure: it may have answered early
@@ -106,7 +108,11 @@ impl LegUp {
         if self.rest == Rest::Follows {
             return Ok(());
         }
-        self.stream.send_data(Bytes::new(), true).map_err(|_| Unwanted)?;
+        match std::mem::replace(&mut self.rest, Rest::Nothing) {
+            Rest::Trailers(trailers) => self.stream.send_trailers(trailers),
+            Rest::Nothing | Rest::Follows => self.stream.send_data(Bytes::new(), true),
+        }
+        .map_err(|_| Unwanted)?;
         self.is_ended = true;
         Ok(())
     }

@@ -1,6 +1,16 @@
 //! The body of a request: which of the bytes that come belong to it.
 
-use crate::wire::{incoming::Refusal, is_token, request::BodyFraming, response::chunks::SizeLine};
+use bytes::{BufMut, Bytes, BytesMut};
+use http::HeaderValue;
+
+use crate::wire::{
+    Header,
+    connection::concerns_connection,
+    incoming::Refusal,
+    is_token,
+    request::{BodyFraming, is_trailer},
+    response::chunks::SizeLine,
+};
 
 /// Longest trailer section.
 const TRAILERS_MAX: usize = 16 << 10;
@@ -10,6 +20,8 @@ const TRAILERS_MAX: usize = 16 << 10;
 #[derive(Debug)]
 pub struct Body {
     stage: Stage,
+    /// The trailer section, line ends included, as far as it has come.
+    section: BytesMut,
 }
 
 #[derive(Debug)]
@@ -23,7 +35,7 @@ enum Stage {
     /// Behind a chunk: a line end must follow, of which the carriage return may have come.
     DataEnd { has_return: bool },
     /// Behind the last chunk.
-    Trailers { length: usize, part: Part },
+    Trailers(Part),
     /// All of it has come.
     Over,
 }
@@ -48,7 +60,7 @@ impl Body {
             BodyFraming::Length(length) => Stage::Counted(length),
             BodyFraming::Chunked => Stage::Size(SizeLine::default()),
         };
-        Self { stage }
+        Self { stage, section: BytesMut::new() }
     }
 
     /// Tells whether all of the body has come.
@@ -60,8 +72,20 @@ impl Body {
     pub fn plain(&self) -> u64 {
         match self.stage {
             Stage::Counted(rest) | Stage::Data(rest) => rest,
-            Stage::Size(_) | Stage::DataEnd { .. } | Stage::Trailers { .. } | Stage::Over => 0,
+            Stage::Size(_) | Stage::DataEnd { .. } | Stage::Trailers(_) | Stage::Over => 0,
         }
+    }
+
+    /// Takes the trailers that may be passed on, once all has come; `None` without any. Those that
+    /// frame or route a message, or belong to a connection, are left out (RFC 9110 §6.5.1).
+    pub fn take_trailers(&mut self) -> Option<Vec<Header>> {
+        if !self.is_over() || self.section.is_empty() {
+            return None;
+        }
+        let section = std::mem::take(&mut self.section).freeze();
+        let trailers: Vec<Header> =
+            section.split(|byte| *byte == b'\n').filter_map(field).collect();
+        (!trailers.is_empty()).then_some(trailers)
     }
 
     /// Takes what has come next. Returns how many bytes of it, from the start, belong to the body:
@@ -88,7 +112,7 @@ impl Body {
                     }
                     length
                 }
-                Stage::Size(_) | Stage::DataEnd { .. } | Stage::Trailers { .. } | Stage::Over => {
+                Stage::Size(_) | Stage::DataEnd { .. } | Stage::Trailers(_) | Stage::Over => {
                     self.push(rest[0])?;
                     1
                 }
@@ -102,7 +126,7 @@ impl Body {
         let next = match &mut self.stage {
             Stage::Size(line) => match line.push(byte).map_err(|_| Refusal::Chunk)? {
                 None => return Ok(()),
-                Some(0) => Stage::Trailers { length: 0, part: Part::LineStart },
+                Some(0) => Stage::Trailers(Part::LineStart),
                 Some(size) => Stage::Data(size),
             },
             Stage::DataEnd { has_return } => match (*has_return, byte) {
@@ -110,13 +134,16 @@ impl Body {
                 (true, b'\n') => Stage::Size(SizeLine::default()),
                 (false | true, _) => return Err(Refusal::Chunk),
             },
-            Stage::Trailers { length, part } => {
-                *length += 1;
-                match (*part).next(byte)? {
-                    _ if TRAILERS_MAX < *length => return Err(Refusal::Chunk),
-                    Some(next) => Stage::Trailers { length: *length, part: next },
-                    None => Stage::Over,
+            Stage::Trailers(part) => {
+                let next = part.next(byte)?;
+                if TRAILERS_MAX <= self.section.len() {
+                    return Err(Refusal::Chunk);
                 }
+                // The line end of the empty line says nothing.
+                if !matches!(next, None | Some(Part::LineEnd { is_empty: true })) {
+                    self.section.put_u8(byte);
+                }
+                next.map_or(Stage::Over, Stage::Trailers)
             }
             Stage::Counted(_) | Stage::Data(_) | Stage::Over => return Ok(()),
         };
@@ -142,6 +169,17 @@ impl Part {
         };
         Ok(Some(next))
     }
+}
+
+/// Reads a line of the trailer section, which has been checked; `None` for one that stays here.
+fn field(line: &[u8]) -> Option<Header> {
+    let colon = line.iter().position(|byte| *byte == b':')?;
+    let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
+    if concerns_connection(name) || !is_trailer(name) {
+        return None;
+    }
+    let value = HeaderValue::from_bytes(value).ok()?;
+    Some(Header { name: Bytes::copy_from_slice(name), value })
 }
 
 /// Takes off as much of what is left as has come.

@@ -77,6 +77,17 @@ fn check_cut(response: &str, expected: Cut) {
 }
 
 #[test]
+fn the_date_of_a_head_is_found_in_any_case_and_in_no_other_field() {
+    let found = |head: &str| date_in(head.as_bytes()).map(|it| head[it].to_owned());
+    let head = "HTTP/1.1 200 OK\r\nX-Date: a\r\nDATE: \t b \r\nDate: c\r\n\r\nDate: d\r\n";
+    assert_eq!(found(head).as_deref(), Some("b "));
+    assert_eq!(found("HTTP/1.1 200 OK\r\nDate:\r\n\r\n").as_deref(), Some(""));
+    assert_eq!(found("HTTP/1.1 200 OK\r\nA: b\r\n\r\nDate: d\r\n"), None);
+    assert_eq!(found("HTTP/1.1 200 OK\r\nDate: d"), None);
+    assert_eq!(found("0\r\n\r\n"), None);
+}
+
+#[test]
 fn a_body_is_as_long_as_the_head_says() {
     check("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", "abc", true);
     check("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "", true);
