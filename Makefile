@@ -27,7 +27,8 @@ hostile: ## odd, slow and hostile clients against a real proxy, with the tools t
 bench: ## processor time per request beside HAProxy, nginx, Envoy, Caddy, bare Pingora (ARGS="get tls")
 	@.ci/setup build peers && cargo build --release -p bascule --bin bascule --bench bare_pingora && loadtest/measure $(ARGS)
 
-soak: ## run the core in 50,000 simulated worlds; `make test` runs 200
+soak: ## run the core in 50,000 simulated worlds, and fuzz for an hour; `make test` does little of both
+	@proxy/fuzz/run 360
 	@BASCULE_SEEDS=50000 cargo test --release -p bascule --test simulation -- --nocapture seeds_hold
 
 dashboard: ## build the page into dashboard/dist; the next `cargo build` embeds it

@@ -1,0 +1,5 @@
+//! See `claims::proxy_header`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bascule_fuzz::proxy_header::check(bytes));
