@@ -10,7 +10,7 @@ export const DIST = `${root}dist`;
 export const RESULTS = `${root}test-results`;
 const EXECUTABLE = process.env.CHROMIUM ?? '/usr/bin/chromium';
 
-const FLAGS = [
+export const FLAGS = [
   '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
   '--disable-background-networking', '--disable-component-update', '--disable-sync',
 ];
