@@ -4,7 +4,7 @@
 export PATH := $(CURDIR)/.cache/bin:$(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check drills hostile bench soak dashboard compose-test deny regen setup
+.PHONY: help demo test check drills hostile bench soak dashboard compose-test deb deny regen setup
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +36,9 @@ dashboard: ## build the page into dashboard/dist; the next `cargo build` embeds 
 
 compose-test: ## start deploy/compose.yml for real and fail a backend in it
 	@deploy/compose-test.sh
+
+deb: ## build the Debian package; needs cargo-deb
+	@deploy/package/build $(ARGS)
 
 deny: ## check licences, sources and advisories of the dependencies
 	@.ci/setup deny && .ci/test deny

@@ -5,6 +5,7 @@ mod answers;
 mod arguments;
 mod backend;
 mod check;
+mod configuration;
 mod console;
 mod demo;
 mod examples;
@@ -91,6 +92,8 @@ fn run(command: Command, console: Console) -> Result<ExitCode, Failure> {
         Command::Failback(terms) => pools::fail_back(&terms, console),
         Command::Fault(command) => fault::run(&command, console),
         Command::Recover(options) => fault::recover(&options, console),
+        Command::Reload(options) => configuration::reload(&options, console),
+        Command::Config(command) => configuration::run(&command, console),
         Command::Drain(options) => process::drain(&options, console),
         Command::Undrain(options) => process::undrain(&options, console),
         Command::Upgrade(options) => process::upgrade(&options, console),

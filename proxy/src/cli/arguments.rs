@@ -6,8 +6,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::cli::{
-    backend, check, console::ColorChoice, demo, examples, fault, graph, incidents, logs, pools,
-    process, sidecar::Format, status, top,
+    backend, check, configuration, console::ColorChoice, demo, examples, fault, graph, incidents,
+    logs, pools, process, sidecar::Format, status, top,
 };
 
 /// A load-balancing reverse proxy whose failover clients do not notice, with proof of it.
@@ -92,6 +92,11 @@ pub(crate) enum Command {
     Fault(fault::Command),
     /// End every fault, also those that a demo backend was asked for itself
     Recover(fault::End),
+    /// Load the configuration again; exit 78 if it is rejected, and the old one stays
+    Reload(configuration::Reload),
+    /// Show configurations
+    #[command(subcommand)]
+    Config(configuration::Command),
     /// Tell load balancers in front that the proxy will go away; it still serves
     Drain(process::DrainSelf),
     /// Take that back

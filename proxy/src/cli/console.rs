@@ -60,7 +60,7 @@ impl Console {
     /// Prints lines, cut to the terminal's width where there is one.
     pub(crate) fn lines(self, lines: Vec<Line>) -> Result<(), ReaderGone> {
         let lines: Vec<Line> = match Size::of_output() {
-            Some(size) => lines.into_iter().map(|line| line.cut(size.columns)).collect(),
+            Some(size) => lines.into_iter().flat_map(|line| line.fit(size.columns)).collect(),
             None => lines,
         };
         self.print(&text::render(&lines, self.out))

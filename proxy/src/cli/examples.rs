@@ -132,6 +132,21 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
     ("fault list", &[("bascule fault list", "those under way")]),
     ("fault end", &[("bascule fault end a", "of one backend"), ("bascule fault end", "of all")]),
     ("recover", &[("bascule recover", "every backend")]),
+    (
+        "reload",
+        &[
+            ("bascule reload --dry-run", "what would change?"),
+            ("bascule reload --expect generation=3", "unless somebody was faster"),
+        ],
+    ),
+    (
+        "config show",
+        &[
+            ("bascule config show", "what the proxy runs with"),
+            ("bascule config show --effective bascule.yaml", "and where each value comes from"),
+            ("bascule config show --diff bascule.yaml", "what a reload would change"),
+        ],
+    ),
     ("drain", &[("bascule drain --self --wait 10s", "before the process is stopped")]),
     ("undrain", &[("bascule undrain --self", "it is not stopped after all")]),
     ("upgrade", &[("bascule upgrade --wait 30s", "after a new version was installed")]),

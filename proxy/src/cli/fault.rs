@@ -168,9 +168,7 @@ fn end(options: &End, console: Console) -> Result<ExitCode, Failure> {
         let (pool, backend) = names::backend(&pools, name)?;
         let path = format!("{FAULTS}/{}/{}", escaped(&pool.name), escaped(&backend.name));
         let answer = sidecar.ask(Method::DELETE, &path, None, Duration::from_secs(5)).await?;
-        let text = format!("{}/{}: the fault has ended", pool.name, backend.name);
-        _ = options.output.print(console, &answer, || vec![Line::plain(text)]);
-        Ok(ExitCode::SUCCESS)
+        recovery(&answer, options.output, console)
     })
 }
 
@@ -186,14 +184,19 @@ pub(crate) fn recover(options: &End, console: Console) -> Result<ExitCode, Failu
             body.insert("backend".to_owned(), json!(backend.name));
         }
         let answer = sidecar.post("/proxy/recover", body, Some(Duration::from_secs(5))).await?;
-        let failed = answer["not_recovered"].as_array().cloned().unwrap_or_default();
-        _ = options.output.print(console, &answer, || recovered_lines(&answer, &failed));
-        if failed.is_empty() {
-            return Ok(ExitCode::SUCCESS);
-        }
-        let count = format::plural(u64::try_from(failed.len()).unwrap_or(u64::MAX), "backend");
-        Err(Failure::new(Exit::No, format!("{count} did not say that it recovered"), ""))
+        recovery(&answer, options.output, console)
     })
+}
+
+/// Says who has recovered, and fails if anybody has not.
+fn recovery(answer: &Value, output: Output, console: Console) -> Result<ExitCode, Failure> {
+    let failed = answer["not_recovered"].as_array().cloned().unwrap_or_default();
+    _ = output.print(console, answer, || recovered_lines(answer, &failed));
+    if failed.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let count = format::plural(u64::try_from(failed.len()).unwrap_or(u64::MAX), "backend");
+    Err(Failure::new(Exit::No, format!("{count} did not say that it recovered"), ""))
 }
 
 fn recovered_lines(answer: &Value, failed: &[Value]) -> Vec<Line> {

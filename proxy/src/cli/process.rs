@@ -133,8 +133,7 @@ pub(crate) fn upgrade(options: &Upgrade, console: Console) -> Result<ExitCode, F
     block_on(async {
         let before = sidecar.get(PROCESS).await?;
         let began = clock::now();
-        let body = Map::from_iter([("wait".to_owned(), write_length(options.wait).into())]);
-        sidecar.post("/upgrade", body, Some(options.wait)).await?;
+        sidecar.post("/upgrade", Map::new(), Some(options.wait)).await?;
         loop {
             // Between the two, nobody may answer for a moment.
             match sidecar.get(PROCESS).await {
@@ -225,25 +224,33 @@ fn audit_lines(answer: &Value) -> Vec<Line> {
         ("WHEN", Align::Left),
         ("WHO", Align::Left),
         ("FROM", Align::Left),
+        ("RESULT", Align::Left),
         ("ACTION", Align::Left),
         ("TARGET", Align::Left),
         ("BEFORE", Align::Left),
         ("AFTER", Align::Left),
     ]);
     for entry in &entries {
-        let word = |key: &str| Line::plain(entry[key].as_str().unwrap_or(NONE));
+        let word = |value: &Value| Line::plain(value.as_str().unwrap_or(NONE));
         let value = |key: &str| match entry[key].as_str() {
             Some(text) => Line::plain(text),
             None if entry[key].is_null() => Line::of(Tone::Faint, NONE),
             None => Line::plain(entry[key].to_string()),
         };
+        let who = &entry["who"];
+        let who_name = who["name"].as_str().or(who["kind"].as_str());
+        let result = entry["result"].as_str().unwrap_or(NONE);
+        let tone = if result == "done" { Tone::Plain } else { Tone::Warn };
+        let why = entry["reason"].as_str().map_or_else(String::new, |why| format!(": {why}"));
         let when = entry["at"].as_str().unwrap_or_default();
+        let action = entry["action"].as_str().or(entry["request"].as_str());
         table.row(vec![
             Line::plain(when.get(..19).unwrap_or(when).replace('T', " ")),
-            word("who"),
-            word("from"),
-            word("action"),
-            word("target"),
+            Line::of(Tone::Strong, who_name.unwrap_or(NONE)),
+            word(&who["address"]),
+            Line::of(tone, format!("{result}{why}")),
+            Line::plain(action.unwrap_or(NONE)),
+            word(&entry["target"]),
             value("before"),
             value("after"),
         ]);

@@ -31,7 +31,7 @@ impl Block {
         // The cursor stands on a line of its own below the block.
         let most = size.rows.saturating_sub(1);
         let lines: Vec<Line> =
-            lines.into_iter().take(most).map(|line| line.cut(size.columns)).collect();
+            lines.into_iter().flat_map(|line| line.fit(size.columns)).take(most).collect();
         let mut frame = Vec::new();
         // Writing to memory does not fail.
         _ = frame.queue(BeginSynchronizedUpdate);

@@ -46,7 +46,14 @@ impl Tone {
 
 /// One line of text, in pieces of one tone each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Line(Vec<(Tone, String)>);
+pub(crate) struct Line {
+    pieces: Vec<(Tone, String)>,
+    /// Whether it is broken at a blank where a row of a table would be cut.
+    is_prose: bool,
+}
+
+/// How far the further rows of prose are indented.
+const INDENT: usize = 4;
 
 impl Line {
     /// Starts a line with `text`.
@@ -68,7 +75,7 @@ impl Line {
             text = text.replace(char::is_control, "?");
         }
         if !text.is_empty() {
-            self.0.push((tone, text));
+            self.pieces.push((tone, text));
         }
         self
     }
@@ -76,26 +83,63 @@ impl Line {
     /// Adds another line's pieces.
     #[must_use]
     pub(crate) fn and(mut self, other: Self) -> Self {
-        self.0.extend(other.0);
+        self.pieces.extend(other.pieces);
+        self
+    }
+
+    /// Returns the line as one that may be broken.
+    #[must_use]
+    pub(crate) fn prose(self) -> Self {
+        Self { is_prose: true, ..self }
+    }
+
+    /// Returns the rows that the line takes where there are `width` columns: prose is broken between
+    /// words, everything else cut.
+    pub(crate) fn fit(self, width: usize) -> Vec<Self> {
+        // So narrow a terminal shows no prose either way.
+        if !self.is_prose || self.width() <= width || width <= 2 * INDENT {
+            return vec![self.cut(width)];
+        }
+        let mut rows = vec![Self::default()];
+        for (tone, text) in self.pieces {
+            for word in text.split_inclusive(' ') {
+                let last = rows.last().map_or(0, Self::width);
+                if width < last + word.trim_end().width() && INDENT < last {
+                    rows.push(Self::plain(" ".repeat(INDENT)));
+                }
+                if let Some(row) = rows.pop() {
+                    rows.push(row.with(tone, word));
+                }
+            }
+        }
+        rows.into_iter().map(|row| row.trimmed().cut(width)).collect()
+    }
+
+    /// Returns the line without the blanks at its end.
+    fn trimmed(mut self) -> Self {
+        if let Some((_, text)) = self.pieces.last_mut() {
+            text.truncate(text.trim_end().len());
+        }
         self
     }
 
     /// Returns how many columns it takes.
     pub(crate) fn width(&self) -> usize {
-        self.0.iter().map(|(_, text)| text.width()).sum()
+        self.pieces.iter().map(|(_, text)| text.width()).sum()
     }
 
     /// Returns the line in one tone.
     #[must_use]
     pub(crate) fn toned(self, tone: Tone) -> Self {
-        Self(self.0.into_iter().map(|(_, text)| (tone, text)).collect())
+        let pieces = self.pieces.into_iter().map(|(_, text)| (tone, text)).collect();
+        Self { pieces, ..self }
     }
 
     /// Returns the line filled up with blanks in the tone of its last piece.
     #[must_use]
     pub(crate) fn padded(self, width: usize) -> Self {
         let missing = width.saturating_sub(self.width());
-        let tone = self.0.last().map_or(Tone::Plain, |(tone, _)| *tone);
+        let tone = self.pieces.last().map_or(Tone::Plain, |(tone, _)| *tone);
         self.with(tone, " ".repeat(missing))
     }
 
@@ -107,7 +151,7 @@ impl Line {
         }
         let mut left = width.saturating_sub(1);
         let mut cut = Self::default();
-        for (tone, text) in self.0 {
+        for (tone, text) in self.pieces {
             let fits: String = text
                 .chars()
                 .take_while(|letter| {
@@ -129,7 +173,7 @@ impl Line {
     /// Returns the line as a terminal gets it, without an end of line.
     pub(crate) fn render(&self, style: Styling) -> String {
         let mut text = String::new();
-        for (tone, piece) in &self.0 {
+        for (tone, piece) in &self.pieces {
             match (style, tone) {
                 (Styling::None, _) | (_, Tone::Plain) => text.push_str(piece),
                 (Styling::Ansi, tone) => {
@@ -179,6 +223,16 @@ mod tests {
         assert_eq!(cut("backend", 0), "");
         let two = Line::of(Tone::Good, "ab").with(Tone::Bad, "cd");
         assert_eq!(two.cut(3).render(Styling::None), "ab…");
+    }
+
+    #[test]
+    fn prose_is_broken_between_words_and_tables_are_not() {
+        let line =
+            Line::of(Tone::Good, "Serving from a").with(Tone::Plain, "; b is down: no luck.");
+        let rows = |line: Line| render(&line.fit(20), Styling::None);
+        assert_eq!(rows(line.clone().prose()), "Serving from a; b is\n    down: no luck.\n");
+        assert_eq!(rows(line), "Serving from a; b i…\n");
+        assert_eq!(rows(Line::plain("x".repeat(30)).prose()), format!("{}…\n", "x".repeat(19)));
     }
 
     #[test]

@@ -163,9 +163,9 @@ async fn faults_are_injected_listed_and_ended() {
         "{}",
         ran.out
     );
-    fake.answers("DELETE /faults/api/b", 200, json!({ "schema": 1 }));
+    fake.answers("DELETE /faults/api/b", 200, json!({ "recovered": ["b"], "not_recovered": [] }));
     let ran = fake.run(&["fault", "end", "b"]).await;
-    assert_eq!((ran.code, ran.out.as_str()), (Some(0), "api/b: the fault has ended\n"));
+    assert_eq!((ran.code, ran.out.as_str()), (Some(0), "recovered: b\n"));
 }
 
 #[tokio::test]
@@ -209,6 +209,36 @@ async fn the_log_level_is_changed_for_a_while() {
     assert_eq!((ran.code, ran.out.as_str()), (Some(0), "debug until 10:15:27Z\n"));
     let body = json!({ "level": "debug", "for": "10m" });
     assert_eq!(fake.changes(), [("PUT /log-level".to_owned(), body)]);
+}
+
+#[tokio::test]
+async fn a_reload_says_what_changed_or_all_that_is_wrong() {
+    let fake = Fake::start().await;
+    let mut answer = json!({
+        "schema": 1, "result": "applied", "generation": 4, "took_seconds": 0.013, "problems": [],
+        "changes": [{ "kind": "changed", "path": "pools.api.slow_start", "before": "0s", "after": "5s" }],
+        "needs_restart": [],
+    });
+    fake.answers("POST /config/reload", 200, answer.clone());
+    let ran = fake.run(&["reload", "--expect", "generation=3"]).await;
+    let expected = "generation 4 is in use, after 13 ms\n~ pools.api.slow_start: 0s -> 5s\n";
+    assert_eq!((ran.code, ran.out.as_str()), (Some(0), expected), "{ran:?}");
+    assert_eq!(fake.changes()[0].1, json!({ "expect": { "generation": 3 } }));
+    answer["result"] = "refused".into();
+    answer["problems"] = json!([{
+        "code": "B0103", "severity": "error", "path": "pools.api", "line": 7, "column": 3,
+        "message": "unknown key `balnce`", "remedy": "did you mean `balance`?",
+    }]);
+    fake.answers("POST /config/reload", 422, answer);
+    let ran = fake.run(&["reload", "--dry-run"]).await;
+    assert_eq!((ran.code, ran.out.as_str()), (Some(78), ""));
+    let expected = "\
+error[B0103]: line 7: pools.api: unknown key `balnce`
+  = help: did you mean `balance`?
+error: the configuration was rejected; the proxy goes on with the one that it has
+  = help: `bascule check FILE` says more
+";
+    assert_eq!(ran.error, expected);
 }
 
 #[tokio::test]

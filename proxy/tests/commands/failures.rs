@@ -26,6 +26,8 @@ const ASKING: &[&[&str]] = &[
     &["fault", "list"],
     &["fault", "end", "a"],
     &["recover"],
+    &["reload"],
+    &["config", "show"],
     &["drain", "--self"],
     &["undrain", "--self"],
     &["upgrade"],

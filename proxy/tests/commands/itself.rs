@@ -54,6 +54,22 @@ async fn a_graph_is_drawn_from_a_file_or_from_standard_input() {
 }
 
 #[tokio::test]
+async fn an_effective_configuration_has_every_default_and_says_where_values_come_from() {
+    let file = config("examples/minimal.yaml");
+    let shown = ran(&mut program(&["config", "show", "--effective", &file])).await;
+    assert_eq!((shown.code, shown.error.as_str()), (Some(0), ""));
+    assert!(shown.out.contains("version: 1") && shown.out.contains("default"), "{}", shown.out);
+    assert!(shown.out.contains("slow_start"), "{}", shown.out);
+    let json =
+        ran(&mut program(&["config", "show", "--effective", "--format", "json", &file])).await;
+    assert_eq!(
+        (json.json()["schema"].as_u64(), json.json()["config"]["version"].as_u64()),
+        (Some(1), Some(1))
+    );
+    assert_eq!(ran(&mut program(&["config", "show", "--effective"])).await.code, Some(2));
+}
+
+#[tokio::test]
 async fn help_has_examples_and_names_the_variables() {
     let help = ran(&mut program(&["status", "--help"])).await;
     assert_eq!((help.code, help.error.as_str()), (Some(0), ""));

@@ -40,7 +40,7 @@ pool api: failed over to tier 1 for 2 m 14 s; 20 req/s, p50 1 ms, p99 10 ms, 0 l
      BACKEND  TIER  HEALTH  INTENT   SHARE  IN FLIGHT  FOR       TROUBLE             URL
      a           0  down    enabled    0 %          3  2 m 14 s  connection refused  http://a:80
   >  b           1  up      enabled    0 %          3  2 m 14 s                      http://b:80
-  incident api-1 is serving: crash of a, noticed in 100 ms, switched in 4 ms; 40 requests, 2 rescued, 0 lost
+  incident api-1 is serving: a was lost (crash), noticed in 100 ms, switched in 4 ms; 40 requests, 2 rescued, 0 lost
 ",
         fake.address
     );

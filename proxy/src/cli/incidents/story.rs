@@ -12,7 +12,7 @@ use crate::cli::{
 const SIGNS_SHOWN: usize = 8;
 
 pub(crate) fn lines(incident: &Incident) -> Vec<Line> {
-    let mut lines = vec![heading(incident), summary(incident), Line::default()];
+    let mut lines = vec![heading(incident), summary(incident).prose(), Line::default()];
     lines.extend(moments(incident));
     lines.push(Line::default());
     lines.push(Line::of(Tone::Strong, "What clients paid"));
@@ -122,7 +122,7 @@ fn cost(incident: &Incident) -> Vec<Line> {
             of(|it| it.p99_seconds),
         ]);
     }
-    std::iter::once(counts).chain(table.lines()).collect()
+    std::iter::once(counts.prose()).chain(table.lines()).collect()
 }
 
 fn evidence(incident: &Incident) -> Vec<Line> {

@@ -10,7 +10,7 @@ use crate::cli::{
 
 /// Returns the whole answer. `incidents` are those under way, as far as they are known.
 pub(crate) fn lines(health: &Health, incidents: &[Incident], place: &str) -> Vec<Line> {
-    let mut lines = vec![verdict::sentence(health), process_line(health, place)];
+    let mut lines = vec![verdict::sentence(health).prose(), process_line(health, place).prose()];
     for pool in &health.pools {
         lines.push(Line::default());
         lines.extend(pool_lines(pool, incidents, &health.now));
@@ -29,7 +29,7 @@ fn process_line(health: &Health, place: &str) -> Line {
 }
 
 fn pool_lines(pool: &Pool, incidents: &[Incident], now: &str) -> Vec<Line> {
-    let mut lines = vec![heading(pool, now)];
+    let mut lines = vec![heading(pool, now).prose()];
     lines.extend(backend_table(pool, now).into_iter().map(indented));
     for backend in &pool.backends {
         lines.extend(backend.fault.as_ref().map(|fault| fault_line(&backend.name, fault)));
@@ -42,17 +42,15 @@ fn pool_lines(pool: &Pool, incidents: &[Incident], now: &str) -> Vec<Line> {
         };
         let within = format::span(failback.remaining_seconds);
         let text = format!("back to tier {} in {within}{part}", failback.to_tier);
-        lines.push(indented(
-            Line::of(Tone::Moved, "failback").with(Tone::Plain, format!(": {text}")),
-        ));
+        lines.push(prose(Line::of(Tone::Moved, "failback").with(Tone::Plain, format!(": {text}"))));
     } else if let Some(tier) = pool.returnable_tier {
         let command = format!("bascule failback {}", pool.name);
         let text = format!(": tier {tier} is fit again; return to it with `{command}`");
-        lines.push(indented(Line::of(Tone::Moved, "failback").with(Tone::Plain, text)));
+        lines.push(prose(Line::of(Tone::Moved, "failback").with(Tone::Plain, text)));
     }
     if let Some(id) = &pool.open_incident {
         let known = incidents.iter().find(|it| it.id == *id);
-        lines.push(indented(incident_line(id, known)));
+        lines.push(prose(incident_line(id, known)));
     }
     lines
 }
@@ -157,7 +155,7 @@ fn share(pool: &Pool, backend: &Backend) -> String {
 /// A fault under way.
 fn fault_line(backend: &str, fault: &Fault) -> Line {
     let ends = format::span(fault.remaining_seconds);
-    indented(Line::of(Tone::Warn, "fault").with(
+    prose(Line::of(Tone::Warn, "fault").with(
         Tone::Plain,
         format!(
             ": {backend}: {}; ends in {ends}, or with `bascule fault end {backend}`",
@@ -199,10 +197,10 @@ fn incident_line(id: &str, incident: Option<&Incident>) -> Line {
     line.with(
         Tone::Plain,
         format!(
-            " is {}: {} of {}, noticed in {}, switched in {}; {}, {} rescued, ",
+            " is {}: {} was lost ({}), noticed in {}, switched in {}; {}, {} rescued, ",
             incident.state,
-            incident.cause.replace('_', " "),
             incident.backend,
+            incident.cause.replace('_', " "),
             format::length(incident.detection_seconds),
             format::length_or_none(incident.switch_seconds),
             format::plural(requests.total, "request"),
@@ -210,6 +208,10 @@ fn incident_line(id: &str, incident: Option<&Incident>) -> Line {
         ),
     )
     .with(lost, format!("{} lost", format::count(requests.lost)))
+}
+
+fn prose(line: Line) -> Line {
+    indented(line).prose()
 }
 
 fn indented(line: Line) -> Line {

@@ -107,7 +107,8 @@ impl Shown {
                         Tone::Bad,
                         format!("Not connected for {}", span(lost_for.as_secs_f64())),
                     )
-                    .with(Tone::Plain, format!(": {}.", failure.message)),
+                    .with(Tone::Plain, format!(": {}.", failure.message))
+                    .prose(),
                     Line::plain(format!("What follows was so at {}.", seen.health.now)),
                 ];
                 let stale = view::lines(&seen.health, &seen.incidents, &self.place);

@@ -137,7 +137,7 @@ fn condition(row: &Row) -> Line {
         Some(_) => line.with(Tone::Plain, ", ").and(status_view::intent(backend)),
     };
     match &backend.fault {
-        Some(fault) => line.with(Tone::Warn, format!(", fault: {}", status_view::terms(fault))),
+        Some(_) => line.with(Tone::Plain, ", ").with(Tone::Warn, "fault"),
         None => line,
     }
 }
