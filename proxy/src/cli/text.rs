@@ -100,18 +100,28 @@ impl Line {
         if !self.is_prose || self.width() <= width || width <= 2 * INDENT {
             return vec![self.cut(width)];
         }
-        let mut rows = vec![Self::default()];
+        // A word ends at a blank, and not where its tone changes.
+        let mut words = vec![Self::default()];
         for (tone, text) in self.pieces {
-            for word in text.split_inclusive(' ') {
-                let last = rows.last().map_or(0, Self::width);
-                if width < last + word.trim_end().width() && INDENT < last {
-                    rows.push(Self::plain(" ".repeat(INDENT)));
-                }
-                if let Some(row) = rows.pop() {
-                    rows.push(row.with(tone, word));
+            for part in text.split_inclusive(' ') {
+                let word = words.pop().unwrap_or_default().with(tone, part);
+                words.push(word);
+                if part.ends_with(' ') {
+                    words.push(Self::default());
                 }
             }
         }
+        let mut rows = Vec::new();
+        let mut row = Self::default();
+        for word in words {
+            let filled = row.width();
+            if width < filled + word.clone().trimmed().width() && INDENT < filled {
+                rows.push(row);
+                row = Self::plain(" ".repeat(INDENT));
+            }
+            row = row.and(word);
+        }
+        rows.push(row);
         rows.into_iter().map(|row| row.trimmed().cut(width)).collect()
     }
 
@@ -232,6 +242,9 @@ mod tests {
         let rows = |line: Line| render(&line.fit(20), Styling::None);
         assert_eq!(rows(line.clone().prose()), "Serving from a; b is\n    down: no luck.\n");
         assert_eq!(rows(line), "Serving from a; b i…\n");
+        let toned =
+            Line::plain("nineteen letters, 0").with(Tone::Bad, " lost").with(Tone::Plain, ", x");
+        assert_eq!(rows(toned.prose()), "nineteen letters, 0\n    lost, x\n");
         assert_eq!(rows(Line::plain("x".repeat(30)).prose()), format!("{}…\n", "x".repeat(19)));
     }
 
