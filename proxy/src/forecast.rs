@@ -4,7 +4,7 @@
 //! All of it follows from the configuration alone. Times are bounds: they hold whenever the failure
 //! comes, as long as the proxy itself is not held up. They count from the failure, leave out what
 //! the network takes for an answer that comes at once, and come from the same rules that the fleet
-//! follows: after a failed check the next comes at once, and further ones at the fast interval.
+//! follows: after a failed check the next ones come at the fast interval, or earlier.
 
 use std::time::Duration;
 

@@ -258,10 +258,15 @@ fn sample(shape: &Shape) -> String {
                 .filter(|key| key.required)
                 .map(|key| format!("{}: {}", key.name, sample(&key.shape)))
                 .collect();
-            if required.is_empty() {
-                "{}".to_owned()
-            } else {
-                format!("{{ {} }}", required.join(", "))
+            // Without any, the first that has a default stands for all.
+            let plainest = keys.iter().find_map(|key| {
+                let default = key.default.as_ref().filter(|it| !it.is_array())?;
+                Some(format!("{}: {}", key.name, plain(default)))
+            });
+            match (required.is_empty(), plainest) {
+                (true, None) => "{}".to_owned(),
+                (true, Some(key)) => format!("{{ {key} }}"),
+                (false, _) => format!("{{ {} }}", required.join(", ")),
             }
         }
         Shape::Named { value, .. } => format!("{{ NAME: {} }}", sample(value)),

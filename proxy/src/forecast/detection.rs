@@ -118,19 +118,16 @@ fn detection(pool: &Pool, failure: Failure) -> Detection {
     Detection { failure, by_checks, with_traffic, verdict }
 }
 
-/// Returns how long after a failure the first check may come: a check was passed just before.
+/// Returns how long after a failure the first check may come: one was passed just before.
 fn first(check: &HealthCheck) -> Duration {
-    stretched(check.interval, check.jitter).max(check.timeout)
+    stretched(check.interval, check.jitter)
 }
 
-/// Returns how long `fall` failed checks take, of which each takes `takes`: the second follows the
-/// first at once, and further ones come at the fast interval.
+/// Returns how long `fall` failed checks take, of which each takes `takes`. The fleet asks for the
+/// second at once; it comes at the fast interval at the latest, as further ones do.
 fn run(check: &HealthCheck, takes: Duration) -> Duration {
     let spacing = stretched(check.interval_fast, check.jitter).max(takes);
-    match check.fall.get() {
-        0 | 1 => takes,
-        fall => takes + spacing * (fall - 2) + takes,
-    }
+    takes + spacing * (check.fall.get() - 1)
 }
 
 /// Returns how traffic comes back in `pool`.

@@ -1,7 +1,15 @@
-use std::num::NonZeroU32;
+use std::{num::NonZeroU32, sync::Arc};
+
+use proptest::prelude::*;
 
 use super::*;
-use crate::model::{CheckKind, sample};
+use crate::{
+    clock::Timestamp,
+    event::Symptom,
+    fleet::{Fleet, Input, Output, Pace},
+    model::{BackendId, CheckKind, HealthCheck, PoolId, sample},
+    snapshot::Recent,
+};
 
 fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -23,14 +31,94 @@ fn kinds(change: impl FnOnce(&mut Pool)) -> Vec<TrapKind> {
 #[test]
 fn a_crash_is_found_an_interval_and_the_fast_checks_later() {
     let mut pool = sample::pool("api", &[(0, 1), (1, 1)]);
-    // 1s ± 20%, fast 100ms, timeout 500ms, fall 2: the second check follows the first at once.
-    assert_eq!(found(&pool, Failure::Crash).by_checks, Some(ms(1200)));
-    assert_eq!(found(&pool, Failure::Hang).by_checks, Some(ms(2200)));
+    // 1s ± 20%, fast 100ms, timeout 500ms, fall 2.
+    assert_eq!(found(&pool, Failure::Crash).by_checks, Some(ms(1200 + 120)));
+    assert_eq!(found(&pool, Failure::Hang).by_checks, Some(ms(1200 + 2 * 500)));
     pool.health_check.fall = NonZeroU32::new(4).unwrap();
-    assert_eq!(found(&pool, Failure::Crash).by_checks, Some(ms(1200 + 2 * 120)));
+    assert_eq!(found(&pool, Failure::Crash).by_checks, Some(ms(1200 + 3 * 120)));
     assert_eq!(found(&pool, Failure::Hang).by_checks, Some(ms(1200 + 4 * 500)));
     pool.health_check.fall = NonZeroU32::MIN;
     assert_eq!(found(&pool, Failure::Hang).by_checks, Some(ms(1700)));
+}
+
+/// What chance decides of one backend's checks.
+#[derive(Clone, Debug)]
+struct Chance {
+    /// Share of an interval after which the backend fails, from the start.
+    fails_after: f64,
+    hangs: bool,
+    /// Whether the checker hears of the fast pace before it begins to wait.
+    hears_early: bool,
+    /// How far within the jitter each interval lies, -1 to 1.
+    lots: Vec<f64>,
+}
+
+/// Plays a checker as `control` has it against the fleet. Returns how long after its failure the
+/// backend is lost.
+fn measured(check: &HealthCheck, chance: &Chance) -> Duration {
+    let mut pool = sample::pool("api", &[(0, 1), (0, 1)]);
+    pool.health_check = check.clone();
+    let mut fleet = Fleet::new(Arc::new(sample::topology(vec![pool])), Timestamp::ZERO);
+    let id = |index| BackendId { pool: PoolId(0), index };
+    let none = Recent { attempts: 0, failures: 0 };
+    let passed =
+        |backend| Input::Checked { backend, failure: None, took: Duration::ZERO, recent: none };
+    fleet.handle(passed(id(1)), Timestamp::ZERO);
+    let fails_at = Timestamp::ZERO + check.interval.mul_f64(chance.fails_after);
+    let (mut began, mut pace) = (Timestamp::ZERO, Pace::Normal);
+    for lot in chance.lots.iter().cycle() {
+        let fails = fails_at <= began;
+        let took = if fails && chance.hangs { check.timeout } else { Duration::ZERO };
+        let failure = fails.then_some(Symptom::ConnectionRefused);
+        let ended = began + took;
+        fleet.handle(Input::Checked { backend: id(0), failure, took, recent: none }, ended);
+        if !fleet.snapshot().backend(id(0)).is_eligible() {
+            return ended.since(fails_at);
+        }
+        let before = pace;
+        while let Some(output) = fleet.poll_output() {
+            if let Output::Pace(backend, new) = output
+                && backend == id(0)
+            {
+                pace = new;
+            }
+        }
+        let is_woken = before == Pace::Normal && pace == Pace::Fast && !chance.hears_early;
+        let interval = if pace == Pace::Fast { check.interval_fast } else { check.interval };
+        let turn = began + interval.mul_f64(1.0 + check.jitter * lot);
+        began = if is_woken { ended } else { turn.max(ended) };
+    }
+    Duration::MAX
+}
+
+proptest! {
+    #[test]
+    fn no_failure_is_found_later_than_promised(
+        (interval, fast, timeout) in (20_u64..3_000, 10_u64..600, 5_u64..2_000),
+        (jitter, fall) in (0.0..0.5, 1_u32..6),
+        (fails_after, hangs, hears_early) in (0.1..5.0, any::<bool>(), any::<bool>()),
+        lots in prop::collection::vec(-1.0..1.0, 1..12),
+    ) {
+        let mut pool = sample::pool("api", &[(0, 1), (0, 1)]);
+        let check = &mut pool.health_check;
+        (check.interval, check.interval_fast) = (ms(interval), ms(fast.min(interval)));
+        (check.timeout, check.jitter) = (ms(timeout), jitter);
+        check.fall = NonZeroU32::new(fall).unwrap();
+        let took = measured(check, &Chance { fails_after, hangs, hears_early, lots });
+        let failure = if hangs { Failure::Hang } else { Failure::Crash };
+        let promised = found(&pool, failure).by_checks.unwrap();
+        // Rounding of a float to nanoseconds.
+        prop_assert!(took <= promised + Duration::from_micros(1), "{took:?} {promised:?}");
+    }
+}
+
+#[test]
+fn the_promise_is_no_longer_than_it_has_to_be() {
+    let pool = sample::pool("api", &[(0, 1), (0, 1)]);
+    let chance = Chance { fails_after: 0.001, hangs: false, hears_early: true, lots: vec![1.0] };
+    let took = measured(&pool.health_check, &chance);
+    let promised = found(&pool, Failure::Crash).by_checks.unwrap();
+    assert!(promised.saturating_sub(took) < ms(5), "{took:?} {promised:?}");
 }
 
 #[test]

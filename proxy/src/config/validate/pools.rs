@@ -9,7 +9,7 @@ mod tiers;
 mod transport;
 
 use crate::config::{
-    file::{File, pool::Pool},
+    file::{File, pool::Pool, route::Route},
     path::Path,
     problem::Code,
     units::leaf::Leaf as _,
@@ -20,6 +20,7 @@ use crate::config::{
 const RESERVED: [&str; 2] = ["none", "sidecar"];
 
 pub(crate) fn review(file: &File, review: &mut Review<'_>) {
+    let users = users(file);
     for (name, pool) in &file.pools.0 {
         let path = Path::default().key("pools").key(&name.0);
         if RESERVED.contains(&name.0.as_str()) {
@@ -32,7 +33,8 @@ pub(crate) fn review(file: &File, review: &mut Review<'_>) {
         affinity::review(pool, &path, review);
         transport::review(pool, &path, review);
         limits::review(pool, &path.key("limits"), review);
-        attempts(file, pool, &name.0, &path, review);
+        let users = users.get(name.0.as_str()).map_or(&[][..], Vec::as_slice);
+        attempts(users, pool, &path, review);
     }
 }
 
@@ -73,15 +75,35 @@ fn backends(pool: &Pool, path: &Path, review: &mut Review<'_>) {
     }
 }
 
-/// An attempt longer than its request leaves no time for another.
-fn attempts(file: &File, pool: &Pool, name: &str, path: &Path, review: &mut Review<'_>) {
-    let of_pool = path.key("retries").key("per_try_timeout");
+/// A route that leads to a pool.
+struct User<'f> {
+    route: &'f Route,
+    path: Path,
+    /// Where the route names the pool.
+    target: Path,
+}
+
+/// Returns the routes that lead to each pool; of those that name it twice, the first place.
+fn users(file: &File) -> BTreeMap<&str, Vec<User<'_>>> {
+    let mut users: BTreeMap<&str, Vec<User<'_>>> = BTreeMap::new();
     let routes = Path::default().key("routes");
     for (index, route) in file.routes.iter().enumerate() {
-        let route_path = routes.item(index);
+        let path = routes.item(index);
+        for (pool, target) in route.pools(&path) {
+            let of_pool = users.entry(&pool.0).or_default();
+            if of_pool.last().is_none_or(|it| it.path != path) {
+                of_pool.push(User { route, path: path.clone(), target });
+            }
+        }
+    }
+    users
+}
+
+/// An attempt longer than its request leaves no time for another.
+fn attempts(users: &[User<'_>], pool: &Pool, path: &Path, review: &mut Review<'_>) {
+    let of_pool = path.key("retries").key("per_try_timeout");
+    for User { route, path: route_path, target } in users {
         let timeout = route_path.key("timeout");
-        let pools = route.pools(&route_path);
-        let Some((_, target)) = pools.iter().find(|(pool, _)| pool.0 == name) else { continue };
         let (attempt, whose, place) = match route.retries.per_try_timeout {
             Some(attempt) => (attempt, "its", route_path.key("retries").key("per_try_timeout")),
             None => (pool.retries.per_try_timeout, "the pool's", of_pool.clone()),
