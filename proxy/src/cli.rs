@@ -124,7 +124,7 @@ fn tell(console: Console, text: &str) -> Result<ExitCode, Failure> {
 }
 
 fn run_dashboard(listen: SocketAddr, config: DashboardConfig) -> Result<ExitCode> {
-    let logging = Logging { level: Level::Info, format: LogFormat::Text };
+    let logging = Logging::plain(Level::Info, LogFormat::Text);
     // Nobody reads the live log of the page's server: its own is a few lines.
     let none = LogStreamLimits { buffer: NonZeroUsize::MIN, clients: NonZeroUsize::MIN };
     let _guard = logging::init(&logging, LogStream::new(none))?;

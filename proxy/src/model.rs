@@ -9,12 +9,14 @@ mod check;
 mod intent;
 mod limits;
 mod listener;
+mod logging;
 mod pattern;
 mod route;
 #[cfg(test)]
 pub(crate) mod sample;
 mod shutdown;
 mod succession;
+mod traces;
 mod transport;
 
 use std::{
@@ -36,6 +38,11 @@ pub use listener::{
     ListenerTls, ProxyProtocol, ProxyStatusAnswers, ProxyStatusPolicy, TlsVersion,
 };
 pub use succession::Succession;
+pub use logging::{
+    AccessField, AccessFormat, AccessLog, Always, ClientDetail, Level, LogFormat, Logging,
+    Redaction, Trusted,
+};
+pub use traces::{Collector, CollectorProtocol, Tracing};
 pub use transport::{BackendAddress, BackendTls, ClientIdentity, Place, ProxyVersion};
 
 pub use pattern::Pattern;
@@ -77,6 +84,8 @@ pub struct Topology {
     pub admin: Admin,
     /// What is logged, and how.
     pub logging: Logging,
+    /// How requests are traced; `None` if they are not.
+    pub traces: Option<Tracing>,
 }
 
 impl Topology {
@@ -395,37 +404,6 @@ pub struct LogStreamLimits {
     pub buffer: NonZeroUsize,
     /// Readers at a time.
     pub clients: NonZeroUsize,
-}
-
-/// What is logged, and how.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Logging {
-    /// The least severe level written.
-    pub level: Level,
-    /// How lines look.
-    pub format: LogFormat,
-}
-
-/// Severity, most severe first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// A human is needed.
-    Error,
-    /// Degraded but serving.
-    Warn,
-    /// State changed.
-    Info,
-    /// For developers.
-    Debug,
-}
-
-/// How log lines look on standard error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One object a line.
-    Json,
 }
 
 /// A topology that many parts hold.

@@ -9,6 +9,7 @@ use std::{
 mod affinity;
 mod limits;
 mod listener;
+mod logging;
 mod pool;
 mod route;
 
@@ -17,10 +18,11 @@ use crate::{
         assemble::{
             limits::process_limits,
             listener::listeners,
+            logging::{logging, tracing},
             pool::pool,
             route::{Known, routes},
         },
-        file::{Admin, File, Level, LogFormat, Logging, shutdown::Shutdown},
+        file::{Admin, File, shutdown::Shutdown},
         units::http::Origin,
     },
     model,
@@ -43,7 +45,11 @@ pub(crate) fn assemble(file: File, base: &Path) -> Option<model::Topology> {
         limits: process_limits(&file.limits),
         shutdown: shutdown(&file.shutdown),
         admin: admin(file.admin, base),
-        logging: logging(&file.logging),
+        logging: logging(file.logging, base)?,
+        traces: match file.tracing {
+            Some(it) => Some(tracing(it, base)?),
+            None => None,
+        },
     })
 }
 
@@ -67,21 +73,6 @@ fn admin(admin: Admin, base: &Path) -> model::Admin {
         log_stream: model::LogStreamLimits {
             buffer: wide(admin.log_stream.buffer),
             clients: wide(admin.log_stream.clients),
-        },
-    }
-}
-
-fn logging(logging: &Logging) -> model::Logging {
-    model::Logging {
-        level: match logging.level {
-            Level::Error => model::Level::Error,
-            Level::Warn => model::Level::Warn,
-            Level::Info => model::Level::Info,
-            Level::Debug => model::Level::Debug,
-        },
-        format: match logging.format {
-            LogFormat::Text => model::LogFormat::Text,
-            LogFormat::Json => model::LogFormat::Json,
         },
     }
 }

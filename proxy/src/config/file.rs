@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) mod defaults;
 pub(crate) mod limits;
 pub(crate) mod listener;
+pub(crate) mod logging;
 mod named;
 pub(crate) mod pool;
 pub(crate) mod route;
@@ -19,7 +20,12 @@ pub(crate) mod shutdown;
 pub(crate) use crate::config::file::named::Named;
 use crate::config::{
     file::{
-        defaults::Defaults, limits::Limits, listener::Listener, pool::Pool, route::Route,
+        defaults::Defaults,
+        limits::Limits,
+        listener::Listener,
+        logging::{Logging, Tracing},
+        pool::Pool,
+        route::Route,
         shutdown::Shutdown,
     },
     units::{FilePath, http::Origin, net::Address},
@@ -62,6 +68,10 @@ pub(crate) struct File {
     /// What is logged, and how.
     #[serde(default)]
     pub(crate) logging: Logging,
+    /// How requests are traced. Without it, they are not, and what clients say of traces is passed
+    /// on as it is; with `{}`, they are, and nothing is sent to a collector.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tracing: Option<Tracing>,
 }
 
 /// The sidecar: where state is read and changed.
@@ -112,38 +122,4 @@ impl Default for LogStream {
         const CLIENTS: NonZeroU16 = NonZeroU16::MIN.saturating_add(31);
         Self { buffer: BUFFER, clients: CLIENTS }
     }
-}
-
-/// What is logged, and how.
-#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Logging {
-    /// The least severe level that is written.
-    pub(crate) level: Level,
-    /// How lines look.
-    pub(crate) format: LogFormat,
-}
-
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Level {
-    /// A human is needed.
-    Error,
-    /// Degraded but serving.
-    Warn,
-    /// State changed.
-    #[default]
-    Info,
-    /// For developers.
-    Debug,
-}
-
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum LogFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// One object a line.
-    Json,
 }

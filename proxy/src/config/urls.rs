@@ -8,10 +8,11 @@ use crate::{
     config::{
         assemble::assemble,
         file::{
-            Admin, File, Logging, Named,
+            Admin, File, Named,
             defaults::Defaults,
             limits,
             listener::Listener,
+            logging::Logging,
             pool::{
                 Backend, Balance, HealthCheck, HoldBack, Limits, OutlierDetection, Pool, Protocol,
                 ProxyProtocol, Retries, Suspicion, TcpCheck, Tiers, Timeouts, Tls, WhenDown,
@@ -133,6 +134,7 @@ fn file(listen: SocketAddr, backends: Vec<Backend>, admin: Admin) -> File {
         shutdown: shutdown::Shutdown::default(),
         admin,
         logging: Logging::default(),
+        tracing: None,
     }
 }
 

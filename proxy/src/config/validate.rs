@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 mod addresses;
 mod limits;
 mod listeners;
+mod logging;
 mod pools;
 mod routes;
 mod secrets;
@@ -36,6 +37,7 @@ pub(crate) fn review(file: &File, review: &mut Review<'_>) {
     routes::review(file, review);
     pools::review(file, review);
     limits::review(file, review);
+    logging::review(file, review);
     secrets::review(file, review);
     shutdown::review(&file.shutdown, review);
 }

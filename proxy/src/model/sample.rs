@@ -148,7 +148,8 @@ pub(crate) fn topology(pools: Vec<Pool>) -> Topology {
                 clients: NonZeroUsize::new(32).unwrap(),
             },
         },
-        logging: Logging { level: Level::Info, format: LogFormat::Text },
+        logging: Logging::plain(Level::Info, LogFormat::Text),
+        traces: None,
     }
 }
 

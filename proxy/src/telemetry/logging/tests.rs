@@ -19,7 +19,8 @@ fn run(level: Level, format: LogFormat) -> (String, Vec<String>) {
         let written = Arc::clone(&written);
         move || Shared(Arc::clone(&written))
     };
-    let subscriber = subscriber(&Logging { level, format }, Colour::None, writer, stream.clone());
+    let subscriber =
+        subscriber(&Logging::plain(level, format), Colour::None, writer, stream.clone());
     tracing::subscriber::with_default(subscriber, || {
         tracing::debug!(target: "bascule::fleet", "our debug");
         tracing::info!(target: "bascule::fleet", backend = "primary", "our info");
