@@ -4,6 +4,7 @@
 //! sidecar, and the one that waits for signals. None of them can delay a request.
 
 mod data_plane;
+mod reopen;
 mod shutdown;
 
 use std::{
@@ -38,7 +39,11 @@ use crate::{
     orders::Orders,
     ports,
     snapshot::{Live, SnapshotCell},
-    telemetry::{log_stream::LogStream, metrics::Metrics},
+    telemetry::{
+        log_stream::LogStream,
+        metrics::Metrics,
+        sinks::{self, Sinks},
+    },
     token,
     web::reachable,
 };
@@ -65,6 +70,7 @@ pub fn run(
     is_up: impl FnOnce(),
 ) -> Result<()> {
     raise_descriptor_limit();
+    let sinks = prepare_sinks(&topology)?;
     let token = topology.admin.token_file.as_deref().map(token::read).transpose()?;
     let (inbox, facts) = mpsc::channel(INBOX);
     let generation = Arc::new(Generation::first(topology, inbox)?);
@@ -83,7 +89,7 @@ pub fn run(
     spawn("control", async move { control.run(facts, adopted, placed).await })?;
 
     let state = AdminState {
-        metrics: render(&current, &logs),
+        metrics: render(&current, &logs, &sinks),
         current,
         incidents,
         orders,
@@ -95,22 +101,21 @@ pub fn run(
         data_plane: topology.listeners.iter().find_map(Listener::plain_address).map(reachable),
     };
     serve_sidecar(admin_listener, state)?;
-    if let Some(listener) = page_listener {
-        let admin = format!("http://{}", reachable(topology.admin.address)).parse()?;
-        serve_page(listener, DashboardConfig { admin, token, allow_hosts: Vec::new() })?;
-    }
+    page_listener.map(|it| serve_page(it, topology, token)).transpose()?;
     wait_for_first_checks(topology, &generation.snapshot);
 
     let sidecar = reachable(topology.admin.address);
     let exchange = Exchange::new(Arc::clone(&generation)).with_departure(departure.clone());
-    let limits = Arc::new(Limits::new(topology));
-    let gateway = Gateway { exchange: Arc::new(exchange), relay_key, sidecar, limits };
+    let (limits, recorded) = (Arc::new(Limits::new(topology)), Arc::clone(&sinks));
+    let exchange = Arc::new(exchange);
+    let gateway = Gateway { exchange, relay_key, sidecar, limits, sinks: recorded };
     let runtime = runtime()?;
     let signals = runtime.block_on(async { Signals::take() });
     let data_plane = start_data_plane(gateway, topology, doors, departure.clone())?;
     is_up();
     let live = Arc::clone(&generation.live);
     runtime.block_on(Ending { is_draining, departure, live, data_plane }.run(signals));
+    sinks.flush();
     Ok(())
 }
 
@@ -136,6 +141,14 @@ pub fn run_dashboard(address: SocketAddr, config: DashboardConfig) -> Result<()>
         dashboard::serve(listener, config, shutdown::signal()).await;
         Ok(())
     })
+}
+
+/// Makes sure that records of requests can be written, and that their files are opened again when
+/// whoever rotates them says so.
+fn prepare_sinks(topology: &Topology) -> Result<Arc<Sinks>> {
+    sinks::review(topology)?;
+    spawn("log-files", reopen::on_signal())?;
+    Ok(Arc::default())
 }
 
 /// Lets the process have as many descriptors as it may: every connection takes one, and what shells
@@ -185,14 +198,15 @@ fn start_data_plane(
     Ok(ended)
 }
 
-fn render(current: &GenerationCell, logs: &LogStream) -> RenderMetrics {
-    let (current, logs) = (Arc::clone(current), logs.clone());
+fn render(current: &GenerationCell, logs: &LogStream, sinks: &Arc<Sinks>) -> RenderMetrics {
+    let (current, logs, sinks) = (Arc::clone(current), logs.clone(), Arc::clone(sinks));
     let shown = AtomicU64::new(0);
     Arc::new(move || {
         let metrics = &current.load().metrics;
         let dropped = logs.dropped();
         metrics.log_stream_clients(logs.clients());
         metrics.log_lines_dropped(dropped.saturating_sub(shown.swap(dropped, Relaxed)));
+        metrics.sinks(sinks.totals());
         metrics.render()
     })
 }
@@ -208,7 +222,9 @@ fn serve_sidecar(listener: TcpListener, state: AdminState) -> Result<()> {
     })
 }
 
-fn serve_page(listener: TcpListener, config: DashboardConfig) -> Result<()> {
+fn serve_page(listener: TcpListener, topology: &Topology, token: Option<String>) -> Result<()> {
+    let admin = format!("http://{}", reachable(topology.admin.address)).parse()?;
+    let config = DashboardConfig { admin, token, allow_hosts: Vec::new() };
     spawn("dashboard", async move {
         match tokio::net::TcpListener::from_std(listener) {
             Ok(listener) => dashboard::serve(listener, config, std::future::pending()).await,

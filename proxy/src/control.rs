@@ -357,6 +357,10 @@ impl Control {
     fn publish_incidents(&self) {
         self.incidents.store(Arc::new(self.book.incidents()));
         for (index, pool) in self.current.live.pools.iter().enumerate() {
+            let windows = self.book.windows(PoolId(index));
+            if **pool.incidents.load() != windows {
+                pool.incidents.store(Arc::new(windows));
+            }
             pool.incident_is_open.store(self.book.is_open(PoolId(index)), Relaxed);
         }
     }

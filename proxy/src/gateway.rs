@@ -12,6 +12,7 @@ mod limits;
 mod max_forwards;
 mod peer;
 mod pingora_path;
+mod record;
 mod reply;
 mod route;
 mod tunnel;
@@ -54,6 +55,7 @@ use crate::{
     },
     model::{BackendId, Place, ProxyStatusAnswers, Target, Timeouts},
     retry::Connection,
+    telemetry::sinks::Sinks,
     wire::{connection, preamble::Speaker, proxy_status::PROXY_STATUS},
 };
 
@@ -83,6 +85,8 @@ pub struct Gateway {
     pub sidecar: SocketAddr,
     /// What is let in.
     pub limits: Arc<Limits>,
+    /// Where requests are recorded.
+    pub sinks: Arc<Sinks>,
 }
 
 #[async_trait]
@@ -192,13 +196,16 @@ impl ProxyHttp for Gateway {
     async fn connected_to_upstream(
         &self,
         _session: &mut Session,
-        _reused: bool,
+        reused: bool,
         _peer: &HttpPeer,
         _fd: std::os::fd::RawFd,
         _digest: Option<&Digest>,
         ctx: &mut RequestContext,
     ) -> Result<()> {
         ctx.is_retry_decided = false;
+        if let Some(attempt) = &ctx.attempt {
+            attempt.mark.connected(if reused { Connection::Reused } else { Connection::Fresh });
+        }
         Ok(())
     }
 
@@ -213,6 +220,9 @@ impl ProxyHttp for Gateway {
         let status = response.status.as_u16();
         if response.status.is_informational() && status != 101 {
             return Ok(());
+        }
+        if let Some(attempt) = &ctx.attempt {
+            attempt.mark.answered();
         }
         if !self.exchange.topology.retries(ctx.route, pool).statuses.contains(&status) {
             self.report(AttemptOutcome::Answered { status }, ctx);
@@ -249,6 +259,9 @@ impl ProxyHttp for Gateway {
             response.append_header(name, value)?;
         }
         let is_final = !response.status.is_informational() || response.status.as_u16() == 101;
+        if is_final {
+            ctx.answering();
+        }
         if let Some(route) = ctx.route.filter(|_| is_final) {
             edit_response(response, &self.exchange.topology.routes[route].response_headers)?;
         }
@@ -363,7 +376,9 @@ impl Gateway {
         self.exchange.metrics.request_started(ctx.listener);
         let mut random = fastrand::Rng::new();
         let request = session.req_header();
-        ctx.request_id = headers::request_id(request, &mut random);
+        ctx.request_id =
+            headers::request_id(request, self.keeps_request_id(session, ctx), &mut random);
+        ctx.trail = self.begin_trail(session, ctx, &mut random);
         let key = request.headers.get(IDEMPOTENCY_KEY).map(|value| value.as_bytes());
         ctx.idempotence = Idempotence::of(request.method.as_str(), key);
         ctx.speaker = speaker_of(session);
@@ -411,6 +426,7 @@ impl Gateway {
                 .and_then(|it| it.certificate.as_deref()),
         };
         headers::forward(request, downstream, &ctx.request_id)?;
+        self.place_in_trace(request, session, ctx)?;
         max_forwards::count_down(request)?;
         match ctx.target {
             Some(Target::Sidecar) => {

@@ -37,11 +37,11 @@ pub use listener::{
     CertificateFiles, ClientAuth, ListenAddress, Listener, ListenerLimits, ListenerTimeouts,
     ListenerTls, ProxyProtocol, ProxyStatusAnswers, ProxyStatusPolicy, TlsVersion,
 };
-pub use succession::Succession;
 pub use logging::{
     AccessField, AccessFormat, AccessLog, Always, ClientDetail, Level, LogFormat, Logging,
     Redaction, Trusted,
 };
+pub use succession::Succession;
 pub use traces::{Collector, CollectorProtocol, Tracing};
 pub use transport::{BackendAddress, BackendTls, ClientIdentity, Place, ProxyVersion};
 

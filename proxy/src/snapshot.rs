@@ -19,7 +19,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 pub use division::Division;
-pub use live::{BackendLive, Live, PoolLive, Recent};
+pub use live::{BackendLive, IncidentWindow, Live, PoolLive, Recent};
 pub use maglev::{Maglev, again, hash};
 pub use peak_ewma::PeakEwma;
 pub use rate::RateWindow;

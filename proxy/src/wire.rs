@@ -34,6 +34,7 @@ pub mod proxy_header;
 pub mod proxy_status;
 pub mod request;
 pub mod response;
+pub mod trace_context;
 pub mod websocket;
 
 use http::{HeaderMap, HeaderName, HeaderValue};

@@ -18,7 +18,7 @@ use crate::{
         assemble::{
             limits::process_limits,
             listener::listeners,
-            logging::{logging, tracing},
+            logging::{logging, redacted, tracing},
             pool::pool,
             route::{Known, routes},
         },
@@ -37,6 +37,8 @@ pub(crate) fn assemble(file: File, base: &Path) -> Option<model::Topology> {
     let pools: Vec<model::Pool> =
         file.pools.0.into_iter().map(|(name, it)| pool(name, it, base)).collect();
     let known = Known { listeners: &listeners, pools: &pools };
+    // What is not written into the access log is not traced either.
+    let redact = redacted(&file.logging);
     Some(model::Topology {
         threads,
         routes: routes(file.routes, known)?,
@@ -47,7 +49,7 @@ pub(crate) fn assemble(file: File, base: &Path) -> Option<model::Topology> {
         admin: admin(file.admin, base),
         logging: logging(file.logging, base)?,
         traces: match file.tracing {
-            Some(it) => Some(tracing(it, base)?),
+            Some(it) => Some(tracing(it, redact, base)?),
             None => None,
         },
     })

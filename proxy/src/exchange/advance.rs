@@ -24,6 +24,7 @@ use crate::{
     },
     model::{BackendId, Pool, Protocol},
     retry::{Connection, Delivery},
+    telemetry::requests::trail::Mark,
     wire::response::{Event, ResponseHead},
 };
 
@@ -61,10 +62,11 @@ impl Exchange {
         plan: &Plan<'_>,
         id: BackendId,
         progress: &Progress,
+        mark: &Mark,
         stage: Stage,
     ) -> Step {
         let is_cut = matches!(stage, Stage::Start(Some(Strike::Truncate)));
-        let step = self.advance_on(plan, id, progress, stage).await;
+        let step = self.advance_on(plan, id, progress, mark, stage).await;
         match step {
             Step::Ready(answer) if is_cut && answer.rest.is_none() => {
                 let (symptom, fresh) = (Symptom::Injected(FaultMode::Truncate), Connection::Fresh);
@@ -83,13 +85,15 @@ impl Exchange {
         plan: &Plan<'_>,
         id: BackendId,
         progress: &Progress,
+        mark: &Mark,
         stage: Stage,
     ) -> Step {
         let leg = match stage {
-            Stage::Start(strike) => match self.open_through(strike, plan, id, progress).await {
+            Stage::Start(strike) => match self.open_through(strike, plan, id, progress, mark).await
+            {
                 Ok(mut leg) => {
                     progress.set_sent();
-                    leg.send_request(plan.outgoing, plan.body);
+                    leg.send_request(plan.outgoing, mark.parent(), plan.body);
                     leg
                 }
                 Err(remains) => return Step::Failed(remains),
@@ -105,8 +109,11 @@ impl Exchange {
         let mut used = LegInUse::new(leg, progress);
         let happened = loop {
             match used.next().await {
-                Ok(Happened::Sent) => {}
-                Ok(Happened::Said(said)) => break Ok(said),
+                Ok(Happened::Sent) => mark.sent(),
+                Ok(Happened::Said(said)) => {
+                    mark.answered();
+                    break Ok(said);
+                }
                 Err(error) => break Err(error),
             }
         };
@@ -131,12 +138,13 @@ impl Exchange {
         plan: &Plan<'_>,
         id: BackendId,
         progress: &Progress,
+        mark: &Mark,
     ) -> Result<Leg, Remains> {
         let ended = match strike {
-            None | Some(Strike::Truncate) => return self.open(plan, id).await,
+            None | Some(Strike::Truncate) => return self.open(plan, id, mark).await,
             Some(Strike::Delay(delay)) => {
                 sleep(delay).await;
-                return self.open(plan, id).await;
+                return self.open(plan, id, mark).await;
             }
             Some(strike @ Strike::Refuse) => strike,
             Some(strike @ Strike::Blackhole) => {
@@ -157,11 +165,18 @@ impl Exchange {
     }
 
     /// Finds or makes a connection for a request.
-    pub(crate) async fn open(&self, plan: &Plan<'_>, id: BackendId) -> Result<Leg, Remains> {
-        match plan.pool.protocol {
+    pub(crate) async fn open(
+        &self,
+        plan: &Plan<'_>,
+        id: BackendId,
+        mark: &Mark,
+    ) -> Result<Leg, Remains> {
+        let leg = match plan.pool.protocol {
             Protocol::Http1 => self.open_http1(plan, id).await,
-            Protocol::Http2 => self.open_http2(plan, id).await,
-        }
+            Protocol::Http2 => self.open_http2(plan, id, mark).await,
+        }?;
+        mark.connected(leg.connection());
+        Ok(leg)
     }
 
     async fn open_http1(&self, plan: &Plan<'_>, id: BackendId) -> Result<Leg, Remains> {
@@ -185,10 +200,15 @@ impl Exchange {
 
     /// With HTTP/2 a request needs no connection of its own, and no caution about idle ones: the
     /// backend says which requests it has not processed.
-    async fn open_http2(&self, plan: &Plan<'_>, id: BackendId) -> Result<Leg, Remains> {
+    async fn open_http2(
+        &self,
+        plan: &Plan<'_>,
+        id: BackendId,
+        mark: &Mark,
+    ) -> Result<Leg, Remains> {
         for _ in 0..TURNS {
             let (handle, connection) = self.find_http2(plan, id).await?;
-            match handle.start(plan.outgoing.request(), plan.outgoing.framing) {
+            match handle.start(plan.outgoing.request(mark.parent()), plan.outgoing.framing) {
                 Ok(leg) => {
                     let is_head = plan.outgoing.method == Method::HEAD;
                     return Ok(Leg::Http2(Box::new(Http2Leg::new(leg, connection, is_head))));

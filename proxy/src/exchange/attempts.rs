@@ -16,7 +16,10 @@ use crate::{
     fleet::Input,
     model::{BackendId, Balance, PoolId},
     retry::{self, Body, Connection, Cost, Decision, Delivery, Facts, Reason, Response},
-    telemetry::metrics::RetryOutcome,
+    telemetry::{
+        metrics::RetryOutcome,
+        requests::{attempts::Role, trail::Mark},
+    },
 };
 
 /// How often a pick is repeated that others were faster to use, before the request queues up.
@@ -77,6 +80,10 @@ impl Exchange {
             ctx.attempts += 1;
             let mut attempt = Attempt::new(id, epoch, ctx.attempts, now, guard);
             attempt.is_trial = picked.is_trial;
+            if let Some(trail) = &ctx.trail {
+                let role = if ctx.attempts == 1 { Role::First } else { Role::Retry };
+                attempt.mark = Mark::begin(trail, (id, ctx.attempts), role, picked.is_trial, now);
+            }
             return Some(attempt);
         }
         ctx.failure = Some(Failure::Overloaded(Overload::QueueFull));
@@ -121,6 +128,7 @@ impl Exchange {
     ) -> bool {
         let id = attempt.backend;
         ctx.symptom = Some(remains.symptom);
+        attempt.mark.failed(remains.symptom);
         let now = clock::now();
         let facts = Facts {
             symptom: remains.symptom,
@@ -197,6 +205,7 @@ impl Exchange {
             return self.report_cut(attempt, outcome);
         }
         attempt.is_reported = true;
+        attempt.mark.ended(outcome);
         let (id, now) = (attempt.backend, clock::now());
         let took = now.since(attempt.began);
         self.metrics.attempt_finished(id, outcome, took);
@@ -239,6 +248,7 @@ impl Exchange {
         else {
             return;
         };
+        attempt.mark.ended(outcome);
         let (backend, Some(run_ended)) = (attempt.backend, attempt.run_ended) else { return };
         let live = self.live.backend(backend);
         let now = clock::now();

@@ -67,6 +67,7 @@ impl Exchange {
         }
         let mut pace = self.pace(ctx);
         client::write_whole_head(session, &mut pace, header, is_head_all).await?;
+        ctx.answering();
         for data in held {
             // A client that takes it slowly keeps no others' responses from being held.
             reserved.shrink(data.len() + size_of::<Bytes>());
@@ -94,6 +95,7 @@ impl Exchange {
                 })?
             }
         };
+        attempt.mark.delivered();
         if let (Some(call), Some(code)) = (&mut ctx.call, status_in(&trailers)) {
             call.meant = Some(grpc::http_of_status(code));
         }

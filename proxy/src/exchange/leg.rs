@@ -16,6 +16,7 @@ use crate::{
         Header, map_of,
         request::{self, BodyFraming},
         response::BodyLength,
+        trace_context::TraceParent,
     },
 };
 
@@ -28,11 +29,17 @@ pub(crate) enum Leg {
 }
 
 impl Leg {
-    /// Sends the head, and all of the body if `body` is all of it.
-    pub(crate) fn send_request(&mut self, outgoing: &Outgoing, body: Option<Whole<'_>>) {
+    /// Sends the head, for an attempt that is at this place of a trace, and all of the body if `body`
+    /// is all of it.
+    pub(crate) fn send_request(
+        &mut self,
+        outgoing: &Outgoing,
+        place: Option<TraceParent>,
+        body: Option<Whole<'_>>,
+    ) {
         match (self, body) {
             (Self::Http1(leg), body) => {
-                leg.send(whole_request(outgoing, body));
+                leg.send(whole_request(outgoing.head_for(place), outgoing, body));
                 if body.is_some() {
                     leg.end();
                 }
@@ -135,15 +142,15 @@ impl Leg {
 }
 
 /// Puts a request into one piece, so that it leaves in one write.
-fn whole_request(outgoing: &Outgoing, body: Option<Whole<'_>>) -> Bytes {
+fn whole_request(head: Bytes, outgoing: &Outgoing, body: Option<Whole<'_>>) -> Bytes {
     // Also an empty body has an end, if it is in chunks.
     let is_chunked = outgoing.framing == BodyFraming::Chunked;
     let Some(body) = body.filter(|body| !body.pieces.is_empty() || is_chunked) else {
-        return outgoing.head.clone();
+        return head;
     };
     let length: usize = body.pieces.iter().map(Bytes::len).sum();
-    let mut whole = BytesMut::with_capacity(outgoing.head.len() + length + 32);
-    whole.put_slice(&outgoing.head);
+    let mut whole = BytesMut::with_capacity(head.len() + length + 32);
+    whole.put_slice(&head);
     for piece in body.pieces {
         match outgoing.framing {
             BodyFraming::Chunked => put_chunk(piece, &mut whole),

@@ -17,7 +17,7 @@ use tokio::{
 
 use crate::{
     clock::{self, Timestamp},
-    event::Idempotence,
+    event::{AttemptOutcome, Idempotence},
     exchange::{
         Exchange,
         advance::{Stage, Step},
@@ -31,7 +31,13 @@ use crate::{
     model::{BackendId, Pool, PoolId},
     retry::Body,
     routing,
-    telemetry::metrics::MirrorOutcome,
+    telemetry::{
+        metrics::MirrorOutcome,
+        requests::{
+            attempts::Role,
+            trail::{Mark, Trail},
+        },
+    },
     wire::{Header, response::Event},
 };
 
@@ -62,6 +68,8 @@ struct Copy {
     trailers: Vec<Header>,
     pool: PoolId,
     deadline: Timestamp,
+    /// That of the request that is copied.
+    trail: Option<Arc<Trail>>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -88,7 +96,8 @@ impl Exchange {
         };
         let (header, body) = (outgoing.header.clone(), upload.kept().to_vec());
         let trailers = upload.trailers().to_vec();
-        let copy = Copy { header, body, trailers, pool, deadline: ctx.deadline, _place: place };
+        let (deadline, trail) = (ctx.deadline, ctx.trail.clone());
+        let copy = Copy { header, body, trailers, pool, deadline, trail, _place: place };
         let exchange = Arc::clone(self);
         // It ends by itself: at the deadline, if not before.
         drop(tokio::spawn(async move {
@@ -112,29 +121,38 @@ impl Exchange {
         let Some(attempt) = self.begin_attempt(copy.pool, &mut ctx) else {
             return MirrorOutcome::DroppedUnserved;
         };
-        let id = attempt.backend;
+        let (id, began) = (attempt.backend, attempt.began);
+        // Numbered apart from the attempts of the request.
+        let mark =
+            copy.trail.as_ref().map(|it| Mark::begin(it, (id, 0), Role::Mirror, false, began));
+        let mark = mark.unwrap_or_default();
         let whole = Whole { pieces: &copy.body, trailers: &copy.trailers };
         let mut plan = Plan::new(pool, &pool.retries, &outgoing, Some(whole), Body::Buffered, &ctx);
         // Nothing is held back.
         plan.is_stream = true;
         let timer = Instant::from_std(clock::instant_of(copy.deadline));
-        let outcome = timeout_at(timer, self.send_and_read(&plan, id)).await;
+        let outcome = timeout_at(timer, self.send_and_read(&plan, id, &mark)).await;
         drop(attempt);
         // What did not answer in time was sent all the same.
         outcome.unwrap_or(MirrorOutcome::Sent)
     }
 
-    async fn send_and_read(&self, plan: &Plan<'_>, id: BackendId) -> MirrorOutcome {
+    async fn send_and_read(&self, plan: &Plan<'_>, id: BackendId, mark: &Mark) -> MirrorOutcome {
         let progress = Progress::new(plan.deadline, false);
         let mut stage = Stage::Start(self.strike(id));
         loop {
-            match self.advance(plan, id, &progress, stage).await {
+            match self.advance(plan, id, &progress, mark, stage).await {
                 Step::Interim(leg, _) => stage = Stage::Waiting(leg),
-                Step::Failed(remains) if remains.symptom.is_before_request() => {
-                    return MirrorOutcome::DroppedUnserved;
+                Step::Failed(remains) => {
+                    mark.ended(AttemptOutcome::Failed(remains.symptom));
+                    return if remains.symptom.is_before_request() {
+                        MirrorOutcome::DroppedUnserved
+                    } else {
+                        MirrorOutcome::Sent
+                    };
                 }
-                Step::Failed(_) => return MirrorOutcome::Sent,
                 Step::Ready(answer) => {
+                    mark.ended(AttemptOutcome::Answered { status: answer.head.status.as_u16() });
                     if let Some(leg) = answer.rest {
                         self.read_away(leg, plan.pool).await;
                     }

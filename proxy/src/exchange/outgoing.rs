@@ -2,12 +2,16 @@
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Method, Request, Version, header::TRANSFER_ENCODING};
+use memchr::memmem;
 use pingora::http::RequestHeader;
 
 use crate::{
     exchange::http2,
     model::Protocol,
-    wire::request::{self, BodyFraming, RequestLine, Unsendable},
+    wire::{
+        request::{self, BodyFraming, RequestLine, Unsendable},
+        trace_context::{self, TraceParent},
+    },
 };
 
 /// A request, ready to be sent any number of times.
@@ -68,12 +72,33 @@ impl Outgoing {
         }
     }
 
-    /// Returns the head for HTTP/2.
-    pub(crate) fn request(&self) -> Request<()> {
+    /// Returns the head as HTTP/1.1 puts it, for an attempt that is at this place of a trace.
+    pub(crate) fn head_for(&self, place: Option<TraceParent>) -> Bytes {
+        let Some((old, new)) = self.moved(place) else { return self.head.clone() };
+        let Some(at) = memmem::find(&self.head, old.as_bytes()) else { return self.head.clone() };
+        let mut head = BytesMut::from(&self.head[..]);
+        head[at..at + new.len()].copy_from_slice(new.as_bytes());
+        head.freeze()
+    }
+
+    /// Returns what stands for the place in a trace, and what should, where that differs: the head was
+    /// written for the first attempt. `None` also where a route takes the header out.
+    fn moved(&self, place: Option<TraceParent>) -> Option<(&HeaderValue, String)> {
+        let new = place?.write();
+        let old = self.header.headers.get(trace_context::PARENT)?;
+        (old.len() == new.len() && old.as_bytes() != new.as_bytes()).then_some((old, new))
+    }
+
+    /// Returns the head for HTTP/2, for an attempt that is at this place of a trace.
+    pub(crate) fn request(&self, place: Option<TraceParent>) -> Request<()> {
         let mut request = Request::new(());
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.header.uri.clone();
         *request.headers_mut() = self.header.headers.clone();
+        let moved = self.moved(place).and_then(|(_, new)| HeaderValue::from_str(&new).ok());
+        if let Some(new) = moved {
+            request.headers_mut().insert(trace_context::PARENT, new);
+        }
         request
     }
 }

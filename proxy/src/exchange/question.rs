@@ -98,7 +98,7 @@ impl Connections {
         let connection = self.dial.connect(id, 0, wanted, limit).await?;
         let mut leg = begin(connection, question).await?;
         let body = Whole { pieces: &question.body, trailers: &[] };
-        leg.send_request(&question.outgoing, Some(body));
+        leg.send_request(&question.outgoing, None, Some(body));
         let head = loop {
             match leg.next().await.map_err(|error| error.symptom)? {
                 Happened::Sent | Happened::Said(Event::Interim(_)) => {}
@@ -134,7 +134,7 @@ async fn begin(connection: Connection, question: &Question) -> Result<Leg, Sympt
             // It ends with the leg: nobody else has a handle.
             drop(tokio::spawn(driver));
             let leg = handle
-                .start(outgoing.request(), outgoing.framing)
+                .start(outgoing.request(None), outgoing.framing)
                 .map_err(|_| Symptom::ConnectionClosed)?;
             let is_head = outgoing.method == Method::HEAD;
             Ok(Leg::Http2(Box::new(Http2Leg::new(leg, retry::Connection::Fresh, is_head))))

@@ -32,6 +32,7 @@ use crate::{
     retry::{self, Connection, Delivery, HedgeFacts},
     snapshot::{Candidates, Condition},
     suspicion::{self, Verdict},
+    telemetry::requests::trail::Mark,
 };
 
 /// How the wait for an answer ended.
@@ -106,13 +107,13 @@ impl Exchange {
         let is_sent = !matches!(stage, Stage::Start(_));
         let progress = [watch.progress(is_sent), Progress::new(plan.deadline, false)];
         let sent = || progress.each_ref().map(Progress::is_sent);
-        let mut alarms = (pin!(None), pin!(None));
+        let ((_, mark), mut alarms) = (watch.begun(0), (pin!(None), pin!(None)));
         self.arm(alarms.0.as_mut(), Some(id));
         // A loss between the pick and now has raised no alarm here.
         let is_lost = watch.attempts[0].as_ref().is_some_and(|it| self.is_lost(it));
         let mut next = if is_lost { self.on_alarm(watch, sent(), ctx) } else { Next::Wait };
         let mut timer = pin!(sleep_until(instant(watch.due)));
-        let mut first = pin!(Some(self.advance(plan, id, &progress[0], stage)));
+        let mut first = pin!(Some(self.advance(plan, id, &progress[0], &mark, stage)));
         let mut second = pin!(None);
         loop {
             match next {
@@ -126,8 +127,8 @@ impl Exchange {
                     if let Some(id) = self.begin_hedge(watch, ctx) {
                         self.arm(alarms.1.as_mut(), Some(id));
                         progress[1].restart(plan.limit(clock::now()));
-                        let strike = watch.attempts[1].as_ref().and_then(|it| it.strike);
-                        second.set(Some(Box::pin(self.hedge(plan, id, &progress[1], strike))));
+                        let hedge = self.hedge(plan, id, &progress[1], watch.begun(1));
+                        second.set(Some(Box::pin(hedge)));
                     }
                 }
             }
@@ -145,7 +146,7 @@ impl Exchange {
                     Step::Interim(leg, head) => {
                         self.pass_interim(session, &head, ctx).await?;
                         let stage = Stage::Waiting(leg);
-                        first.set(Some(self.advance(plan, id, &progress[0], stage)));
+                        first.set(Some(self.advance(plan, id, &progress[0], &mark, stage)));
                         Next::Wait
                     }
                     step @ (Step::Ready(_) | Step::Failed(_)) => self.on_step(watch, 0, step, ctx),
@@ -179,11 +180,11 @@ impl Exchange {
         plan: &Plan<'_>,
         id: BackendId,
         progress: &Progress,
-        strike: Option<Strike>,
+        (strike, mark): (Option<Strike>, Mark),
     ) -> Step {
         let mut stage = Stage::Start(strike);
         loop {
-            match self.advance(plan, id, progress, stage).await {
+            match self.advance(plan, id, progress, &mark, stage).await {
                 Step::Interim(leg, _) => stage = Stage::Waiting(leg),
                 step @ (Step::Ready(_) | Step::Failed(_)) => return step,
             }
@@ -248,6 +249,7 @@ impl Exchange {
             if watch.attempts.iter().flatten().count() == 2 {
                 // The other one goes on.
                 if let Some(mut attempt) = watch.attempts[index].take() {
+                    attempt.mark.failed(Symptom::BackendLost);
                     self.report(&mut attempt, AttemptOutcome::Abandoned);
                 }
                 _ = watch.look_again();
@@ -328,6 +330,7 @@ impl Exchange {
             let symptom = attempt
                 .strike
                 .map_or(Symptom::Overstayed, |strike| Symptom::Injected(strike.mode()));
+            attempt.mark.overstayed();
             self.tell(Input::Overstayed { backend, symptom, waited, at: now });
             watch.has_overstayed = true;
         }
@@ -375,6 +378,7 @@ impl Exchange {
         ctx.failure = failure;
         let mut attempt = attempt?;
         attempt.strike = self.strike(attempt.backend);
+        attempt.mark.hedges();
         self.live.pool(pool).retries.add(clock::now());
         self.metrics.hedged(pool);
         let id = attempt.backend;
@@ -442,6 +446,12 @@ impl<'a> Watch<'a> {
             progress.want_leg();
         }
         progress
+    }
+
+    /// Returns what an attempt that begins needs: its fault, and its place in the trail.
+    fn begun(&self, index: usize) -> (Option<Strike>, Mark) {
+        let attempt = self.attempts[index].as_ref();
+        attempt.map(|it| (it.strike, it.mark.clone())).unwrap_or_default()
     }
 
     /// Returns where the attempts under way are.

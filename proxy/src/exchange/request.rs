@@ -9,12 +9,13 @@ use http::{HeaderName, HeaderValue};
 
 use crate::{
     alarms::Queue,
-    clock::Timestamp,
+    clock::{self, Timestamp},
     event::{Idempotence, Rescue, Strike, Symptom},
     model::{BackendId, Target},
     retry::Reason,
     snapshot::{Kind, Live},
     sticky::Session,
+    telemetry::requests::trail::{Mark, Trail},
     wire::preamble::Speaker,
 };
 
@@ -65,6 +66,8 @@ pub struct RequestContext {
     pub(crate) is_retry_decided: bool,
     /// Whether this request was counted as begun.
     pub(crate) guard: Option<InFlight>,
+    /// What its attempts did, if that is recorded.
+    pub(crate) trail: Option<Arc<Trail>>,
 }
 
 /// A request that is a call of gRPC.
@@ -102,6 +105,8 @@ pub(crate) struct Attempt {
     /// Failures in a row at the backend that this attempt's answer ended, for the case that the
     /// answer breaks off; `None` without an answer.
     pub(crate) run_ended: Option<u32>,
+    /// Its place in the request's trail.
+    pub(crate) mark: Mark,
 }
 
 impl Attempt {
@@ -123,6 +128,7 @@ impl Attempt {
             strike: None,
             is_reported: false,
             run_ended: None,
+            mark: Mark::default(),
         }
     }
 }
@@ -146,6 +152,30 @@ pub(crate) enum Failure {
     BodyTooLong,
     /// An injected fault answered with this status.
     Injected(u16),
+}
+
+impl Failure {
+    /// Returns the name used in records.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::NoBackend => "no_backend",
+            Self::Overloaded(Overload::QueueFull) => "queue_full",
+            Self::Overloaded(Overload::QueueTimeout) => "queue_timeout",
+            Self::Overloaded(Overload::MaxRequests) => "max_requests",
+            Self::Overloaded(Overload::Lag) => "lag",
+            Self::RateLimited => "rate_limited",
+            Self::GivenUp(Reason::ResponseStarted) => "response_started",
+            Self::GivenUp(Reason::NotIdempotent) => "not_idempotent",
+            Self::GivenUp(Reason::BodyNotReplayable) => "body_not_replayable",
+            Self::GivenUp(Reason::AttemptsExhausted) => "attempts_exhausted",
+            Self::GivenUp(Reason::Deadline) | Self::DeadlinePassed => "deadline",
+            Self::GivenUp(Reason::NoBackend) => "no_other_backend",
+            Self::GivenUp(Reason::Budget) => "retry_budget",
+            Self::BodyUnfinished => "body_unfinished",
+            Self::BodyTooLong => "body_too_long",
+            Self::Injected(_) => "fault_injected",
+        }
+    }
 }
 
 /// Which bound on what is under way turned a request away.
@@ -232,6 +262,7 @@ impl RequestContext {
             failure: None,
             is_retry_decided: false,
             guard: None,
+            trail: None,
         }
     }
 
@@ -241,6 +272,13 @@ impl RequestContext {
         if let Some(call) = self.call {
             let deadline = self.deadline.max(now + call.timeout);
             self.deadline = call.latest.map_or(deadline, |latest| deadline.min(latest));
+        }
+    }
+
+    /// Notes that the client is being answered.
+    pub(crate) fn answering(&self) {
+        if let Some(trail) = &self.trail {
+            trail.answering(clock::now());
         }
     }
 

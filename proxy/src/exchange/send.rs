@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::{
     clock,
-    event::{Idempotence, Strike, Symptom},
+    event::{Idempotence, Symptom},
     exchange::{
         Exchange,
         advance::Stage,
@@ -21,7 +21,7 @@ use crate::{
         unserved,
         upload::Upload,
     },
-    model::{BackendId, Pool, RetryPolicy},
+    model::{Pool, RetryPolicy},
     retry::{Connection, Delivery},
     strike::{Patience, play},
     wire::{request::BodyFraming, response::Event},
@@ -79,16 +79,16 @@ impl Exchange {
         session: &mut ServerSession,
         ctx: &mut RequestContext,
     ) -> Result<Sent> {
-        let (id, strike) = (attempt.backend, attempt.strike);
+        let id = attempt.backend;
         let pool = self.topology.pool(id.pool);
         let retries = self.topology.retries(ctx.route, id.pool);
         let mut alarm = pin!(self.alarms.raised(id));
         alarm.as_mut().enable();
-        let mut leg = match self.open_struck(id, strike, outgoing, upload, ctx).await {
+        let mut leg = match self.open_struck(attempt, outgoing, upload, ctx).await {
             Ok(leg) => leg,
             Err(remains) => return Ok(Sent::Failed(remains)),
         };
-        leg.send_request(outgoing, None);
+        leg.send_request(outgoing, attempt.mark.parent(), None);
         upload.rewind();
         loop {
             leg.send_on(upload, outgoing.framing);
@@ -106,6 +106,7 @@ impl Exchange {
             let failure = match news {
                 News::Leg(Ok(Happened::Sent)) | News::Piece(None) => continue,
                 News::Leg(Ok(Happened::Said(Event::Head(head)))) => {
+                    attempt.mark.answered();
                     return Ok(Sent::All(Stage::Headed(leg, head)));
                 }
                 News::Leg(Ok(Happened::Said(Event::Interim(head)))) => {
@@ -142,16 +143,16 @@ impl Exchange {
     /// Plays an injected fault, then finds or makes a connection.
     async fn open_struck(
         &self,
-        id: BackendId,
-        strike: Option<Strike>,
+        attempt: &Attempt,
         outgoing: &Outgoing,
         upload: &Upload,
         ctx: &RequestContext,
     ) -> std::result::Result<Leg, Remains> {
+        let id = attempt.backend;
         let pool = self.topology.pool(id.pool);
         let retries = self.topology.retries(ctx.route, id.pool);
         let plan = plan(pool, retries, outgoing, upload, ctx);
-        if let Some(strike) = strike {
+        if let Some(strike) = attempt.strike {
             let now = clock::now();
             let (connect, response) = (pool.timeouts.connect, plan.limit(now).since(now));
             if let Some(symptom) = play(strike, Patience { connect, response }).await {
@@ -159,7 +160,7 @@ impl Exchange {
             }
         }
         let deadline = Instant::from_std(clock::instant_of(ctx.deadline));
-        let opened = timeout_at(deadline, self.open(&plan, id)).await;
+        let opened = timeout_at(deadline, self.open(&plan, id, &attempt.mark)).await;
         opened.unwrap_or_else(|_| Err(plan.unsent(Symptom::ConnectTimedOut)))
     }
 

@@ -37,6 +37,7 @@ impl Exchange {
         let Some(mut leg) = progress.take_leg() else {
             return self.report(&mut trial, AttemptOutcome::Abandoned);
         };
+        trial.mark.heard_out();
         let exchange = Arc::clone(self);
         let (route, kind) = (ctx.route, ctx.kind);
         let task = async move {

@@ -9,7 +9,7 @@ use crate::{
     clock,
     event::Fate,
     exchange::request::{Failure, Overload, RequestContext},
-    gateway::Gateway,
+    gateway::{Gateway, record::Ending},
     model::Target,
     telemetry::metrics::{Answer, FinishedRequest, Rejection, RetryOutcome},
 };
@@ -23,14 +23,19 @@ impl Gateway {
         // A call's status is in its trailers; its client judges by that.
         let status = ctx.call.and_then(|call| call.meant).or(written);
         let fate = fate_of(status, error, ctx);
+        let answer = answer_of(status, fate, error, ctx);
+        let bytes_in = session.as_downstream().body_bytes_read() as u64;
+        let bytes_out = session.as_downstream().body_bytes_sent() as u64;
         self.exchange.metrics.request_finished(&FinishedRequest {
             listener: ctx.listener,
             target: ctx.target,
-            answer: answer_of(status, fate, error, ctx),
+            answer,
             took,
-            bytes_in: session.as_downstream().body_bytes_read() as u64,
-            bytes_out: session.as_downstream().body_bytes_sent() as u64,
+            bytes_in,
+            bytes_out,
         });
+        let ending = Ending { at: now, written, status, fate, answer, bytes_in, bytes_out };
+        self.record(session, ending, ctx);
         let Some(Target::Pool(pool)) = ctx.target else { return };
         if let Some(rejection) = rejection_of(ctx) {
             self.exchange.metrics.rejected(pool, rejection);

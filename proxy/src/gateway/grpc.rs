@@ -31,6 +31,7 @@ pub(crate) async fn answer(
     session: &mut ServerSession,
     ctx: &mut RequestContext,
 ) -> Result<()> {
+    ctx.answering();
     let is_grpc = grpc::is_grpc(&session.req_header().headers);
     if let (true, ServerSession::H2(stream)) = (is_grpc, &mut *session) {
         if stream.response_written().is_some() {

@@ -35,11 +35,17 @@ const UNKNOWN: &str = "unknown";
 /// Longest request id taken over from a client; more is replaced.
 const REQUEST_ID_MAX: usize = 128;
 
-/// Takes the request id over from the client, or makes one: 128 random bits in hexadecimal.
-pub(crate) fn request_id(request: &RequestHeader, random: &mut fastrand::Rng) -> String {
+/// Takes the request id over from the client if it `is_kept`, or makes one: 128 random bits in
+/// hexadecimal.
+pub(crate) fn request_id(
+    request: &RequestHeader,
+    is_kept: bool,
+    random: &mut fastrand::Rng,
+) -> String {
     request
         .headers
         .get(REQUEST_ID)
+        .filter(|_| is_kept)
         .and_then(|value| value.to_str().ok())
         .filter(|id| !id.is_empty() && id.len() <= REQUEST_ID_MAX)
         .filter(|id| id.bytes().all(|byte| byte.is_ascii_graphic()))
@@ -287,8 +293,13 @@ mod tests {
     #[test]
     fn a_request_id_is_kept_if_it_is_sane_and_made_if_not() {
         let mut random = fastrand::Rng::with_seed(7);
-        assert_eq!(request_id(&request(&[("X-Request-Id", "abc-1")]), &mut random), "abc-1");
-        assert_eq!(request_id(&request(&[("X-Request-Id", "a b")]), &mut random).len(), 32);
-        assert_eq!(request_id(&request(&[]), &mut random).len(), 32);
+        let mut check = |headers: &[(&'static str, &'static str)], is_kept| {
+            request_id(&request(headers), is_kept, &mut random)
+        };
+        let sane = [("X-Request-Id", "abc-1")];
+        assert_eq!(check(&sane, true), "abc-1");
+        assert_eq!(check(&sane, false).len(), 32);
+        assert_eq!(check(&[("X-Request-Id", "a b")], true).len(), 32);
+        assert_eq!(check(&[], true).len(), 32);
     }
 }

@@ -102,6 +102,7 @@ impl Gateway {
         edit_response(&mut header, &route.response_headers)?;
         read_away(session).await;
         let is_head = session.req_header().method == Method::HEAD;
+        ctx.answering();
         let downstream = session.as_downstream_mut();
         downstream.write_response_header(Box::new(header)).await?;
         if !is_head && !body.is_empty() {

@@ -15,11 +15,14 @@ use crate::{
         window::{self, Window},
     },
     model::{BackendId, PoolId, SharedTopology, Succession},
-    snapshot::Live,
+    snapshot::{IncidentWindow, Live},
 };
 
 /// Incidents kept, in all pools together; the oldest finished ones go first.
 const KEPT: usize = 200;
+/// Incidents of a pool of which requests can be told that they count them: a record is written soon
+/// after its request.
+const WINDOWS: usize = 4;
 /// Signs of trouble kept of one incident.
 const EVIDENCE_KEPT: usize = 16;
 /// How long signs of trouble are taken to be of one trouble, at least; where checks are so slow that
@@ -262,6 +265,15 @@ impl Book {
         self.stories
             .iter()
             .any(|story| story.incident.is_in(pool) && story.incident.window_to.is_none())
+    }
+
+    /// Returns when the requests of the latest incidents of this pool finished, newest first.
+    pub fn windows(&self, pool: PoolId) -> Vec<IncidentWindow> {
+        let stories = self.stories.iter().rev().map(|story| &story.incident);
+        let of_pool = stories.filter(|it| it.is_in(pool)).take(WINDOWS);
+        of_pool
+            .map(|it| IncidentWindow { number: it.number, from: it.window_from, to: it.window_to })
+            .collect()
     }
 
     fn trouble(&mut self, backend: BackendId, evidence: Evidence, live: &Live, now: Timestamp) {

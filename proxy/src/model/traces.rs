@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use crate::model::{Always, Trusted};
+use crate::model::{Always, Redaction, Trusted};
 
 /// How requests are traced.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +17,8 @@ pub struct Tracing {
     pub always: Always,
     /// What counts as slow.
     pub slow: Duration,
+    /// What is not told of a request; as in the access log.
+    pub redact: Redaction,
     /// Names this proxy among all that is traced.
     pub service: String,
     /// Where spans are sent; `None` if they are not.

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 
 use crate::{
     clock::Timestamp,
@@ -77,6 +77,8 @@ pub struct PoolLive {
     pub timeline: Timeline,
     /// Whether an incident of this pool is in its window.
     pub incident_is_open: Arc<AtomicBool>,
+    /// The latest incidents, newest first, for whoever asks which of them counts a request.
+    pub incidents: Arc<ArcSwap<Vec<IncidentWindow>>>,
     /// Indexed as in the topology.
     pub backends: Vec<Arc<BackendLive>>,
 }
@@ -89,8 +91,17 @@ impl PoolLive {
             retries: Arc::default(),
             timeline: Timeline::new(pool.backends.len()),
             incident_is_open: Arc::default(),
+            incidents: Arc::default(),
             backends: pool.backends.iter().map(|it| Arc::new(BackendLive::new(it))).collect(),
         }
+    }
+
+    /// Returns the number of the incident that counts a request which finished at `ended`, as far as
+    /// is known by now.
+    pub fn incident_at(&self, ended: Timestamp) -> Option<u64> {
+        let windows = self.incidents.load();
+        let counts = |it: &&IncidentWindow| it.from <= ended && it.to.is_none_or(|to| ended < to);
+        windows.iter().find(counts).map(|it| it.number)
     }
 
     /// Makes the numbers of a pool that follows this one; `before` says which of this one's backends
@@ -107,9 +118,21 @@ impl PoolLive {
             retries: Arc::clone(&self.retries),
             timeline: self.timeline.succeeded_by((0..pool.backends.len()).map(&before)),
             incident_is_open: Arc::clone(&self.incident_is_open),
+            incidents: Arc::clone(&self.incidents),
             backends: backends.collect(),
         }
     }
+}
+
+/// When requests finished that an incident counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IncidentWindow {
+    /// The incident's number in its pool.
+    pub number: u64,
+    /// The first moment.
+    pub from: Timestamp,
+    /// The first moment after it; `None` while it is open.
+    pub to: Option<Timestamp>,
 }
 
 /// The latest attempts at one backend.

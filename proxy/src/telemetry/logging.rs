@@ -1,4 +1,4 @@
-//! Where log lines go: to standard error, and into the live log.
+//! Where log lines go: to standard error or a file, and into the live log.
 //!
 //! Ours are written at the configured level. Libraries (Pingora above all, which logs through the
 //! crate `log`) are heard from `warn` on, whatever the level, because their `info` speaks of
@@ -25,7 +25,7 @@ pub use writer::LogGuard;
 use crate::{
     clock,
     model::{Level, LogFormat, Logging},
-    telemetry::{log_stream::LogStream, logging::writer::LogWriter},
+    telemetry::{log_file::LogFile, log_stream::LogStream, logging::writer::LogWriter},
 };
 
 /// The target of audit lines.
@@ -37,12 +37,15 @@ pub enum LoggingError {
     /// The thread that writes could not be started.
     #[error("could not start the thread that writes the log")]
     Thread(#[source] io::Error),
+    /// The file that it is to be written to cannot be.
+    #[error(transparent)]
+    File(io::Error),
     /// Somebody else in this process has set up logging.
     #[error("logging is already set up in this process")]
     AlreadySet(#[source] tracing_subscriber::util::TryInitError),
 }
 
-/// Sets up logging for the whole process: to standard error as `logging` says, and into `stream`.
+/// Sets up logging for the whole process: as `logging` says, and into `stream`.
 ///
 /// Writing is done by a thread of its own. Keep the guard until the end of the process: when
 /// dropped, it waits for the lines that are still to be written.
@@ -50,8 +53,14 @@ pub enum LoggingError {
 /// # Errors
 /// When the process already has a subscriber, or no thread can be started.
 pub fn init(logging: &Logging, stream: LogStream) -> Result<LogGuard, LoggingError> {
-    let (writer, guard) = LogWriter::start(io::stderr()).map_err(LoggingError::Thread)?;
-    let is_terminal = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let (writer, guard) = match &logging.file {
+        Some(path) => LogWriter::start(LogFile::open(path).map_err(LoggingError::File)?),
+        None => LogWriter::start(io::stderr()),
+    }
+    .map_err(LoggingError::Thread)?;
+    let is_terminal = logging.file.is_none()
+        && io::stderr().is_terminal()
+        && std::env::var_os("NO_COLOR").is_none();
     let colour = if is_terminal { Colour::Ansi } else { Colour::None };
     subscriber(logging, colour, writer, stream).try_init().map_err(LoggingError::AlreadySet)?;
     Ok(guard)

@@ -16,6 +16,7 @@ mod pool;
 mod reload;
 mod request;
 mod route;
+mod sink;
 mod table;
 
 use std::{
@@ -41,6 +42,7 @@ use crate::{
         pool::{PoolFamilies, PoolHandles},
         reload::ReloadHandles,
         route::{RouteFamilies, RouteHandles},
+        sink::SinkHandles,
     },
 };
 
@@ -48,6 +50,7 @@ pub use connection::{OpenConnection, Turned};
 pub use label::{FailoverReason, MirrorOutcome, Rejection, RetryOutcome, Trigger};
 pub use reload::ReloadResult;
 pub use request::{Answer, FinishedRequest};
+pub use sink::Totals;
 pub(crate) use table::UPSTREAM_DURATION;
 pub use table::{Kind, Metric, TABLE};
 
@@ -93,6 +96,7 @@ struct Families {
     log_stream_clients: IntGauge,
     log_lines_dropped: IntCounter,
     reload: ReloadHandles,
+    sinks: SinkHandles,
 }
 
 impl Families {
@@ -115,6 +119,7 @@ impl Families {
                 .with_label_values::<&str>(&[]),
             log_lines_dropped: single_counter(&registry, &table::LOG_LINES_DROPPED)?,
             reload: ReloadHandles::new(&registry)?,
+            sinks: SinkHandles::new(&registry)?,
             registry,
         })
     }
@@ -307,6 +312,11 @@ impl Metrics {
     /// Counts lines that readers of the live log missed.
     pub fn log_lines_dropped(&self, count: u64) {
         self.families.log_lines_dropped.inc_by(count);
+    }
+
+    /// Shows what has become of records of requests.
+    pub fn sinks(&self, totals: Totals) {
+        self.families.sinks.show(totals);
     }
 
     /// Counts `event`, which happened at `now`. `trigger` matters for changes of tier only, and is

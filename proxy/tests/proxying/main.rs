@@ -6,6 +6,7 @@
 #![expect(clippy::disallowed_methods, reason = "a test measures with its own clock")]
 #![expect(clippy::print_stderr, reason = "a test that fails shows the log of its proxy")]
 
+mod access_log;
 mod affinity;
 mod answers;
 mod bodies;
@@ -51,6 +52,7 @@ mod terms;
 mod tiers;
 mod tls;
 mod tls_backends;
+mod traces;
 mod unkept;
 mod uploads;
 mod websocket;

@@ -119,13 +119,19 @@ impl Proxy {
         format!("http://{}{path}", self.public)
     }
 
+    /// A file beside its configuration.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
     /// Where the sidecar listens.
     pub(crate) fn admin(&self) -> SocketAddr {
         self.admin
     }
 
     pub(crate) fn log(&self) -> String {
-        fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+        let told = |name| fs::read_to_string(self.folder.join(name)).unwrap_or_default();
+        told("log") + &told("bascule.log")
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

@@ -57,6 +57,8 @@ impl Setup {
             }},
             "shutdown": { "websocket_grace": "100ms" },
             "admin": { "fault_injection": true },
+            // Tests know requests by their ids.
+            "logging": { "request_id": "everyone" },
         }))
     }
 

@@ -69,6 +69,12 @@ fn redaction(redact: &Redact) -> model::Redaction {
     model::Redaction { headers: lower(&redact.headers), query: lower(&redact.query) }
 }
 
+/// Returns what is not told of requests.
+pub(crate) fn redacted(logging: &Logging) -> model::Redaction {
+    let access = logging.access.as_ref();
+    access.map_or_else(|| redaction(&Redact::default()), |it| redaction(&it.redact))
+}
+
 fn always(kept: &[Kept]) -> model::Always {
     model::Always {
         errors: kept.contains(&Kept::Errors),
@@ -87,13 +93,18 @@ fn trusted(trusted: Trusted) -> model::Trusted {
 }
 
 /// Returns what `tracing` describes; relative paths start at `base`. `None` if a rule was broken.
-pub(crate) fn tracing(tracing: Tracing, base: &Path) -> Option<model::Tracing> {
+pub(crate) fn tracing(
+    tracing: Tracing,
+    redact: model::Redaction,
+    base: &Path,
+) -> Option<model::Tracing> {
     Some(model::Tracing {
         trust: trusted(tracing.trust),
         baggage: tracing.baggage,
         sample: tracing.sample.0,
         always: always(&tracing.always),
         slow: tracing.slow.0,
+        redact,
         service: tracing.service.0,
         collector: match tracing.otlp {
             Some(it) => Some(collector(it, base)?),

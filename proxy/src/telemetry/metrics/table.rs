@@ -150,6 +150,14 @@ table! {
         "Whether a fault injected by an operator is under way.";
     LOG_STREAM_CLIENTS = Kind::Gauge, "bascule_log_stream_clients", [],
         "Readers of the live log.";
+    ACCESS_LOG_LINES = Kind::Counter, "bascule_access_log_lines_total", [],
+        "Lines of the access log that were written.";
+    ACCESS_LOG_DROPPED = Kind::Counter, "bascule_access_log_dropped_total", [],
+        "Lines of the access log that were not written: too many waited, or the disk refused them.";
+    TRACE_SPANS = Kind::Counter, "bascule_trace_spans_exported_total", [],
+        "Spans that the collector has taken.";
+    TRACE_SPANS_DROPPED = Kind::Counter, "bascule_trace_spans_dropped_total", ["reason"],
+        "Spans that no collector got: too many waited, it did not answer, or it refused them.";
     LOG_LINES_DROPPED = Kind::Counter, "bascule_log_lines_dropped_total", [],
         "Lines that readers of the live log missed because they were slow.";
     RELOAD_SUCCESSFUL = Kind::Gauge, "bascule_config_last_reload_successful", [],
