@@ -9,6 +9,7 @@ mod api;
 mod backends;
 mod change;
 mod command;
+mod config;
 mod data;
 mod fail;
 mod failback;
@@ -21,6 +22,8 @@ mod query;
 mod reach;
 mod recover;
 pub mod wire;
+
+pub use config::{Answer, Order};
 
 use std::{
     fmt,
@@ -37,7 +40,11 @@ use axum::{
     Router, middleware,
     routing::{delete, get, post},
 };
-use tokio::{net::TcpListener, sync::watch, time::timeout};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+    time::timeout,
+};
 
 use crate::{
     clock::Timestamp,
@@ -79,7 +86,12 @@ pub struct AdminState {
     pub relay_key: String,
     /// Whether the process is about to end: it is not ready then.
     pub is_draining: Arc<AtomicBool>,
-    /// Where the first listener is that anybody can ask over plain HTTP, if there is one.
+    /// What is shown of the configuration in use.
+    pub config: Arc<ArcSwap<wire::Config>>,
+    /// Who loads configurations.
+    pub reloads: mpsc::Sender<Order>,
+    /// Where the data plane can be asked over plain HTTP; without it, its first listener that speaks
+    /// that.
     pub data_plane: Option<SocketAddr>,
 }
 
@@ -107,6 +119,9 @@ pub(crate) struct Sidecar {
     pub(crate) client: HttpClient,
     /// Becomes true when WebSockets shall end.
     pub(crate) is_closing: watch::Receiver<bool>,
+    /// Whether every backend has been checked at the start. Those that come later are waited for
+    /// before they are configured.
+    has_started: AtomicBool,
 }
 
 impl Sidecar {
@@ -114,7 +129,10 @@ impl Sidecar {
     pub(crate) fn readiness(&self) -> Result<(), &'static str> {
         if self.state.is_draining.load(Relaxed) {
             Err("draining: requests in flight are finished, no more are wanted")
-        } else if self.state.generation().snapshot.load().is_checked() {
+        } else if self.has_started.load(Relaxed)
+            || self.state.generation().snapshot.load().is_checked()
+        {
+            self.has_started.store(true, Relaxed);
             Ok(())
         } else {
             Err("starting: not every backend has been checked yet")
@@ -142,7 +160,8 @@ pub async fn serve(listener: TcpListener, state: AdminState, shutdown: impl Futu
 }
 
 fn routes(state: AdminState, is_closing: watch::Receiver<bool>) -> Router {
-    let sidecar = Arc::new(Sidecar { state, client: HttpClient::default(), is_closing });
+    let (client, has_started) = (HttpClient::default(), AtomicBool::new(false));
+    let sidecar = Arc::new(Sidecar { state, client, is_closing, has_started });
     Router::new()
         .route("/proxy/health", get(api::health))
         .route("/proxy/fail", post(fail::fail).fallback(fail::how_to_fail))
@@ -163,6 +182,9 @@ fn routes(state: AdminState, is_closing: watch::Receiver<bool>) -> Router {
         .route("/livez", get(api::livez))
         .route("/readyz", get(api::readyz))
         .route("/logs", get(logs::logs))
+        .route("/config", get(config::show))
+        .route("/config/check", post(config::check))
+        .route("/config/reload", post(config::reload))
         .fallback(api::not_found)
         .method_not_allowed_fallback(api::method_not_allowed)
         .layer(middleware::from_fn_with_state(Arc::clone(&sidecar), guard::guard))

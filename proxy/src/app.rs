@@ -4,8 +4,10 @@
 //! sidecar, and the one that waits for signals. None of them can delay a request.
 
 mod data_plane;
+mod reload;
 mod reopen;
 mod shutdown;
+mod source;
 
 use std::{
     net::{SocketAddr, TcpListener},
@@ -27,26 +29,35 @@ use tracing::{error, info, warn};
 
 use crate::{
     admin::{self, AdminState, IncidentList, RenderMetrics},
-    app::shutdown::{Ending, Signals},
+    app::{
+        data_plane::DataPlane,
+        reload::Reloader,
+        shutdown::{Ending, Signals},
+    },
     clock,
+    config::Effective,
     control::{Control, INBOX},
     dashboard::{self, DashboardConfig},
     departure::Departure,
-    edge::Door,
+    edge::DoorError,
     exchange::{Connections, Exchange, Generation, GenerationCell, TlsError},
     gateway::{Gateway, Limits},
-    model::{Listener, Topology},
+    model::Topology,
     orders::Orders,
     ports,
     snapshot::{Live, SnapshotCell},
     telemetry::{
         log_stream::LogStream,
-        metrics::Metrics,
         sinks::{self, Sinks},
     },
     token,
     web::reachable,
 };
+
+pub use source::Source;
+
+/// Reloads that may wait for one that is under way.
+const RELOADS_WAITING: usize = 16;
 
 /// What is served beside what the configuration says.
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,14 +68,16 @@ pub struct Extras {
 
 /// Runs the proxy until it is told to stop, then finishes what is in flight.
 ///
-/// `logs` is the live log that logging already writes to. `is_up` is called once clients are
+/// The second part of the configuration is all of it as it would be written; `source` is where both
+/// can be read again. `logs` is the live log that logging already writes to. `is_up` is called once clients are
 /// accepted.
 ///
 /// # Errors
 /// When an address cannot be bound, or the token or what TLS needs cannot be read; nothing is running
 /// then.
 pub fn run(
-    topology: Topology,
+    (topology, effective): (Topology, Option<Effective>),
+    source: Source,
     extras: Extras,
     logs: LogStream,
     is_up: impl FnOnce(),
@@ -77,7 +90,8 @@ pub fn run(
     let topology = &generation.topology;
     let (admin_listener, page_listener) = bind(topology, extras)?;
     let departure = Departure::new(topology.shutdown);
-    let doors = open_doors(topology, &generation.metrics, &departure)?;
+    let plane = Arc::new(DataPlane::new(topology.threads.get()));
+    let preparation = plane.prepare(topology).map_err(all_of)?;
     let current: GenerationCell = Arc::new(ArcSwap::new(Arc::clone(&generation)));
     let incidents: IncidentList = Arc::default();
     let is_draining = Arc::new(AtomicBool::new(false));
@@ -85,12 +99,15 @@ pub fn run(
     let (orders, placed) = Orders::new();
 
     let control = Control::new(Arc::clone(&generation), Arc::clone(&incidents));
-    let (_adoptions, adopted) = mpsc::channel(1);
+    let (adoptions, adopted) = mpsc::channel(1);
     spawn("control", async move { control.run(facts, adopted, placed).await })?;
 
+    let shown = reload::shown(&source, effective.as_ref(), clock::now());
+    let shown = Arc::new(ArcSwap::from_pointee(shown));
+    let (reloads, reloads_asked) = mpsc::channel(RELOADS_WAITING);
     let state = AdminState {
         metrics: render(&current, &logs, &sinks),
-        current,
+        current: Arc::clone(&current),
         incidents,
         orders,
         logs,
@@ -98,7 +115,9 @@ pub fn run(
         token: token.clone(),
         relay_key: relay_key.clone(),
         is_draining: Arc::clone(&is_draining),
-        data_plane: topology.listeners.iter().find_map(Listener::plain_address).map(reachable),
+        config: Arc::clone(&shown),
+        reloads,
+        data_plane: None,
     };
     serve_sidecar(admin_listener, state)?;
     page_listener.map(|it| serve_page(it, topology, token)).transpose()?;
@@ -107,16 +126,31 @@ pub fn run(
     let sidecar = reachable(topology.admin.address);
     let exchange = Exchange::new(Arc::clone(&generation)).with_departure(departure.clone());
     let (limits, recorded) = (Arc::new(Limits::new(topology)), Arc::clone(&sinks));
+    limits.take_effect();
     let exchange = Arc::new(exchange);
-    let gateway = Gateway { exchange, relay_key, sidecar, limits, sinks: recorded };
+    let gateway = Gateway { exchange, listener: 0, relay_key, sidecar, limits, sinks: recorded };
     let runtime = runtime()?;
     let signals = runtime.block_on(async { Signals::take() });
-    let data_plane = start_data_plane(gateway, topology, doors, departure.clone())?;
-    is_up();
+    plane.serve(preparation, &gateway, &departure);
+    let data_plane = start_data_plane(&plane, departure.clone())?;
     let live = Arc::clone(&generation.live);
-    runtime.block_on(Ending { is_draining, departure, live, data_plane }.run(signals));
+    drop(generation);
+    let departing = departure.clone();
+    let reloader = Reloader { source, plane, gateway, current, shown, adoptions, departure };
+    spawn("reload", async move {
+        let hang_up = reload::hang_up();
+        reloader.run(reloads_asked, hang_up).await;
+    })?;
+    is_up();
+    runtime.block_on(Ending { is_draining, departure: departing, live, data_plane }.run(signals));
     sinks.flush();
     Ok(())
+}
+
+/// Reports all that is in the way of starting.
+fn all_of(faults: Vec<DoorError>) -> anyhow::Error {
+    let all: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    anyhow::anyhow!("{}", all.join("\n"))
 }
 
 /// Reads what a topology refers to outside of itself, and does nothing.
@@ -166,35 +200,14 @@ fn bind(topology: &Topology, extras: Extras) -> Result<(TcpListener, Option<TcpL
     Ok((admin, page))
 }
 
-/// Binds the listeners. Clients that come before they are served wait in the system's queue.
-fn open_doors(
-    topology: &Topology,
-    metrics: &Arc<Metrics>,
-    departure: &Departure,
-) -> Result<Vec<Arc<Door>>> {
-    let listeners = topology.listeners.iter().enumerate();
-    let doors =
-        listeners.map(|(index, it)| Ok(Arc::new(Door::open(index, it, metrics, departure)?)));
-    doors.collect()
-}
-
 /// Starts the data plane. What is returned ends when it does.
-fn start_data_plane(
-    gateway: Gateway,
-    topology: &Arc<Topology>,
-    doors: Vec<Arc<Door>>,
-    departure: Departure,
-) -> Result<oneshot::Receiver<()>> {
+fn start_data_plane(plane: &Arc<DataPlane>, departure: Departure) -> Result<oneshot::Receiver<()>> {
     let (running, ended) = oneshot::channel();
-    let served = Arc::clone(topology);
+    let plane = Arc::clone(plane);
     thread::Builder::new().name("data-plane".to_owned()).spawn(move || {
-        data_plane::run(gateway, &served, doors, shutdown::Watch(departure));
+        plane.run(shutdown::Watch(departure));
         drop(running);
     })?;
-    for listener in &topology.listeners {
-        let (name, address) = (&listener.name, &listener.address);
-        info!(target: "bascule::app", listener = name, %address, "accepting");
-    }
     Ok(ended)
 }
 

@@ -40,7 +40,7 @@ use anyhow::Result;
 use clap::FromArgMatches;
 
 use crate::{
-    app::{self, Extras},
+    app::{self, Extras, Source},
     cli::{
         arguments::{Arguments, Command, TokenCommand},
         console::Console,
@@ -156,7 +156,7 @@ fn run_urls(urls: &[String], listen: SocketAddr, admin: SocketAddr) -> Result<Ex
     match config::from_urls(listen, urls) {
         Ok(mut topology) => {
             topology.admin.address = admin;
-            serve(topology, Extras::default(), || {})
+            serve((topology, None), Source::none(), Extras::default(), || {})
         }
         Err(rejection) => Ok(reject(&rejection.to_string())),
     }
@@ -172,18 +172,27 @@ fn run_file(
         Err(rejection) => return Ok(reject(&rejection.findings.text(check::style(console)))),
     };
     warn(&loaded, console);
+    let source = Source::files(files, move |topology| {
+        if let Some(threads) = threads {
+            topology.threads = threads;
+        }
+    });
     let mut topology = loaded.topology;
-    if let Some(threads) = threads {
-        topology.threads = threads;
-    }
-    serve(topology, Extras::default(), || {})
+    source.adjust(&mut topology);
+    serve((topology, Some(loaded.effective)), source, Extras::default(), || {})
 }
 
 /// Starts logging and runs the proxy until it is told to stop.
-fn serve(topology: Topology, extras: Extras, is_up: impl FnOnce()) -> Result<ExitCode> {
+fn serve(
+    configured: (Topology, Option<config::Effective>),
+    source: Source,
+    extras: Extras,
+    is_up: impl FnOnce(),
+) -> Result<ExitCode> {
+    let topology = &configured.0;
     let logs = LogStream::new(topology.admin.log_stream);
     let _guard = logging::init(&topology.logging, logs.clone())?;
-    app::run(topology, extras, logs, is_up)?;
+    app::run(configured, source, extras, logs, is_up)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -20,8 +20,6 @@ use crate::wire::Header;
 /// A client's connection.
 #[derive(Clone, Debug)]
 pub struct ClientConnection {
-    /// Index of the listener in the topology.
-    pub listener: usize,
     /// The client's address: the peer's, or what a PROXY header says. `None` on a Unix socket.
     pub address: Option<IpAddr>,
     /// The client's certificate as `X-Forwarded-Client-Cert` tells of it, if it has shown one.

@@ -17,6 +17,7 @@ mod assemble;
 mod check;
 mod combine;
 mod defaults;
+pub mod difference;
 mod effective;
 mod environment;
 mod explain;

@@ -23,10 +23,16 @@ pub struct Departure(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    policy: ArcSwap<Shutdown>,
+    policy: Arc<ArcSwap<Shutdown>>,
     /// The same as `leaving`, for those who ask with each response: it is read without a lock.
     has_begun: AtomicBool,
     leaving: watch::Sender<bool>,
+    counts: Arc<Counts>,
+}
+
+/// Who is there.
+#[derive(Debug, Default)]
+struct Counts {
     connections: AtomicUsize,
     busy: AtomicUsize,
 }
@@ -34,7 +40,7 @@ struct Shared {
 /// Counts one connection, or one that is busy, until dropped.
 #[derive(Debug)]
 pub struct Present {
-    shared: Arc<Shared>,
+    counts: Arc<Counts>,
     is_busy: bool,
 }
 
@@ -42,11 +48,22 @@ impl Departure {
     /// Makes one that has not begun.
     pub fn new(policy: Shutdown) -> Self {
         Self(Arc::new(Shared {
-            policy: ArcSwap::from_pointee(policy),
+            policy: Arc::new(ArcSwap::from_pointee(policy)),
             has_begun: AtomicBool::new(false),
             leaving: watch::Sender::new(false),
-            connections: AtomicUsize::new(0),
-            busy: AtomicUsize::new(0),
+            counts: Arc::default(),
+        }))
+    }
+
+    /// Makes one of a part of the process, which may begin before the rest's. Who is there is counted
+    /// here, too.
+    #[must_use]
+    pub fn of_a_part(&self) -> Self {
+        Self(Arc::new(Shared {
+            policy: Arc::clone(&self.0.policy),
+            has_begun: AtomicBool::new(false),
+            leaving: watch::Sender::new(false),
+            counts: Arc::clone(&self.0.counts),
         }))
     }
 
@@ -91,24 +108,24 @@ impl Departure {
 
     /// Counts a client's connection.
     pub fn connection(&self) -> Present {
-        self.0.connections.fetch_add(1, Relaxed);
-        Present { shared: Arc::clone(&self.0), is_busy: false }
+        self.0.counts.connections.fetch_add(1, Relaxed);
+        Present { counts: Arc::clone(&self.0.counts), is_busy: false }
     }
 
     /// Counts a connection on which a request has begun to come or is being served.
     pub fn busy(&self) -> Present {
-        self.0.busy.fetch_add(1, Relaxed);
-        Present { shared: Arc::clone(&self.0), is_busy: true }
+        self.0.counts.busy.fetch_add(1, Relaxed);
+        Present { counts: Arc::clone(&self.0.counts), is_busy: true }
     }
 
     /// Returns how many clients are connected.
     pub fn connections(&self) -> usize {
-        self.0.connections.load(Relaxed)
+        self.0.counts.connections.load(Relaxed)
     }
 
     /// Returns on how many connections over HTTP/1.1 a request has begun to come or is being served.
     pub fn busy_connections(&self) -> usize {
-        self.0.busy.load(Relaxed)
+        self.0.counts.busy.load(Relaxed)
     }
 }
 
@@ -120,7 +137,7 @@ impl Default for Departure {
 
 impl Drop for Present {
     fn drop(&mut self) {
-        let count = if self.is_busy { &self.shared.busy } else { &self.shared.connections };
+        let count = if self.is_busy { &self.counts.busy } else { &self.counts.connections };
         count.fetch_sub(1, Relaxed);
     }
 }

@@ -15,6 +15,7 @@ mod certificates;
 mod connection;
 mod door;
 mod front;
+mod host;
 mod http1;
 mod refuse;
 mod socket;
@@ -23,57 +24,66 @@ mod tls;
 
 use std::{sync::Arc, time::Duration};
 
-use pingora::{apps::HttpServerApp, server::ShutdownWatch};
+use pingora::apps::HttpServerApp;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{error, info, warn};
 
-pub use door::{Door, DoorError};
+pub use door::{Bound, Door, DoorError, Reception};
+pub use host::Host;
 
 /// How long to wait when the system has no more descriptors: they come back as connections end.
 const PAUSE: Duration = Duration::from_millis(50);
 /// How often changed certificates are looked for.
 const REFRESH: Duration = Duration::from_secs(2);
 
-/// Accepts clients and serves them by `app` until told to stop; then those that are connected are
-/// served on.
-pub async fn serve<A>(door: Arc<Door>, app: Arc<A>, mut shutdown: ShutdownWatch)
+/// Accepts clients until the door closes, and has them served by whoever `host` names at the time;
+/// those that are connected then are served on.
+pub async fn serve<A>(door: Arc<Door>, host: Host<A>)
 where
     A: HttpServerApp + Send + Sync + 'static,
 {
-    let name = &door.listener.name;
     let accepting = match door.accepting() {
         Ok(accepting) => accepting,
         Err(error) => {
+            let terms = door.terms();
+            let name = &terms.listener.name;
             error!(target: "bascule::edge", listener = name, %error, "the listener could not be served");
             return;
         }
     };
+    let mut closing = door.departure.watch();
     let refresh = refresh(&door);
     tokio::pin!(refresh);
     loop {
         let next = async {
             // Beyond the bound clients wait in the system's queue: that is what it is for.
-            let slot = Arc::clone(&door.slots).acquire_owned().await;
+            let slot = door.slots.take().await;
             (slot, accepting.accept().await)
         };
         let (slot, accepted) = tokio::select! {
             next = next => next,
             () = &mut refresh => continue,
-            _ = shutdown.changed() => return,
+            // An error is an end as well.
+            _ = closing.wait_for(|it| *it) => return,
         };
         let (socket, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
+                let terms = door.terms();
+                let name = &terms.listener.name;
                 // Not the listener's end: a client that left, or no descriptor to be had.
                 warn!(target: "bascule::edge", listener = name, %error, "a client could not be accepted");
                 sleep(PAUSE).await;
                 continue;
             }
         };
-        let (door, app, shutdown) = (Arc::clone(&door), Arc::clone(&app), shutdown.clone());
+        let (door, host, closing) = (Arc::clone(&door), Arc::clone(&host), closing.clone());
         tokio::spawn(async move {
-            let _open = (door.metrics.connection_opened(door.index), door.departure.connection());
-            connection::serve(socket, peer, Arc::clone(&door), app, shutdown).await;
+            let terms = door.terms();
+            let opened = terms.metrics.connection_opened(terms.index);
+            drop(terms);
+            let _open = (opened, door.departure.connection());
+            connection::serve(socket, peer, door, host, closing).await;
             drop(slot);
         });
     }
@@ -81,17 +91,18 @@ where
 
 /// Reads certificates again when their files change; never ends.
 async fn refresh(door: &Arc<Door>) {
-    let Some(tls) = &door.tls else { return std::future::pending().await };
     let mut turns = interval(REFRESH);
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut told = String::new();
     loop {
-        door.metrics.certificates_expire(door.index, &tls.certificates.expiries());
         turns.tick().await;
+        let terms = door.terms();
+        let Some(tls) = &terms.tls else { continue };
         let certificates = Arc::clone(&tls.certificates);
         // Files may lie on slow disks.
         let refreshed = tokio::task::spawn_blocking(move || certificates.refresh()).await;
-        let name = &door.listener.name;
+        terms.metrics.certificates_expire(terms.index, &tls.certificates.expiries());
+        let name = &terms.listener.name;
         match refreshed {
             Ok(Ok(true)) => {
                 info!(target: "bascule::edge", listener = name, "certificates read again");

@@ -74,11 +74,14 @@ const SIDECAR_TIMEOUTS: Timeouts = Timeouts {
 /// How long the sidecar may take to begin its answer: a fault is passed on to a backend in it.
 const SIDECAR_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Forwards requests: the frame that Pingora calls.
+/// Forwards the requests that come in on one listener, as one generation says: the frame that Pingora
+/// calls.
 #[derive(Clone, Debug)]
 pub struct Gateway {
     /// Who forwards.
     pub exchange: Arc<Exchange>,
+    /// Index of the listener whose clients are served.
+    pub listener: usize,
     /// How the sidecar knows requests that come through here.
     pub relay_key: String,
     /// Where the sidecar listens.
@@ -372,7 +375,7 @@ impl ProxyHttp for Gateway {
 impl Gateway {
     /// Notes what must be known of a request before anything can fail.
     fn begin(&self, session: &mut Session, ctx: &mut RequestContext) {
-        ctx.listener = ClientConnection::of(session.digest()).map_or(0, |it| it.listener);
+        ctx.listener = self.listener;
         self.exchange.metrics.request_started(ctx.listener);
         let mut random = fastrand::Rng::new();
         let request = session.req_header();

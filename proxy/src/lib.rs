@@ -61,9 +61,10 @@ pub mod event;
 // Nouns (pure): the validated vocabulary that everything speaks.
 pub mod model;
 
-// Ground: time and how people write it, ports, secrets in files, and HTTP as the small servers and the
+// Ground: time and how people write it, ports, files that are watched, secrets in files, and HTTP as the small servers and the
 // command line speak it.
 pub mod clock;
+pub mod files;
 pub mod ports;
 pub mod token;
 pub mod units;

@@ -11,6 +11,7 @@ mod limits;
 mod listener;
 mod logging;
 mod pattern;
+mod reload;
 mod route;
 #[cfg(test)]
 pub(crate) mod sample;
@@ -46,6 +47,7 @@ pub use traces::{Collector, CollectorProtocol, Tracing};
 pub use transport::{BackendAddress, BackendTls, ClientIdentity, Place, ProxyVersion};
 
 pub use pattern::Pattern;
+pub use reload::Reload;
 pub use route::{
     Destination, FixedResponse, HeaderEdits, HostMatch, Location, Match, Mirror, PathMatch,
     Redirect, Rewrite, Route, Split, SplitKey, Target, ValueMatch,
@@ -80,6 +82,8 @@ pub struct Topology {
     pub limits: ProcessLimits,
     /// How the process ends.
     pub shutdown: Shutdown,
+    /// How another configuration takes this one's place.
+    pub reload: Reload,
     /// The sidecar.
     pub admin: Admin,
     /// What is logged, and how.

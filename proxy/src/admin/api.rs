@@ -82,13 +82,15 @@ pub(crate) async fn not_found() -> HttpError {
         "there is nothing at this path",
         "the sidecar answers at /backends, /pools/POOL/failover, /pools/POOL/failback, /faults, \
          /proxy/health, /proxy/fail, /proxy/recover, /proxy/failback, \
-         /proxy/data, /incidents, /series, /metrics, /livez, /readyz and /logs",
+         /proxy/data, /incidents, /series, /metrics, /livez, /readyz, \
+         /config, /config/check, /config/reload and /logs",
     )
 }
 
 pub(crate) async fn method_not_allowed(method: Method, uri: Uri) -> HttpError {
     let path = uri.path();
-    let (allowed, remedy) = if path == "/proxy/recover" {
+    let (allowed, remedy) = if matches!(path, "/proxy/recover" | "/config/check" | "/config/reload")
+    {
         ("POST", format!("use POST: curl -X POST http://HOST{path}"))
     } else if path == "/faults" {
         ("GET, HEAD, POST", "use GET to list faults, POST to inject one".to_owned())

@@ -14,6 +14,7 @@ use http_body_util::Full;
 use crate::{
     access::{Arrival, Client},
     admin::{Sidecar, query::bad_request},
+    model::Listener,
     web::{self, HttpClientError, HttpError},
 };
 
@@ -36,7 +37,11 @@ pub(crate) async fn data(
             format!("put a route for {PATH} to a pool before the one to the sidecar"),
         ));
     }
-    let Some(address) = sidecar.state.data_plane.map(web::reachable) else {
+    let first = || {
+        let generation = sidecar.state.generation();
+        generation.topology.listeners.iter().find_map(Listener::plain_address)
+    };
+    let Some(address) = sidecar.state.data_plane.or_else(first).map(web::reachable) else {
         return Err(HttpError::new(
             StatusCode::NOT_IMPLEMENTED,
             "no_plain_listener",

@@ -60,7 +60,7 @@ pub(crate) async fn harden(mut response: Response) -> Response {
 fn deed_of(method: &Method, path: &str) -> Option<Deed> {
     if method != Method::GET && method != Method::HEAD {
         Some(Deed::ChangeState)
-    } else if path == "/logs" {
+    } else if path == "/logs" || path == "/config" {
         Some(Deed::ReadLog)
     } else {
         None

@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::{
-    app::Extras,
+    app::{Extras, Source},
     cli::{print, reject, serve, supervise},
     config,
     model::Topology,
@@ -48,8 +48,10 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         Some(file) => config::load(file),
         None => config::parse("demo.yaml", config::DEMO, Path::new(".")),
     };
-    let topology = match loaded {
-        Ok(loaded) => loaded.topology,
+    let source = options.config.as_deref();
+    let source = source.map_or_else(Source::none, |file| Source::files(&[file.to_owned()], |_| {}));
+    let (topology, effective) = match loaded {
+        Ok(loaded) => (loaded.topology, Some(loaded.effective)),
         Err(rejection) => return Ok(reject(&rejection.to_string())),
     };
     let program = backend_program(options.backend.as_deref())?;
@@ -72,7 +74,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let extras = Extras { dashboard: Some(options.page) };
     let target = format!("http://{}/api/data", topology.listeners[0].address);
     let mut load = None;
-    let result = serve(topology, extras, || {
+    let result = serve((topology, effective), source, extras, || {
         if options.load != 0 {
             let arguments =
                 ["load", &target, "--rate", &options.load.to_string()].map(str::to_owned).to_vec();

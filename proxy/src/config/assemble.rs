@@ -46,6 +46,7 @@ pub(crate) fn assemble(file: File, base: &Path) -> Option<model::Topology> {
         pools,
         limits: process_limits(&file.limits),
         shutdown: shutdown(&file.shutdown),
+        reload: model::Reload { watch: file.reload.watch },
         admin: admin(file.admin, base),
         logging: logging(file.logging, base)?,
         traces: match file.tracing {

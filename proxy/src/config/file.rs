@@ -14,6 +14,7 @@ pub(crate) mod listener;
 pub(crate) mod logging;
 mod named;
 pub(crate) mod pool;
+pub(crate) mod reload;
 pub(crate) mod route;
 pub(crate) mod shutdown;
 
@@ -25,6 +26,7 @@ use crate::config::{
         listener::Listener,
         logging::{Logging, Tracing},
         pool::Pool,
+        reload::Reload,
         route::Route,
         shutdown::Shutdown,
     },
@@ -62,6 +64,9 @@ pub(crate) struct File {
     /// How the process ends.
     #[serde(default)]
     pub(crate) shutdown: Shutdown,
+    /// How another configuration takes this one's place.
+    #[serde(default)]
+    pub(crate) reload: Reload,
     /// The sidecar: where state is read and changed.
     #[serde(default)]
     pub(crate) admin: Admin,

@@ -8,7 +8,6 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
-    time::SystemTime,
 };
 
 use arc_swap::ArcSwap;
@@ -20,7 +19,10 @@ use rustls::{
 };
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-use crate::model::CertificateFiles;
+use crate::{
+    files::{Mark, mark},
+    model::CertificateFiles,
+};
 
 /// Files that are no certificate and its key, with what is wrong.
 #[derive(Debug, thiserror::Error)]
@@ -57,9 +59,6 @@ struct Loaded {
     /// Of the files, in their order.
     marks: Vec<Mark>,
 }
-
-/// By what a changed file is recognised.
-type Mark = Option<(SystemTime, u64, u64)>;
 
 impl Certificates {
     /// Reads the files.
@@ -207,11 +206,4 @@ fn quoted(text: &str) -> String {
 
 fn marks(files: &[CertificateFiles]) -> Vec<Mark> {
     files.iter().flat_map(|it| [mark(&it.cert), mark(&it.key)]).collect()
-}
-
-fn mark(path: &Path) -> Mark {
-    use std::os::unix::fs::MetadataExt as _;
-
-    let metadata = fs::metadata(path).ok()?;
-    Some((metadata.modified().ok()?, metadata.len(), metadata.ino()))
 }

@@ -18,8 +18,9 @@ use crate::{
     edge::{
         admission::Counted,
         certificates,
-        door::Door,
+        door::{Door, Terms},
         front::{Facts, Front},
+        host::{Host, Hosted},
         http1,
         socket::{Socket, Transport},
         tls,
@@ -34,39 +35,42 @@ pub(crate) async fn serve<A>(
     socket: Socket,
     peer: Option<SocketAddr>,
     door: Arc<Door>,
-    app: Arc<A>,
+    host: Host<A>,
     shutdown: ShutdownWatch,
 ) where
     A: HttpServerApp + Send + Sync + 'static,
 {
-    let prepared = timeout(door.listener.timeouts.handshake, prepare(socket, peer, &door)).await;
+    let terms = door.terms();
+    let prepared = timeout(terms.listener.timeouts.handshake, prepare(socket, peer, &terms)).await;
     let (mut front, _counted) = match prepared.unwrap_or(Err(Turned::HandshakeTimedOut)) {
         Ok(prepared) => prepared,
         Err(reason) => {
-            tracing::debug!(target: "bascule::edge", listener = door.listener.name, ?reason, ?peer, "connection refused");
-            door.metrics.connection_refused(door.index, reason);
+            tracing::debug!(target: "bascule::edge", listener = terms.listener.name, ?reason, ?peer, "connection refused");
+            terms.metrics.connection_refused(terms.index, reason);
             return;
         }
     };
+    // They may be others by the next request.
+    drop(terms);
     if !front.facts().is_http2 {
-        match http1::serve(front, &app, &door, &shutdown).await {
+        match http1::serve(front, &host, &door, &shutdown).await {
             Some(other) => front = other,
             None => return,
         }
     }
     front.open();
-    app.process_new(front, &shutdown).await;
+    Hosted::new(host).process_new(front, &shutdown).await;
 }
 
 /// Finds out who the client is, whether it may connect, and agrees on TLS.
 async fn prepare(
     mut socket: Socket,
     peer: Option<SocketAddr>,
-    door: &Door,
+    terms: &Terms,
 ) -> Result<(Box<Front>, Option<Counted>), Turned> {
-    let client = client_of(&mut socket, peer, door).await?;
+    let client = client_of(&mut socket, peer, terms).await?;
     let address = client.map(|it| it.ip().to_canonical());
-    let counted = match (&door.clients, address) {
+    let counted = match (&terms.clients, address) {
         (Some(clients), Some(address)) => {
             Some(clients.admit(address).ok_or(Turned::TooManyOfClient)?)
         }
@@ -76,10 +80,10 @@ async fn prepare(
     // Only the first value counts, and this is the first.
     _ = digest.peer_addr.set(client.map(PingoraAddr::Inet));
     let aside = Arc::<Aside>::default();
-    let Some(tls) = &door.tls else {
+    let Some(tls) = &terms.tls else {
         let facts = Facts {
             socket: digest,
-            connection: packed(door, address, None, &aside)?,
+            connection: packed(address, None, &aside)?,
             aside,
             tls: None,
             is_http2: false,
@@ -91,7 +95,7 @@ async fn prepare(
     let shown = connection.peer_certificates().and_then(|chain| chain.first());
     let facts = Facts {
         socket: digest,
-        connection: packed(door, address, shown.map(certificates::forwarded), &aside)?,
+        connection: packed(address, shown.map(certificates::forwarded), &aside)?,
         aside,
         tls: Some(Arc::new(tls::digest(connection))),
         is_http2: connection.alpn_protocol() == Some(b"h2"),
@@ -100,12 +104,11 @@ async fn prepare(
 }
 
 fn packed(
-    door: &Door,
     address: Option<IpAddr>,
     certificate: Option<String>,
     aside: &Arc<Aside>,
 ) -> Result<Arc<pingora::protocols::raw_connect::ProxyDigest>, Turned> {
-    ClientConnection { listener: door.index, address, certificate, aside: Arc::clone(aside) }
+    ClientConnection { address, certificate, aside: Arc::clone(aside) }
         .pack()
         .map_err(|_| Turned::Handshake)
 }
@@ -114,10 +117,10 @@ fn packed(
 async fn client_of(
     socket: &mut Socket,
     peer: Option<SocketAddr>,
-    door: &Door,
+    terms: &Terms,
 ) -> Result<Option<SocketAddr>, Turned> {
-    let is_trusted = door.trusts(peer.map(|it| it.ip()));
-    match door.listener.proxy_protocol {
+    let is_trusted = terms.trusts(peer.map(|it| it.ip()));
+    match terms.listener.proxy_protocol {
         ProxyProtocol::None => return Ok(peer),
         ProxyProtocol::Accept if !is_trusted => return Ok(peer),
         ProxyProtocol::Require if !is_trusted => return Err(Turned::ProxyHeader),
@@ -137,7 +140,7 @@ async fn client_of(
                 socket.skip(length);
                 return Ok(client.or(peer));
             }
-            Ok(ProxyHeader::Absent) if door.listener.proxy_protocol == ProxyProtocol::Accept => {
+            Ok(ProxyHeader::Absent) if terms.listener.proxy_protocol == ProxyProtocol::Accept => {
                 return Ok(peer);
             }
             Ok(ProxyHeader::Absent) | Err(_) => return Err(Turned::ProxyHeader),

@@ -5,22 +5,20 @@ use std::{
     net::IpAddr,
     os::unix::net::UnixListener as StdUnixListener,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::{
-    net::{TcpListener, UnixListener},
-    sync::Semaphore,
-};
+use arc_swap::ArcSwap;
+use tokio::net::{TcpListener, UnixListener};
 
 use crate::{
     departure::Departure,
     edge::{
-        admission::PerClient,
+        admission::{PerClient, Slots},
         socket::Socket,
-        tls::{Tls, TlsFault},
+        tls::Tls,
     },
-    model::{ListenAddress, Listener, ListenerTimeouts},
+    model::{ListenAddress, Listener},
     ports::{self, BindError},
     telemetry::metrics::Metrics,
     wire::incoming::Limits,
@@ -54,27 +52,43 @@ pub enum DoorError {
     },
 }
 
-/// A socket that is bound and not served yet.
+/// A socket that is bound.
 #[derive(Debug)]
-enum Bound {
+pub enum Bound {
+    /// To an IP address.
     Tcp(std::net::TcpListener),
+    /// To a path.
     Unix(StdUnixListener),
+}
+
+/// How a listener receives its clients: as configured, with what had to be read for that.
+#[derive(Clone, Debug)]
+pub struct Reception {
+    listener: Listener,
+    tls: Option<Tls>,
+}
+
+/// On which terms clients are served, until they are replaced by others.
+#[derive(Debug)]
+pub(crate) struct Terms {
+    /// The listener's index in the topology of the metrics.
+    pub(crate) index: usize,
+    pub(crate) listener: Listener,
+    pub(crate) tls: Option<Tls>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) clients: Option<Arc<PerClient>>,
 }
 
 /// A listener with its socket, ready to accept.
 #[derive(Debug)]
 pub struct Door {
-    /// Its index in the topology.
-    pub(crate) index: usize,
-    pub(crate) listener: Listener,
-    pub(crate) tls: Option<Tls>,
-    pub(crate) metrics: Arc<Metrics>,
-    /// The end of the process.
+    address: ListenAddress,
+    terms: ArcSwap<Terms>,
+    /// Its closing, which comes with the end of the process at the latest.
     pub(crate) departure: Departure,
-    /// A permit for each connection that there may be.
-    pub(crate) slots: Arc<Semaphore>,
-    pub(crate) clients: Option<Arc<PerClient>>,
-    /// Until it is served: whoever serves it closes it.
+    /// One for each connection that there may be.
+    pub(crate) slots: Slots,
+    /// Until it is closed.
     bound: Mutex<Option<Bound>>,
 }
 
@@ -85,59 +99,133 @@ pub(crate) enum Accepting {
     Unix(UnixListener),
 }
 
-impl Door {
-    /// Binds the address and reads what TLS needs.
+impl Bound {
+    /// Binds the address of a listener.
     ///
     /// # Errors
-    /// Says which listener, what is wrong, and what to do about it.
-    pub fn open(
-        index: usize,
-        listener: &Listener,
-        metrics: &Arc<Metrics>,
-        departure: &Departure,
-    ) -> Result<Self, DoorError> {
-        let fault = |fault: TlsFault| DoorError::Tls {
-            listener: listener.name.clone(),
-            message: fault.to_string(),
-        };
-        let tls = listener.tls.as_ref().map(|it| Tls::new(it, listener.http2)).transpose();
-        let tls = tls.map_err(fault)?;
-        let bound = match &listener.address {
+    /// Says what is in the way, and what to do about it.
+    pub fn bind(listener: &Listener) -> Result<Self, DoorError> {
+        match &listener.address {
             ListenAddress::Tcp(address) => {
-                Bound::Tcp(ports::bind(&format!("listener `{}`", listener.name), *address)?)
+                Ok(Self::Tcp(ports::bind(&format!("listener `{}`", listener.name), *address)?))
             }
-            ListenAddress::Unix(path) => Bound::Unix(bind_unix(&listener.name, path)?),
-        };
-        let connections = listener.limits.connections.get() as usize;
-        Ok(Self {
-            index,
-            listener: listener.clone(),
-            tls,
-            metrics: Arc::clone(metrics),
-            departure: departure.clone(),
-            slots: Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS))),
-            clients: listener.limits.connections_per_client.map(PerClient::new),
-            bound: Mutex::new(Some(bound)),
-        })
-    }
-
-    /// Returns the socket, for the runtime that this is called in; once.
-    pub(crate) fn accepting(&self) -> io::Result<Accepting> {
-        let bound = self.bound.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match bound {
-            Some(Bound::Tcp(socket)) => TcpListener::from_std(socket).map(Accepting::Tcp),
-            Some(Bound::Unix(socket)) => UnixListener::from_std(socket).map(Accepting::Unix),
-            None => Err(io::Error::other("it is served already")),
+            ListenAddress::Unix(path) => Ok(Self::Unix(bind_unix(&listener.name, path)?)),
         }
     }
 
-    /// Returns how long clients may take.
-    pub fn timeouts(&self) -> ListenerTimeouts {
-        self.listener.timeouts
+    fn try_clone(&self) -> io::Result<Self> {
+        match self {
+            Self::Tcp(socket) => socket.try_clone().map(Self::Tcp),
+            Self::Unix(socket) => socket.try_clone().map(Self::Unix),
+        }
+    }
+}
+
+impl Reception {
+    /// Reads what TLS needs.
+    ///
+    /// # Errors
+    /// Says which listener, what is wrong, and what to do about it.
+    pub fn prepare(listener: &Listener) -> Result<Self, DoorError> {
+        let tls = listener.tls.as_ref().map(|it| Tls::new(it, listener.http2)).transpose();
+        let tls = tls.map_err(|fault| DoorError::Tls {
+            listener: listener.name.clone(),
+            message: fault.to_string(),
+        })?;
+        Ok(Self { listener: listener.clone(), tls })
+    }
+}
+
+impl Door {
+    /// Opens a door at a socket. `index` is the listener's in the topology of `metrics`.
+    pub fn new(
+        bound: Bound,
+        reception: Reception,
+        index: usize,
+        metrics: &Arc<Metrics>,
+        departure: &Departure,
+    ) -> Self {
+        let limits = reception.listener.limits;
+        let clients = limits.connections_per_client.map(PerClient::new);
+        Self {
+            address: reception.listener.address.clone(),
+            terms: ArcSwap::from_pointee(Terms::new(reception, index, metrics, clients)),
+            departure: departure.of_a_part(),
+            slots: Slots::new(limits.connections),
+            bound: Mutex::new(Some(bound)),
+        }
+    }
+
+    /// Has clients received in another way from now on; of those that are connected, their next
+    /// requests. `index` is the listener's in the topology of `metrics`.
+    pub fn receive(&self, reception: Reception, index: usize, metrics: &Arc<Metrics>) {
+        let limits = reception.listener.limits;
+        self.slots.adjust(limits.connections);
+        let clients = limits.connections_per_client.map(|most| match &self.terms().clients {
+            Some(known) => {
+                known.adjust(most);
+                Arc::clone(known)
+            }
+            None => PerClient::new(most),
+        });
+        self.terms.store(Arc::new(Terms::new(reception, index, metrics, clients)));
+    }
+
+    /// Returns where it is.
+    pub fn address(&self) -> &ListenAddress {
+        &self.address
+    }
+
+    /// Returns its name at present.
+    pub fn name(&self) -> String {
+        self.terms().listener.name.clone()
+    }
+
+    /// Returns its socket once more, for another door in its place; `None` when it is closed.
+    ///
+    /// # Errors
+    /// When the process may have no more descriptors.
+    pub fn socket(&self) -> io::Result<Option<Bound>> {
+        self.lock().as_ref().map(Bound::try_clone).transpose()
+    }
+
+    /// Accepts nobody any more. Who is connected is served on, and told to go with the next response.
+    pub fn close(&self) {
+        self.departure.begin();
+        drop(self.lock().take());
+    }
+
+    pub(crate) fn terms(&self) -> Arc<Terms> {
+        self.terms.load_full()
+    }
+
+    /// Returns the socket, for the runtime that this is called in.
+    pub(crate) fn accepting(&self) -> io::Result<Accepting> {
+        match self.socket()? {
+            Some(Bound::Tcp(socket)) => TcpListener::from_std(socket).map(Accepting::Tcp),
+            Some(Bound::Unix(socket)) => UnixListener::from_std(socket).map(Accepting::Unix),
+            None => Err(io::Error::other("it is closed")),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Bound>> {
+        // A thread that panicked while it held the lock has left a socket or none.
+        self.bound.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Terms {
+    fn new(
+        Reception { listener, tls }: Reception,
+        index: usize,
+        metrics: &Arc<Metrics>,
+        clients: Option<Arc<PerClient>>,
+    ) -> Self {
+        Self { index, listener, tls, metrics: Arc::clone(metrics), clients }
     }
 
     /// Returns the bounds on the head of a request.
-    pub fn limits(&self) -> Limits {
+    pub(crate) fn limits(&self) -> Limits {
         let limits = &self.listener.limits;
         Limits { head: limits.head, headers: limits.headers, target: limits.target }
     }

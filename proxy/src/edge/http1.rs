@@ -1,6 +1,6 @@
 //! HTTP/1.1 with a client: request after request, each handed on once its head has been checked.
 
-use std::{future::poll_fn, io, sync::Arc};
+use std::{future::poll_fn, io};
 
 use bytes::Buf;
 use pingora::{apps::HttpServerApp, protocols::http::ServerSession, server::ShutdownWatch};
@@ -11,7 +11,7 @@ use tokio::{
 
 use crate::{
     departure::Present,
-    edge::{door::Door, front::Front, refuse},
+    edge::{door::Door, front::Front, host::Host, refuse},
     wire::incoming::{self, Limits, Refusal, Scan},
 };
 
@@ -34,7 +34,7 @@ enum Next {
 /// Serves requests until the connection ends. Returns it if the client turns out to speak HTTP/2.
 pub(crate) async fn serve<A>(
     mut front: Box<Front>,
-    app: &Arc<A>,
+    host: &Host<A>,
     door: &Door,
     shutdown: &ShutdownWatch,
 ) -> Option<Box<Front>>
@@ -61,7 +61,7 @@ where
         is_first = false;
         busy.get_or_insert_with(|| door.departure.busy());
         let session = ServerSession::new_http1(front);
-        let reused = app.process_new_http(session, shutdown).await?;
+        let reused = host.load_full().process_new_http(session, shutdown).await?;
         // Pingora gives back what it was given.
         front = reused.consume().0.into_any().downcast().ok()?;
         if !front.finish() {
@@ -88,8 +88,9 @@ async fn next(
     busy: &mut Option<Present>,
 ) -> Next {
     let mut shutdown = shutdown.clone();
-    let limits = door.limits();
-    let may_be_http2 = is_first && door.listener.http2 && door.listener.tls.is_none();
+    let terms = door.terms();
+    let limits = terms.limits();
+    let may_be_http2 = is_first && terms.listener.http2 && terms.listener.tls.is_none();
     let mut scan = Scan::default();
     let mut deadline: Option<Instant> = None;
     loop {
@@ -101,12 +102,12 @@ async fn next(
         let has_begun = !front.incoming().is_empty();
         let read = if has_begun {
             busy.get_or_insert_with(|| door.departure.busy());
-            let head = door.listener.timeouts.head;
+            let head = terms.listener.timeouts.head;
             let deadline = *deadline.get_or_insert_with(|| Instant::now() + head);
             timeout_at(deadline, fill(front)).await
         } else {
             let is_ending = *shutdown.borrow_and_update();
-            let usual = door.listener.timeouts.idle;
+            let usual = terms.listener.timeouts.idle;
             let patience = if is_ending { usual.min(door.departure.policy().idle) } else { usual };
             tokio::select! {
                 biased;
@@ -156,11 +157,12 @@ async fn fill(front: &mut Front) -> io::Result<usize> {
 /// Says what is wrong, and ends the connection.
 async fn refuse(front: &mut Front, refusal: Refusal, door: &Door) {
     let id = format!("{:032x}", fastrand::u128(..));
-    tracing::debug!(target: "bascule::edge", listener = door.listener.name, %refusal, "request refused");
-    door.metrics.request_refused(door.index, refusal);
+    let terms = door.terms();
+    tracing::debug!(target: "bascule::edge", listener = terms.listener.name, %refusal, "request refused");
+    terms.metrics.request_refused(terms.index, refusal);
     // A client that is gone need not be told.
-    let answer = refuse::answer(refusal, &id, door.listener.proxy_status);
-    if timeout(door.listener.timeouts.head, front.write_all(&answer)).await.is_ok() {
+    let answer = refuse::answer(refusal, &id, terms.listener.proxy_status);
+    if timeout(terms.listener.timeouts.head, front.write_all(&answer)).await.is_ok() {
         front.end().await;
     }
 }

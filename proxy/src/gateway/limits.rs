@@ -1,11 +1,12 @@
 //! What is let in: asks every limit on a request before anything is done for it.
 
 use std::{
+    collections::HashMap,
     hash::{BuildHasher, RandomState},
     net::{IpAddr, Ipv6Addr},
     sync::{
-        Arc, Once,
-        atomic::{AtomicU32, Ordering::Relaxed},
+        Arc, OnceLock,
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -21,7 +22,7 @@ use crate::{
     model::{ProcessLimits, RateKey, RateLimit, Target, Topology},
     rate_limit::{Buckets, Verdict},
     shedding::{INTERVAL, Shedder},
-    telemetry::metrics::Metrics,
+    telemetry::metrics::LagGauge,
 };
 
 /// How often lag is measured: often enough to find the least within an interval.
@@ -33,14 +34,22 @@ const TIMER: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub struct Limits {
     /// Indexed by route; `None` where there is no limit.
-    rates: Vec<Option<Rate>>,
+    rates: Vec<Option<Arc<Rate>>>,
     /// Hashes keys with a secret of this process.
     hasher: RandomState,
     process: ProcessLimits,
-    /// How much is turned away because the data plane runs late, of [`u32::MAX`].
-    shed: Arc<AtomicU32>,
-    /// Set once lag is measured.
-    is_measured: Once,
+    lag: Arc<Lag>,
+}
+
+/// How late the data plane runs, whatever is configured.
+#[derive(Debug, Default)]
+struct Lag {
+    /// How much is turned away because of it, of [`u32::MAX`].
+    shed: AtomicU32,
+    /// What it may be, in nanoseconds; 0 for no bound.
+    most: AtomicU64,
+    /// Set once it is measured.
+    is_measured: OnceLock<()>,
 }
 
 /// A route's rate limit.
@@ -57,14 +66,34 @@ impl Limits {
     /// Makes the limits of `topology`; nothing has come in yet.
     pub fn new(topology: &Topology) -> Self {
         let routes = topology.routes.iter();
-        let rates = routes.map(|it| Some(Rate::new(&it.name, it.rate_limit.as_ref()?))).collect();
+        let rates =
+            routes.map(|it| Some(Arc::new(Rate::new(&it.name, it.rate_limit.as_ref()?)))).collect();
+        Self { rates, hasher: RandomState::new(), process: topology.limits, lag: Arc::default() }
+    }
+
+    /// Makes the limits of `topology`, which follows `before`. Routes of the same name and limit go on
+    /// counting.
+    #[must_use]
+    pub fn succeeded_by(&self, topology: &Topology) -> Self {
+        let known: HashMap<&str, &Arc<Rate>> =
+            self.rates.iter().flatten().map(|it| (it.name.as_str(), it)).collect();
+        let rates = topology.routes.iter().map(|route| {
+            let limit = route.rate_limit.as_ref()?;
+            let same = known.get(route.name.as_str()).filter(|it| it.limit == *limit);
+            Some(same.map_or_else(|| Arc::new(Rate::new(&route.name, limit)), |it| Arc::clone(it)))
+        });
         Self {
-            rates,
-            hasher: RandomState::new(),
+            rates: rates.collect(),
+            hasher: self.hasher.clone(),
             process: topology.limits,
-            shed: Arc::default(),
-            is_measured: Once::new(),
+            lag: Arc::clone(&self.lag),
         }
+    }
+
+    /// Bounds lag as configured, for whoever measures it.
+    pub fn take_effect(&self) {
+        let most = self.process.max_lag.unwrap_or_default().as_nanos();
+        self.lag.most.store(u64::try_from(most).unwrap_or(u64::MAX), Relaxed);
     }
 }
 
@@ -119,13 +148,15 @@ impl Gateway {
     /// The first one to ask starts to measure.
     fn is_late(&self) -> bool {
         let limits = &self.limits;
-        let Some(max_lag) = limits.process.max_lag else { return false };
-        limits.is_measured.call_once(|| {
-            let (shed, metrics) = (Arc::clone(&limits.shed), Arc::clone(&self.exchange.metrics));
+        if limits.process.max_lag.is_none() {
+            return false;
+        }
+        limits.lag.is_measured.get_or_init(|| {
+            let (lag, shown) = (Arc::clone(&limits.lag), self.exchange.metrics.lag_gauge());
             // It ends with the data plane's event loop, of which it is a part.
-            drop(tokio::spawn(measure(max_lag, shed, metrics)));
+            drop(tokio::spawn(measure(lag, shown)));
         });
-        let shed = limits.shed.load(Relaxed);
+        let shed = limits.lag.shed.load(Relaxed);
         shed != 0 && fastrand::u32(..) < shed
     }
 
@@ -173,7 +204,7 @@ impl Gateway {
 }
 
 /// Measures how late the event loop runs a task that does nothing, for as long as it runs.
-async fn measure(max_lag: Duration, shed: Arc<AtomicU32>, metrics: Arc<Metrics>) {
+async fn measure(lag: Arc<Lag>, shown: LagGauge) {
     let mut shedder = Shedder::default();
     let mut judged = clock::now();
     loop {
@@ -184,14 +215,18 @@ async fn measure(max_lag: Duration, shed: Arc<AtomicU32>, metrics: Arc<Metrics>)
         shedder.measured(now.since(due + TIMER));
         if INTERVAL <= now.since(judged) {
             judged = now;
-            let (share, lag) = shedder.judge(max_lag);
+            let max_lag = match lag.most.load(Relaxed) {
+                0 => Duration::MAX,
+                nanos => Duration::from_nanos(nanos),
+            };
+            let (share, least) = shedder.judge(max_lag);
             #[expect(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,
                 reason = "a share of the type's range"
             )]
-            shed.store((share * f64::from(u32::MAX)) as u32, Relaxed);
-            metrics.lag(lag);
+            lag.shed.store((share * f64::from(u32::MAX)) as u32, Relaxed);
+            shown.set(least);
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::model::{
     Admin, Backend, BackendAddress, BackendTls, Balance, Capacity, CertificateFiles, CheckKind,
     Destination, FailbackMode, HashKey, HeaderEdits, HealthCheck, HoldBack, HttpCheck, Level,
     Listener, ListenerTls, LogFormat, LogStreamLimits, Logging, Match, OutlierPolicy, Pool, PoolId,
-    PoolLimits, ProcessLimits, Protocol, RetryPolicy, Route, SharedTopology, Shutdown,
+    PoolLimits, ProcessLimits, Protocol, Reload, RetryPolicy, Route, SharedTopology, Shutdown,
     SuspicionPolicy, TierPolicy, Timeouts, TlsVersion, Topology, WhenDown, sample_listener,
 };
 
@@ -138,6 +138,7 @@ pub(crate) fn topology(pools: Vec<Pool>) -> Topology {
         pools,
         limits: ProcessLimits::default(),
         shutdown: Shutdown::default(),
+        reload: Reload::default(),
         admin: Admin {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 9901)),
             token_file: None,

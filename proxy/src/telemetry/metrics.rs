@@ -80,6 +80,17 @@ pub struct Metrics {
     routes: Vec<Option<RouteHandles>>,
 }
 
+/// Shows how late the data plane runs.
+#[derive(Clone, Debug)]
+pub struct LagGauge(Gauge);
+
+impl LagGauge {
+    /// Shows it.
+    pub fn set(&self, lag: Duration) {
+        self.0.set(lag.as_secs_f64());
+    }
+}
+
 /// The metrics themselves, whatever is configured.
 #[derive(Debug)]
 struct Families {
@@ -294,9 +305,9 @@ impl Metrics {
         self.pools[backend.pool.0].check_duration.observe(took.as_secs_f64());
     }
 
-    /// Shows how late the data plane runs.
-    pub fn lag(&self, lag: Duration) {
-        self.families.lag.set(lag.as_secs_f64());
+    /// Returns where it is shown how late the data plane runs, whatever is configured.
+    pub fn lag_gauge(&self) -> LagGauge {
+        LagGauge(self.families.lag.clone())
     }
 
     /// Counts outcomes of attempts that were not judged.

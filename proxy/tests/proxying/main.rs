@@ -38,6 +38,7 @@ mod overstays;
 mod ports;
 mod proxy;
 mod rates;
+mod reload;
 mod rescue;
 mod retries;
 mod returns;

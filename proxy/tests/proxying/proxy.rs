@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     fs::{self, File},
     net::{SocketAddr, TcpListener},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     sync::{Mutex, PoisonError},
 };
@@ -82,10 +82,7 @@ impl Proxy {
 
     fn spawn(setup: &Setup) -> Self {
         let (public, admin, folder) = (free_address(), free_address(), folder());
-        let config = setup
-            .clone()
-            .with("listeners.public.address", public.to_string())
-            .with("admin.address", admin.to_string());
+        let config = placed(setup, public, admin);
         let file = folder.join("bascule.yaml");
         // JSON is YAML.
         fs::write(&file, config.0.to_string()).unwrap();
@@ -122,6 +119,23 @@ impl Proxy {
     /// A file beside its configuration.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder.join(name)
+    }
+
+    /// This configuration, at the addresses that the proxy has.
+    pub(crate) fn configured(&self, setup: &Setup) -> Setup {
+        placed(setup, self.public, self.admin)
+    }
+
+    /// Puts another configuration in the place of its file, as a whole.
+    pub(crate) fn write(&self, setup: &Setup) {
+        let next = self.folder.join("next.yaml");
+        fs::write(&next, self.configured(setup).0.to_string()).unwrap();
+        fs::rename(next, self.folder.join("bascule.yaml")).unwrap();
+    }
+
+    /// Where its files are.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Where the sidecar listens.
@@ -221,6 +235,13 @@ impl Proxy {
     pub(crate) async fn exited(&mut self) -> ExitStatus {
         soon(self.child.wait()).await.unwrap()
     }
+}
+
+fn placed(setup: &Setup, public: SocketAddr, admin: SocketAddr) -> Setup {
+    setup
+        .clone()
+        .with("listeners.public.address", public.to_string())
+        .with("admin.address", admin.to_string())
 }
 
 impl Drop for Proxy {

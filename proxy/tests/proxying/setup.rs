@@ -62,9 +62,13 @@ impl Setup {
         }))
     }
 
-    /// Sets one key, named by the keys that lead to it, with dots between.
+    /// Sets one key, named by the keys that lead to it, with dots between, and by
+    /// numbers in lists.
     pub(crate) fn with(mut self, path: &str, value: impl Into<Value>) -> Self {
-        let place = path.split('.').fold(&mut self.0, |place, key| &mut place[key]);
+        let place = path.split('.').fold(&mut self.0, |place, key| match key.parse::<usize>() {
+            Ok(index) => &mut place[index],
+            Err(_) => &mut place[key],
+        });
         *place = value.into();
         self
     }

@@ -10,7 +10,7 @@ use std::{
 use arc_swap::ArcSwap;
 use axum::{Router, extract::Request};
 use bascule::{
-    admin::{self, AdminState},
+    admin::{self, AdminState, wire::Config},
     clock::{self, Timestamp},
     config,
     event::Fault,
@@ -101,6 +101,19 @@ impl Fake {
     }
 }
 
+/// A configuration of which nothing is shown.
+fn unread() -> Config {
+    Config {
+        schema: 1,
+        generation: 1,
+        loaded_at: String::new(),
+        files: Vec::new(),
+        last_reload: None,
+        config: Value::Null,
+        yaml: String::new(),
+    }
+}
+
 pub(crate) struct World {
     pub(crate) address: SocketAddr,
     pub(crate) state: AdminState,
@@ -140,6 +153,8 @@ impl World {
         let healthy = snapshot(&topology, Some(0), [Condition::Healthy; 2]);
         let generation = Generation::first(topology, sender).unwrap();
         generation.snapshot.store(Arc::new(healthy));
+        // Nobody loads configurations here.
+        let (reloads, _) = mpsc::channel(1);
         let state = AdminState {
             current: Arc::new(ArcSwap::from_pointee(generation)),
             incidents: Arc::default(),
@@ -150,6 +165,8 @@ impl World {
             token: wish.token.map(str::to_owned),
             relay_key: RELAY_KEY.to_owned(),
             is_draining: Arc::new(AtomicBool::new(false)),
+            config: Arc::new(ArcSwap::from_pointee(unread())),
+            reloads,
             data_plane: Some(data_plane.address),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,0 +1,357 @@
+//! Reload: another configuration takes the place of the one in use, as a whole or not at all.
+//!
+//! One after the other: read and check it; bind and read all that it needs; make its generation, in
+//! which what goes on is shared with the one before; have the fleet take it over; wait until backends
+//! that are new have been checked once, while the generation before serves on; then have each request
+//! that comes served by the new one. Whatever can fail comes before anything is changed.
+
+use std::{sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use serde_json::Value;
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::{mpsc, oneshot},
+    time::{MissedTickBehavior, interval, sleep, timeout},
+};
+use tracing::{error, info, warn};
+
+use crate::{
+    admin::{Answer, Order, wire},
+    app::{data_plane::DataPlane, source::Source},
+    clock::{self, Timestamp},
+    config::{
+        Effective, Loaded,
+        difference::{Change, difference},
+    },
+    control::Adoption,
+    departure::Departure,
+    exchange::{Generation, GenerationCell},
+    gateway::Gateway,
+    model::Topology,
+    telemetry::metrics::ReloadResult,
+};
+
+/// How often files are looked at, where they are watched.
+const LOOK: Duration = Duration::from_secs(1);
+/// Longest wait for the fleet, which takes milliseconds.
+const ADOPTION: Duration = Duration::from_secs(10);
+/// What a check may take beyond its timeout, on a busy machine.
+const BEYOND_CHECK: Duration = Duration::from_millis(500);
+/// What a process is started with and keeps.
+const FIXED: [&str; 6] =
+    ["threads", "admin.address", "admin.token_file", "admin.log_stream", "logging", "version"];
+
+/// Who asks for a reload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trigger {
+    Api,
+    Signal,
+    Files,
+}
+
+impl Trigger {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Signal => "signal",
+            Self::Files => "files",
+        }
+    }
+}
+
+/// Loads configurations, one at a time.
+pub(crate) struct Reloader {
+    pub(crate) source: Source,
+    pub(crate) plane: Arc<DataPlane>,
+    /// Who forwards at present.
+    pub(crate) gateway: Gateway,
+    pub(crate) current: GenerationCell,
+    /// What is shown of the configuration in use.
+    pub(crate) shown: Arc<ArcSwap<wire::Config>>,
+    pub(crate) adoptions: mpsc::Sender<Adoption>,
+    pub(crate) departure: Departure,
+}
+
+impl Reloader {
+    /// Loads configurations when told to, for as long as the process runs.
+    pub(crate) async fn run(
+        mut self,
+        mut orders: mpsc::Receiver<Order>,
+        mut hang_up: Option<Signal>,
+    ) {
+        let mut looks = interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut loaded, mut seen) = (self.source.marks(), self.source.marks());
+        loop {
+            let hung_up = async {
+                match &mut hang_up {
+                    Some(signal) => signal.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                order = orders.recv() => match order {
+                    Some(order) => self.obey(order).await,
+                    None => return,
+                },
+                _ = hung_up => {
+                    self.reload(Trigger::Signal, false).await;
+                }
+                _ = looks.tick() => {
+                    let marks = self.source.marks();
+                    // Seen twice: whoever writes it has finished.
+                    let is_due = marks != loaded && marks == seen;
+                    seen = marks;
+                    if !is_due || !self.gateway.exchange.topology.reload.watch {
+                        continue;
+                    }
+                    self.reload(Trigger::Files, false).await;
+                }
+            }
+            loaded = self.source.marks();
+        }
+    }
+
+    async fn obey(&mut self, order: Order) {
+        // Whoever asked may have given up waiting.
+        match order {
+            Order::Reload { expect, is_dry, answer } => {
+                let number = self.gateway.exchange.number;
+                _ = answer.send(if expect.is_some_and(|it| it != number) {
+                    Answer::Changed(number)
+                } else {
+                    self.reload(Trigger::Api, is_dry).await
+                });
+            }
+            Order::Check { text, answer } => {
+                let began = clock::now();
+                let checked = match self.source.read_text(&text) {
+                    Ok(loaded) => self.judge(&loaded),
+                    Err(rejection) => self.refused(rejection.problems().iter().map(Into::into)),
+                };
+                _ = answer.send(Answer::Done(Box::new(finish(checked, Trigger::Api, began))));
+            }
+        }
+    }
+
+    /// Loads the configuration again; with `is_dry` it is only tried.
+    async fn reload(&mut self, trigger: Trigger, is_dry: bool) -> Answer {
+        let began = clock::now();
+        let Some(read) = self.source.read() else {
+            warn!(target: "bascule::config", "there is no file to load again");
+            return Answer::NoFile;
+        };
+        let (outcome, applied) = match read {
+            Err(rejection) => (self.refused(rejection.problems().iter().map(Into::into)), None),
+            Ok(loaded) if is_dry => (self.judge(&loaded), None),
+            Ok(loaded) => match self.apply(&loaded).await {
+                Ok(outcome) => (outcome, Some(loaded.effective.clone())),
+                Err(refused) => (*refused, None),
+            },
+        };
+        let outcome = finish(outcome, trigger, began);
+        if !is_dry {
+            self.record(&outcome, applied);
+        }
+        Answer::Done(Box::new(outcome))
+    }
+
+    /// Says what would become of a configuration.
+    fn judge(&self, loaded: &Loaded) -> wire::Reload {
+        match self.plane.prepare(&loaded.topology) {
+            Err(faults) => self.refused(faults.iter().map(|it| outside(it.to_string()))),
+            Ok(_) => match crate::app::review(&loaded.topology) {
+                Err(error) => self.refused([outside(error.to_string())]),
+                Ok(()) => self.outcome("accepted", loaded),
+            },
+        }
+    }
+
+    /// Puts a configuration in the place of the one in use; what is in the way changes nothing.
+    async fn apply(&mut self, loaded: &Loaded) -> Result<wire::Reload, Box<wire::Reload>> {
+        let refused = |faults: Vec<String>| {
+            Box::new(self.refused(faults.into_iter().map(wire::ConfigFault::outside)))
+        };
+        let preparation = self
+            .plane
+            .prepare(&loaded.topology)
+            .map_err(|faults| refused(faults.iter().map(ToString::to_string).collect()))?;
+        let before = Arc::clone(self.gateway.exchange.generation());
+        let next = before
+            .succeeded_by(loaded.topology.clone())
+            .map_err(|error| refused(vec![error.to_string()]))?;
+        let next = Arc::new(next);
+        let (done, adopted) = oneshot::channel();
+        let adoption = Adoption { generation: Arc::clone(&next), done };
+        let is_adopted = self.adoptions.send(adoption).await.is_ok()
+            && matches!(timeout(ADOPTION, adopted).await, Ok(Ok(())));
+        if !is_adopted {
+            error!(target: "bascule::config", "the fleet did not take the configuration over");
+        }
+        first_checks(&next).await;
+        let exchange = self.gateway.exchange.succeeded_by(Arc::clone(&next));
+        let limits = Arc::new(self.gateway.limits.succeeded_by(&next.topology));
+        limits.take_effect();
+        self.gateway = Gateway { exchange: Arc::new(exchange), limits, ..self.gateway.clone() };
+        self.departure.adopt(next.topology.shutdown);
+        self.plane.serve(preparation, &self.gateway, &self.departure);
+        self.current.store(Arc::clone(&next));
+        before.connections.retire(&next.connections);
+        let result = if value_of(&loaded.effective) == self.shown.load().config {
+            "unchanged"
+        } else {
+            "applied"
+        };
+        Ok(self.outcome(result, loaded))
+    }
+
+    fn refused(&self, problems: impl IntoIterator<Item = wire::ConfigFault>) -> wire::Reload {
+        let problems = problems.into_iter().collect();
+        wire::Reload { result: "refused", problems, ..self.blank() }
+    }
+
+    fn outcome(&self, result: &'static str, loaded: &Loaded) -> wire::Reload {
+        let changes = difference(&self.shown.load().config, &value_of(&loaded.effective));
+        wire::Reload {
+            result,
+            needs_restart: needs_restart(&changes),
+            changes,
+            problems: loaded.findings.problems().iter().map(Into::into).collect(),
+            ..self.blank()
+        }
+    }
+
+    fn blank(&self) -> wire::Reload {
+        wire::Reload {
+            schema: wire::SCHEMA,
+            at: String::new(),
+            trigger: "",
+            result: "",
+            generation: self.gateway.exchange.number,
+            took_seconds: 0.0,
+            changes: Vec::new(),
+            needs_restart: Vec::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    /// Says how a reload ended: in the log, the metrics and the answers of the sidecar. `applied` is
+    /// what is in use since, if it is another configuration.
+    fn record(&self, outcome: &wire::Reload, applied: Option<Effective>) {
+        let number = outcome.generation;
+        let result = match outcome.result {
+            "applied" => ReloadResult::Applied,
+            "unchanged" => ReloadResult::Unchanged,
+            _ => ReloadResult::Refused,
+        };
+        for fault in &outcome.problems {
+            let (path, line) = (fault.path.as_deref().unwrap_or_default(), fault.line.unwrap_or(0));
+            warn!(
+                target: "bascule::config", code = fault.code, severity = fault.severity, path, line,
+                remedy = fault.remedy, "{}", fault.message
+            );
+        }
+        let changes = outcome.changes.len();
+        if result == ReloadResult::Refused {
+            error!(
+                target: "bascule::config", generation = number, trigger = outcome.trigger,
+                problems = outcome.problems.len(),
+                "configuration refused; the one in use stays"
+            );
+        } else {
+            for change in outcome.changes.iter().take(LOGGED) {
+                info!(target: "bascule::config", "{change}");
+            }
+            for path in &outcome.needs_restart {
+                warn!(target: "bascule::config", path, "takes effect with the next start only");
+            }
+            info!(
+                target: "bascule::config", generation = number, trigger = outcome.trigger, changes,
+                took_ms = outcome.took_seconds * 1e3, "configuration {}", result.name()
+            );
+        }
+        self.gateway.exchange.metrics.reloaded(result, number, clock::now());
+        let mut shown = wire::Config::clone(&self.shown.load());
+        shown.last_reload = Some(outcome.clone());
+        if let Some(effective) = applied {
+            shown.generation = number;
+            shown.loaded_at.clone_from(&outcome.at);
+            shown.config = value_of(&effective);
+            shown.yaml = effective.yaml(false);
+        }
+        self.shown.store(Arc::new(shown));
+    }
+}
+
+/// Changes told of in the log; the sidecar tells of more.
+const LOGGED: usize = 50;
+
+/// Takes over SIGHUP from the system. To be called in a runtime.
+pub(crate) fn hang_up() -> Option<Signal> {
+    signal(SignalKind::hangup())
+        .inspect_err(|error| warn!(target: "bascule::app", %error, "SIGHUP cannot be listened to"))
+        .ok()
+}
+
+/// Returns what is shown of a configuration that has just been loaded.
+pub(crate) fn shown(
+    source: &Source,
+    effective: Option<&Effective>,
+    now: Timestamp,
+) -> wire::Config {
+    wire::Config {
+        schema: wire::SCHEMA,
+        generation: 1,
+        loaded_at: clock::rfc3339_of(now),
+        files: source.names(),
+        last_reload: None,
+        config: effective.map_or(Value::Null, value_of),
+        yaml: effective.map(|it| it.yaml(false)).unwrap_or_default(),
+    }
+}
+
+/// Returns a configuration as it is shown.
+fn value_of(effective: &Effective) -> Value {
+    effective.json()["config"].take()
+}
+
+fn outside(message: String) -> wire::ConfigFault {
+    wire::ConfigFault::outside(message)
+}
+
+fn finish(outcome: wire::Reload, trigger: Trigger, began: Timestamp) -> wire::Reload {
+    let now = clock::now();
+    wire::Reload {
+        at: clock::rfc3339_of(now),
+        trigger: trigger.name(),
+        took_seconds: now.since(began).as_secs_f64(),
+        ..outcome
+    }
+}
+
+/// Waits until every backend has been checked once: a client's request is no health check. Those that
+/// go on have been.
+async fn first_checks(generation: &Generation) {
+    let deadline = clock::now() + longest_check(&generation.topology) + BEYOND_CHECK;
+    while !generation.snapshot.load().is_checked() {
+        if deadline <= clock::now() {
+            warn!(target: "bascule::app", "some backends have not answered their first health check");
+            return;
+        }
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn longest_check(topology: &Topology) -> Duration {
+    topology.pools.iter().map(|pool| pool.health_check.timeout).max().unwrap_or_default()
+}
+
+fn needs_restart(changes: &[Change]) -> Vec<String> {
+    let is_fixed = |path: &str| {
+        FIXED.iter().any(|fixed| {
+            path.strip_prefix(fixed).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        })
+    };
+    changes.iter().map(|it| it.path.clone()).filter(|it| is_fixed(it)).collect()
+}
