@@ -119,20 +119,16 @@ pub(crate) struct Sidecar {
     pub(crate) client: HttpClient,
     /// Becomes true when WebSockets shall end.
     pub(crate) is_closing: watch::Receiver<bool>,
-    /// Whether every backend has been checked at the start. Those that come later are waited for
-    /// before they are configured.
-    has_started: AtomicBool,
 }
 
 impl Sidecar {
     /// Tells whether the proxy can be sent traffic; if not, why.
     pub(crate) fn readiness(&self) -> Result<(), &'static str> {
+        let generation = self.state.generation();
         if self.state.is_draining.load(Relaxed) {
             Err("draining: requests in flight are finished, no more are wanted")
-        } else if self.has_started.load(Relaxed)
-            || self.state.generation().snapshot.load().is_checked()
-        {
-            self.has_started.store(true, Relaxed);
+        } else if generation.number != 1 || generation.snapshot.load().is_checked() {
+            // What a reload brings is waited for before it is in use.
             Ok(())
         } else {
             Err("starting: not every backend has been checked yet")
@@ -160,8 +156,7 @@ pub async fn serve(listener: TcpListener, state: AdminState, shutdown: impl Futu
 }
 
 fn routes(state: AdminState, is_closing: watch::Receiver<bool>) -> Router {
-    let (client, has_started) = (HttpClient::default(), AtomicBool::new(false));
-    let sidecar = Arc::new(Sidecar { state, client, is_closing, has_started });
+    let sidecar = Arc::new(Sidecar { state, client: HttpClient::default(), is_closing });
     Router::new()
         .route("/proxy/health", get(api::health))
         .route("/proxy/fail", post(fail::fail).fallback(fail::how_to_fail))
