@@ -16,6 +16,7 @@ mod failback;
 mod faults;
 mod guard;
 mod incidents;
+mod log_level;
 mod logs;
 mod order;
 mod query;
@@ -168,6 +169,7 @@ fn routes(state: AdminState, is_closing: watch::Receiver<bool>) -> Router {
         .route("/backends/{pool}/{name}/{verb}", post(backends::order).fallback(backends::how_to))
         .route("/pools/{pool}/failover", post(backends::fail_over).fallback(backends::how_to))
         .route("/pools/{pool}/failback", post(backends::fail_back).fallback(backends::how_to))
+        .route("/log-level", get(log_level::show).put(log_level::set))
         .route("/faults", get(faults::list).post(fail::fail))
         .route("/faults/{pool}/{backend}", delete(faults::end))
         .route("/incidents", get(incidents::list))

@@ -178,7 +178,10 @@ fn pick_among(
                 Balance::LeastRequests => least_requests::pick(weights, tier, open, random),
                 Balance::PeakEwma => peak_ewma::pick(weights, tier, open, random, now),
                 Balance::Hash => match hash {
-                    Some(hash) => hashed::pick(&snapshot.tables[number], weights, tier, open, hash),
+                    Some(hash) => {
+                        let (table, bound) = (&snapshot.tables[number], pool.hash_bound);
+                        hashed::pick(table, weights, tier, open, hash, bound)
+                    }
                     None => least_requests::pick(weights, tier, open, random),
                 },
             };

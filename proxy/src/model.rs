@@ -134,6 +134,9 @@ pub struct Pool {
     pub balance: Balance,
     /// What requests have in common that belong together, for [`Balance::Hash`].
     pub hash: HashKey,
+    /// The most requests under way at a backend, as a multiple of its due, before a key's go to the
+    /// next: 1 and up.
+    pub hash_bound: Option<f64>,
     /// How a client is kept at one backend.
     pub sticky: Option<Sticky>,
     /// When a tier hands over, and when it gets its traffic back.

@@ -2,6 +2,7 @@
 
 pub mod access_log;
 pub mod log_file;
+pub mod log_level;
 pub mod log_stream;
 pub mod logging;
 pub mod metrics;

@@ -31,6 +31,8 @@
 //! 10. Silence clears nobody on whom a trial waits.
 //! 11. Where nothing fails, nobody is suspected, though the machine stands still now and then.
 //! 12. A deadline that was handled is over: the fleet's driver never spins.
+//! 13. An order that is not forced empties no pool, nobody is picked whom an operator took out, and a
+//!     pool that one moved stays there until he asks for the return or the tier cannot serve.
 
 #![expect(clippy::expect_used, reason = "a test may stop at the first thing that is wrong")]
 #![expect(clippy::panic, reason = "a test may stop at the first thing that is wrong")]
@@ -75,7 +77,8 @@ const SEEDS: u64 = 200;
 const LINES_SHOWN: usize = 60;
 
 /// What every kind of failure is told as; all must have been seen.
-const CAUSES: [&str; 7] = ["crash", "hang", "slow", "errors", "grey", "truncation", "partition"];
+const CAUSES: [&str; 9] =
+    ["crash", "hang", "slow", "errors", "grey", "truncation", "partition", "drained", "manual"];
 
 #[test]
 fn seeds_hold_every_law() {
@@ -90,8 +93,9 @@ fn seeds_hold_every_law() {
     println!("{total:?}");
     // A simulation in which nothing happens proves nothing.
     let tiers = [total.failovers, total.ramps, total.aborts, total.spilled, total.hoped];
+    let orders = [total.orders, total.refused];
     let others = [total.retries, total.hedges, total.lost, total.heard_out, total.stalls];
-    for count in others.into_iter().chain(tiers) {
+    for count in others.into_iter().chain(tiers).chain(orders) {
         assert!(0 < count, "something never happened: {total:?}");
     }
     for cause in CAUSES {
@@ -184,6 +188,8 @@ fn add(total: &mut Chronicle, other: &Chronicle) {
     total.aborts += other.aborts;
     total.spilled += other.spilled;
     total.hoped += other.hoped;
+    total.orders += other.orders;
+    total.refused += other.refused;
     for (cause, count) in &other.incidents {
         *total.incidents.entry(cause).or_default() += count;
     }

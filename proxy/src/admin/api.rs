@@ -81,6 +81,7 @@ pub(crate) async fn not_found() -> HttpError {
         "unknown_path",
         "there is nothing at this path",
         "the sidecar answers at /backends, /pools/POOL/failover, /pools/POOL/failback, /faults, \
+         /log-level, \
          /proxy/health, /proxy/fail, /proxy/recover, /proxy/failback, \
          /proxy/data, /incidents, /series, /metrics, /livez, /readyz, \
          /config, /config/check, /config/reload and /logs",
@@ -94,6 +95,8 @@ pub(crate) async fn method_not_allowed(method: Method, uri: Uri) -> HttpError {
         ("POST", format!("use POST: curl -X POST http://HOST{path}"))
     } else if path == "/faults" {
         ("GET, HEAD, POST", "use GET to list faults, POST to inject one".to_owned())
+    } else if path == "/log-level" {
+        ("GET, HEAD, PUT", "use GET to see the level, PUT to change it".to_owned())
     } else if path.starts_with("/faults/") {
         ("DELETE", format!("use DELETE: curl -X DELETE http://HOST{path}"))
     } else {

@@ -94,3 +94,45 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_key_moves_only_while_its_backend_has_more_than_its_bound() {
+    let mut world = World::new(Balance::Hash, Some(0), &[(0, 1, true); 4]);
+    let owners: Vec<usize> = (0..500).map(|key| world.hashed(key, &[])).collect();
+    world.topology.pools[0].hash_bound = Some(1.25);
+    let backends = &world.live.pools[0].backends;
+    // With 40 under way, ten each are due, and 13 of 41 are within the bound.
+    for (backend, busy) in backends.iter().zip([12, 13, 9, 6]) {
+        backend.in_flight.store(busy, Relaxed);
+    }
+    let heirs: Vec<usize> = (0..500).map(|key| world.hashed(key, &[])).collect();
+    for (owner, heir) in owners.iter().zip(&heirs) {
+        assert!(if *owner == 1 { *heir != 1 } else { heir == owner }, "{owner} {heir}");
+    }
+    let moved_to =
+        |index: usize| owners.iter().zip(&heirs).filter(|it| *it.0 == 1 && *it.1 == index).count();
+    assert!([0, 2, 3].into_iter().all(|it| 0 < moved_to(it)), "each key has an order of its own");
+}
+
+proptest! {
+    /// Whatever keys come, and however few: nobody ever has more than the bound allows, and somebody
+    /// is always picked.
+    #[test]
+    fn the_bound_holds_for_any_keys_and_weights(
+        weights in prop::collection::vec(1_u32..5, 1..7),
+        keys in prop::collection::vec(0_u64..4, 1..120),
+        bound in 1.0_f64..3.0,
+    ) {
+        let all: Vec<_> = weights.iter().map(|&weight| (0, weight, true)).collect();
+        let mut world = World::new(Balance::Hash, Some(0), &all);
+        world.topology.pools[0].hash_bound = Some(bound);
+        let sum = f64::from(weights.iter().sum::<u32>());
+        for (count, key) in keys.into_iter().enumerate() {
+            let index = world.hashed(key, &[]);
+            let backend = &world.live.pools[0].backends[index].in_flight;
+            let has = backend.fetch_add(1, Relaxed) + 1;
+            let due = (count + 1) as f64 * f64::from(weights[index]) / sum;
+            prop_assert!(has as f64 <= (bound * due).ceil(), "{has} of {due} due");
+        }
+    }
+}

@@ -291,6 +291,8 @@ codes! {
     PatientQueue = "B0411" Warning,
     /// The process ends before requests that are under way may.
     ShortDrain = "B0412" Warning,
+    /// Two pools that clients of one host reach keep them by a cookie of the same name.
+    SharedCookie = "B0413" Warning,
 }
 
 #[cfg(test)]

@@ -43,5 +43,6 @@ fn code(kind: TrapKind) -> Code {
         TrapKind::NeverRetried => Code::NeverRetried,
         TrapKind::PatientQueue => Code::PatientQueue,
         TrapKind::ShortDrain => Code::ShortDrain,
+        TrapKind::SharedCookie => Code::SharedCookie,
     }
 }

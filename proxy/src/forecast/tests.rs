@@ -7,7 +7,9 @@ use crate::{
     clock::Timestamp,
     event::Symptom,
     fleet::{Fleet, Input, Output, Pace},
-    model::{BackendId, CheckKind, HealthCheck, PoolId, sample},
+    model::{
+        BackendId, CheckKind, HealthCheck, HostMatch, PoolId, SameSite, Secret, Sticky, sample,
+    },
     snapshot::Recent,
 };
 
@@ -191,4 +193,44 @@ fn the_text_names_every_failure_and_every_route() {
         assert!(text.contains(word), "{word} is not in\n{text}");
     }
     assert_eq!(rescue::write_size(64 * 1024), "64KiB");
+}
+
+#[test]
+fn pools_that_share_a_cookie_are_told_of_where_clients_of_one_host_reach_both() {
+    let sticky = |name: &str| {
+        let mut pool = sample::pool(name, &[(0, 1), (1, 1)]);
+        pool.sticky = Some(Sticky {
+            cookie: "bascule".to_owned(),
+            ttl: Duration::from_secs(60),
+            secure: false,
+            same_site: SameSite::Lax,
+            secret: Secret::Random,
+        });
+        pool
+    };
+    let shared = |hosts: [Option<HostMatch>; 2]| {
+        let mut topology = sample::topology(vec![sticky("one"), sticky("two")]);
+        let route = topology.routes[0].clone();
+        topology.routes = hosts
+            .into_iter()
+            .enumerate()
+            .map(|(pool, host)| {
+                let mut route = route.clone();
+                route.matches.hosts = host.into_iter().collect();
+                route.destination = Destination::Pool(PoolId(pool));
+                route
+            })
+            .collect();
+        forecast(&topology).traps.iter().any(|it| it.kind == TrapKind::SharedCookie)
+    };
+    let exact = |host: &str| Some(HostMatch::Exact(host.to_owned()));
+    let below = |host: &str| Some(HostMatch::Below(host.to_owned()));
+    assert!(shared([None, None]));
+    assert!(shared([exact("a.example"), None]));
+    assert!(shared([exact("a.example"), exact("a.example")]));
+    assert!(shared([exact("x.a.example"), below("a.example")]));
+    assert!(shared([below("b.a.example"), below("a.example")]));
+    assert!(!shared([exact("a.example"), exact("b.example")]));
+    assert!(!shared([exact("a.example"), below("a.example")]));
+    assert!(!shared([below("a.example"), below("ba.example")]));
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 use crate::{
     fleet::ejectable,
     forecast::{leads_to_pools, rescue::write_size},
-    model::{CheckKind, FailbackMode, Pool, RetryPolicy, Topology},
+    model::{
+        CheckKind, FailbackMode, HostMatch, Match, Pool, PoolId, RetryPolicy, Route, Topology,
+    },
     units::write_length,
 };
 
@@ -36,6 +38,8 @@ pub enum TrapKind {
     PatientQueue,
     /// The process ends before requests that are under way may.
     ShortDrain,
+    /// Two pools take each other's cookies away.
+    SharedCookie,
 }
 
 /// One trap: where it is, what it does and what would help.
@@ -86,7 +90,61 @@ pub(crate) fn find(topology: &Topology) -> Vec<Trap> {
         }
     }
     drain(topology, &mut traps);
+    cookies(topology, &mut traps);
     traps
+}
+
+/// Pools do not know each other's cookies, and replace what they do not know: a client that asks both
+/// is kept at neither.
+fn cookies(topology: &Topology, traps: &mut Vec<Trap>) {
+    let reached: Vec<(&Route, PoolId, &str)> = topology
+        .routes
+        .iter()
+        .filter(|route| leads_to_pools(&route.destination))
+        .flat_map(|route| route.destination.pools().map(move |id| (route, id)))
+        .filter_map(|(route, id)| {
+            let sticky = topology.pool(id).sticky.as_ref()?;
+            Some((route, id, sticky.cookie.as_str()))
+        })
+        .collect();
+    let mut told = Vec::new();
+    for (at, &(route, id, cookie)) in reached.iter().enumerate() {
+        let mut others = reached[..at].iter().filter(|it| it.1 != id && it.2 == cookie);
+        let other = others.find(|it| share_a_host(&it.0.matches, &route.matches));
+        if let Some((_, other, _)) = other
+            && !told.contains(&id)
+        {
+            told.push(id);
+            let (pool, other) = (topology.pool(id), &topology.pool(*other).name);
+            let message = format!(
+                "clients of one host reach pools `{other}` and `{}`, which both keep them by the \
+                 cookie `{cookie}`: each replaces the other's",
+                pool.name
+            );
+            let path = of_pool(pool, "sticky.cookie");
+            traps.push(trap(TrapKind::SharedCookie, path, message, "give each a name of its own"));
+        }
+    }
+}
+
+/// Tells whether some host fits both.
+fn share_a_host(one: &Match, other: &Match) -> bool {
+    let is_below = |name: &str, domain: &str| {
+        name == domain || name.strip_suffix(domain).is_some_and(|it| it.ends_with('.'))
+    };
+    let meet = |one: &HostMatch, other: &HostMatch| match (one, other) {
+        (HostMatch::Exact(one), HostMatch::Exact(other)) => one == other,
+        (HostMatch::Exact(name), HostMatch::Below(domain))
+        | (HostMatch::Below(domain), HostMatch::Exact(name)) => {
+            name != domain && is_below(name, domain)
+        }
+        (HostMatch::Below(one), HostMatch::Below(other)) => {
+            is_below(one, other) || is_below(other, one)
+        }
+    };
+    one.hosts.is_empty()
+        || other.hosts.is_empty()
+        || one.hosts.iter().any(|one| other.hosts.iter().any(|other| meet(one, other)))
 }
 
 fn drain(topology: &Topology, traps: &mut Vec<Trap>) {

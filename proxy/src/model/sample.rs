@@ -21,6 +21,7 @@ pub(crate) fn pool(name: &str, backends: &[(usize, u32)]) -> Pool {
         name: name.to_owned(),
         balance: Balance::RoundRobin,
         hash: HashKey::ClientAddress,
+        hash_bound: None,
         sticky: None,
         tiers: tier_policy(),
         backends: backends.iter().enumerate().map(backend).collect(),

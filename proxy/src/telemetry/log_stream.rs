@@ -16,7 +16,7 @@ mod line;
 use std::{
     collections::VecDeque,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
 };
@@ -26,7 +26,11 @@ use tokio::sync::broadcast::{self, error::RecvError};
 pub use filter::Filter;
 pub use line::Line;
 
-use crate::{clock, model::LogStreamLimits, telemetry::log_stream::line::Entry};
+use crate::{
+    clock,
+    model::LogStreamLimits,
+    telemetry::{log_level::LogLevel, log_stream::line::Entry},
+};
 
 /// The channel's slots are allocated at the start; more than this is a slip, not an intention.
 const BUFFER_MAX: usize = 65_536;
@@ -48,6 +52,8 @@ struct Shared {
     clients_max: usize,
     clients: AtomicUsize,
     dropped: AtomicU64,
+    /// At which level lines get here, once that is known.
+    level: OnceLock<LogLevel>,
 }
 
 #[derive(Debug)]
@@ -68,6 +74,7 @@ impl LogStream {
             clients_max: limits.clients.get(),
             clients: AtomicUsize::new(0),
             dropped: AtomicU64::new(0),
+            level: OnceLock::new(),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -80,6 +87,16 @@ impl LogStream {
         let recent = ring.lines.iter().map(Arc::clone).collect();
         drop(ring);
         Some(Subscription { recent, receiver, place })
+    }
+
+    /// Returns the level at which lines are written here and elsewhere, if it can be changed.
+    pub fn level(&self) -> Option<&LogLevel> {
+        self.shared.level.get()
+    }
+
+    /// Notes how the level is changed. Only the first word counts.
+    pub(crate) fn has_level(&self, level: LogLevel) {
+        _ = self.shared.level.set(level);
     }
 
     /// Returns the number of readers.

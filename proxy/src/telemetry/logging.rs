@@ -17,6 +17,7 @@ use tracing_subscriber::{
     filter::{LevelFilter, Targets},
     fmt::{self, MakeWriter, format::Writer, time::FormatTime},
     layer::SubscriberExt,
+    reload,
     util::SubscriberInitExt,
 };
 
@@ -25,7 +26,9 @@ pub use writer::LogGuard;
 use crate::{
     clock,
     model::{Level, LogFormat, Logging},
-    telemetry::{log_file::LogFile, log_stream::LogStream, logging::writer::LogWriter},
+    telemetry::{
+        log_file::LogFile, log_level::LogLevel, log_stream::LogStream, logging::writer::LogWriter,
+    },
 };
 
 /// The target of audit lines.
@@ -81,14 +84,19 @@ fn subscriber<W>(
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
+    let (filter, handle) = reload::Layer::new(targets(logging.level));
+    stream.has_level(LogLevel::new(logging.level, move |level| {
+        // Fails only when the subscriber is gone, and nothing is written any more.
+        _ = handle.reload(targets(level));
+    }));
     tracing_subscriber::registry()
-        .with(targets(logging.level))
+        .with(filter)
         .with(written(logging.format, colour, writer))
         .with(stream)
 }
 
 type BoxedLayer<S> = Box<dyn Layer<S> + Send + Sync>;
-type Filtered = tracing_subscriber::layer::Layered<Targets, Registry>;
+type Filtered = tracing_subscriber::layer::Layered<reload::Layer<Targets, Registry>, Registry>;
 
 fn written<W>(format: LogFormat, colour: Colour, writer: W) -> BoxedLayer<Filtered>
 where

@@ -294,3 +294,32 @@ async fn what_cannot_be_understood_is_refused_with_a_remedy() {
         assert_eq!((answer.status, answer.header("allow")), (405, allowed), "{method} {path}");
     }
 }
+
+#[tokio::test]
+async fn the_log_says_more_for_a_time() {
+    let only = backend("only");
+    let proxy = Setup::tiers(&[&only]).start().await;
+    let told = async || {
+        let told = proxy.sidecar("/log-level").await;
+        json!([told["level"], told["configured"], told["until"].is_string()])
+    };
+    assert_eq!(told().await, json!(["info", "info", false]));
+    let put = async |body: Value| {
+        try_ask(proxy.admin(), "PUT", "/log-level", &[], body.to_string()).await.unwrap()
+    };
+    let answer = put(json!({ "level": "debug", "for": "2s" })).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(told().await, json!(["debug", "info", true]));
+    ordered(&proxy, "/backends/api/only/weight", json!({ "weight": 7 })).await;
+    until(async || if proxy.log().contains("DEBUG") { Ok(()) } else { Err(proxy.log()) }).await;
+    until(async || match told().await {
+        ended if ended == json!(["info", "info", false]) => Ok(()),
+        other => Err(other.to_string()),
+    })
+    .await;
+    let refused = put(json!({ "level": "loud" })).await;
+    assert_eq!(
+        (refused.status, refused.json()["error"]["code"].as_str()),
+        (400, Some("bad_value"))
+    );
+}

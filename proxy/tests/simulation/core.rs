@@ -6,7 +6,7 @@ use bascule::{
     balance::{self, Request},
     clock::Timestamp,
     event::{Event, Fate, FaultMode, Idempotence, Symptom},
-    fleet::{Fleet, Input, Output, Pace},
+    fleet::{Expectation, Fleet, Input, Order, Output, Pace, Target},
     incident::{Book, Incident},
     model::{BackendId, Pool, PoolId, SharedTopology},
     retry::{
@@ -118,6 +118,15 @@ impl Core {
     /// An operator asks for traffic to return.
     pub(crate) fn fail_back(&mut self, now: Timestamp) {
         self.tell(Input::FailbackRequested { pool: POOL }, now);
+    }
+
+    /// An operator gives an order. Tells whether it was carried out.
+    pub(crate) fn give(&mut self, target: Target, now: Timestamp) -> bool {
+        let pool = self.pool().name.clone();
+        let order = Order { pool, target, expected: Expectation::default(), is_forced: false };
+        let is_done = self.fleet.order(&order, now).is_ok();
+        self.perform(now);
+        is_done
     }
 
     /// An operator asks for a failure; whether it comes about is another matter.

@@ -8,9 +8,9 @@ use std::{
 
 use bascule::{
     clock::Timestamp,
-    event::{Event, Fate, Idempotence, Rescue},
+    event::{Event, Fate, Idempotence, LossReason, Rescue},
     incident::{Incident, IncidentState},
-    model::Pool,
+    model::{Intent, Pool},
     retry::Cost,
     snapshot::{Condition, PoolSnapshot},
 };
@@ -26,6 +26,9 @@ pub(crate) struct Laws {
     trials: Vec<BTreeMap<u64, Timestamp>>,
     /// Of whom checks and traffic say the opposite.
     disputed: Vec<bool>,
+    /// Whom operators want to serve, and who has not been regained since they want it again.
+    wanted: Vec<bool>,
+    returning: Vec<bool>,
     tiers: TierLaws,
     /// Seconds in which requests arrived, and in which retries were paid for.
     arrivals: VecDeque<u64>,
@@ -52,6 +55,17 @@ enum View {
     Probation,
 }
 
+impl View {
+    const ALL: [Self; 6] = [
+        Self::Unknown,
+        Self::Healthy,
+        Self::Suspected,
+        Self::Lost,
+        Self::Regained,
+        Self::Probation,
+    ];
+}
+
 impl Laws {
     pub(crate) fn new(pool: &Pool) -> Self {
         Self {
@@ -59,6 +73,8 @@ impl Laws {
             views: vec![View::Unknown; pool.backends.len()],
             trials: vec![BTreeMap::new(); pool.backends.len()],
             disputed: vec![false; pool.backends.len()],
+            wanted: vec![true; pool.backends.len()],
+            returning: vec![false; pool.backends.len()],
             tiers: TierLaws::new(pool),
             arrivals: VecDeque::new(),
             paid: VecDeque::new(),
@@ -91,13 +107,16 @@ impl Laws {
         pool: &Pool,
         snapshot: &PoolSnapshot,
     ) {
+        let is_wanted = self.wanted[index];
+        self.hold(is_wanted, || format!("backend {index} was picked, which is drained"));
         if snapshot.is_failing_open {
             // Anybody will do; whether it may be so is looked at elsewhere.
             return;
         }
         let view = self.views[index];
         let is_tried = tried.contains(&index);
-        let mut others = self.views.iter().enumerate().filter(|(it, _)| !tried.contains(it));
+        let is_other = |it: usize| !tried.contains(&it) && self.wanted[it];
+        let mut others = self.views.iter().enumerate().filter(|(it, _)| is_other(*it));
         let may_be_picked = match view {
             View::Healthy | View::Regained => true,
             View::Suspected | View::Probation => {
@@ -189,15 +208,33 @@ impl Laws {
         let ruling = self.tiers.heard(event, pool, snapshot, now);
         self.rule(ruling);
         self.heard_of_trials(event, now);
+        let anything = &View::ALL[..];
         let (backend, from, to): (_, &[View], _) = match event {
+            Event::BackendDrained { backend, .. } => {
+                self.wanted[backend.index] = false;
+                return;
+            }
+            Event::BackendEnabled { backend } => {
+                let was = std::mem::replace(&mut self.wanted[backend.index], true);
+                self.returning[backend.index] = true;
+                return self.hold(!was, || format!("{event:?}, which it was"));
+            }
             Event::BackendSuspected { backend, .. } => {
                 (backend, &[View::Healthy, View::Probation], View::Suspected)
             }
             Event::BackendCleared { backend } => {
                 (backend, &[View::Suspected, View::Probation], View::Healthy)
             }
+            Event::BackendLost { backend, reason: LossReason::Manual, .. } => {
+                (backend, anything, View::Lost)
+            }
             Event::BackendLost { backend, .. } => (backend, &[View::Suspected], View::Lost),
-            Event::BackendRegained { backend } => (backend, &[View::Lost], View::Regained),
+            Event::BackendRegained { backend } => {
+                let is_wanted = self.wanted[backend.index];
+                self.hold(is_wanted, || format!("{event:?}, which is drained"));
+                let was_away = std::mem::take(&mut self.returning[backend.index]);
+                (backend, if was_away { anything } else { &[View::Lost] }, View::Regained)
+            }
             Event::EvidenceDisagreed { backend, .. } => {
                 let was = std::mem::replace(&mut self.disputed[backend.index], true);
                 return self.hold(!was, || format!("{event:?} again"));
@@ -210,8 +247,6 @@ impl Laws {
             Event::EvidenceGathered { .. }
             | Event::BackendServed { .. }
             | Event::BackendEjected { .. }
-            | Event::BackendDrained { .. }
-            | Event::BackendEnabled { .. }
             | Event::WeightChanged { .. }
             | Event::FailoverRequested { .. }
             | Event::FailoverEnded { .. }
@@ -222,7 +257,11 @@ impl Laws {
             | Event::FaultWithdrawn { .. } => return,
         };
         let view = self.views[backend.index];
-        self.hold(from.contains(&view), || format!("{event:?} while the backend was {view:?}"));
+        // What is told of one that is drained is not followed.
+        let is_away = !self.wanted[backend.index] || self.returning[backend.index];
+        self.hold(is_away || from.contains(&view), || {
+            format!("{event:?} while the backend was {view:?}")
+        });
         self.views[backend.index] = to;
     }
 
@@ -252,11 +291,16 @@ impl Laws {
                 Condition::Suspected => View::Suspected,
                 Condition::Unhealthy => View::Lost,
                 Condition::Ejected { .. } => {
-                    ejected += 1;
+                    ejected += usize::from(!backend.is_ejected_by_hand);
                     View::Lost
                 }
             };
+            let agrees = (backend.intent == Intent::Enabled) == self.wanted[index];
+            self.hold(agrees, || format!("backend {index} is {:?}", backend.intent));
+            let is_back = self.returning[index] && backend.is_eligible();
+            self.hold(!is_back, || format!("backend {index} is back without a word"));
             let view = match self.views[index] {
+                _ if !self.wanted[index] || self.returning[index] => seen,
                 // The first check's verdict is no event.
                 View::Unknown => seen,
                 View::Regained if seen == View::Suspected => View::Probation,

@@ -70,18 +70,23 @@ impl TierLaws {
             }
             Event::FailbackBegan { to, .. } => {
                 let ramp = self.ramp.replace((to, now));
+                is_free(snapshot)?;
                 ensure(ramp.is_none(), || format!("failback to {to} began within {ramp:?}"))?;
                 self.is_due(to, pool, now)
             }
             Event::FailbackAborted { to, .. } => {
                 let ramp = self.ramp.take();
+                if self.is_asked {
+                    // He wants traffic to stay where it is: nothing has failed.
+                    return Ok(());
+                }
                 let is_of_it = ramp.is_some_and(|(it, _)| it == to);
                 self.lengthen(pool);
                 self.returned = Some((now, true));
                 self.able_since[to] = Some(now);
                 ensure(is_of_it, || format!("failback to {to} was aborted, but {ramp:?} was"))
             }
-            Event::BackendLost { backend, .. } => {
+            Event::BackendLost { backend, .. } | Event::BackendDrained { backend, .. } => {
                 self.regained[backend.index] = None;
                 Ok(())
             }
@@ -94,7 +99,6 @@ impl TierLaws {
             | Event::BackendCleared { .. }
             | Event::BackendServed { .. }
             | Event::BackendEjected { .. }
-            | Event::BackendDrained { .. }
             | Event::BackendEnabled { .. }
             | Event::WeightChanged { .. }
             | Event::FailoverRequested { .. }
@@ -120,6 +124,10 @@ impl TierLaws {
             format!("tier changed from {from:?} to {to:?} while {active:?} was active")
         })?;
         let ramp = self.ramp.take();
+        if reason == TierReason::Manual {
+            let can = to.is_some_and(|to| is_able(pool, snapshot, to));
+            return ensure(can, || format!("moved to tier {to:?}, which is not able"));
+        }
         let is_able = from.is_some_and(|from| is_able(pool, snapshot, from));
         let is_back = matches!(reason, TierReason::HoldDownEnded | TierReason::Requested);
         if !is_back {
@@ -128,6 +136,7 @@ impl TierLaws {
             }
             return ensure(!is_able, || format!("failover from tier {from:?}, which is able"));
         }
+        is_free(snapshot)?;
         self.returned = Some((now, false));
         let to = to.filter(|&to| Some(to) < from).ok_or_else(|| format!("{from:?} < {to:?}"))?;
         ensure(is_able, || format!("failback from tier {from:?}, which is not able"))?;
@@ -234,6 +243,10 @@ impl TierLaws {
             let goes_on = !is_over && self.able_since[to].is_some() && to < active;
             return ensure(goes_on, || format!("the return to {to} from {began:?} goes on"));
         }
+        if snapshot.held.is_some() {
+            let is_it = snapshot.held == Some(active);
+            return ensure(is_it, || format!("{active} serves, not {:?}", snapshot.held));
+        }
         // A tier between waits for a better one that is able, too: traffic then moves once.
         let Some(best) = first_able.filter(|&best| best < active) else { return Ok(()) };
         if pool.tiers.failback == FailbackMode::Manual {
@@ -284,7 +297,7 @@ impl TierLaws {
     fn weigh(&self, pool: &Pool, snapshot: &PoolSnapshot, now: Timestamp) -> Ruling {
         for tier in 0..pool.tier_count() {
             let factor = |index: usize| {
-                f64::from(snapshot.weights[index]) / f64::from(pool.backends[index].weight.get())
+                f64::from(snapshot.weights[index]) / f64::from(snapshot.backends[index].weight)
             };
             let warmed = |index: usize| {
                 let elapsed = self.regained[index].map(|at| now.since(at));
@@ -309,10 +322,12 @@ fn lists(pool: &Pool, snapshot: &PoolSnapshot) -> Ruling {
     let is_open = pool.when_down == WhenDown::FailOpen && fittest(pool, snapshot).is_none();
     ensure(snapshot.is_failing_open == is_open, || format!("it fails open, or not: {is_open}"))?;
     for (index, backend) in pool.backends.iter().enumerate() {
-        let condition = snapshot.backends[index].condition;
+        let (condition, known) = (snapshot.backends[index].condition, &snapshot.backends[index]);
+        let is_eligible = known.is_eligible();
+        let is_open = is_open && known.intent.is_enabled();
         let tier = &snapshot.tiers[backend.tier];
         for (list, is_due) in
-            [(tier, condition.is_eligible()), (tier.trusted(), condition.is_trusted())]
+            [(tier, is_eligible), (tier.trusted(), is_eligible && condition.is_trusted())]
         {
             let is_listed = list.eligible.contains(&index);
             ensure(is_listed == (is_open || is_due), || {
@@ -321,6 +336,11 @@ fn lists(pool: &Pool, snapshot: &PoolSnapshot) -> Ruling {
         }
     }
     Ok(())
+}
+
+/// No operator wants traffic to stay elsewhere.
+fn is_free(snapshot: &PoolSnapshot) -> Ruling {
+    ensure(snapshot.held.is_none(), || format!("a failback from tier {:?}, held", snapshot.held))
 }
 
 /// Tells whether a tier can serve: with enough of it, or, where it may share, with any of it.
@@ -344,9 +364,9 @@ fn capacity(pool: &Pool, snapshot: &PoolSnapshot, tier: usize) -> f64 {
 
 /// Returns which part of a tier's weight may be picked.
 fn share(pool: &Pool, snapshot: &PoolSnapshot, tier: usize) -> f64 {
-    let weigh = |sum: f64, it: &Backend| sum + f64::from(it.weight.get());
-    let all = pool.backends.iter().filter(|it| it.tier == tier).fold(0.0, weigh);
-    eligible(pool, snapshot, tier).map(|(_, it)| it).fold(0.0, weigh) / all
+    let weigh = |sum: f64, index: usize| sum + f64::from(snapshot.backends[index].weight);
+    let all = (0..pool.backends.len()).filter(|&it| pool.backends[it].tier == tier);
+    eligible(pool, snapshot, tier).map(|(it, _)| it).fold(0.0, weigh) / all.fold(0.0, weigh)
 }
 
 /// Returns the tier with the largest share left, the first of equals.
@@ -368,7 +388,7 @@ fn eligible<'a>(
         .iter()
         .enumerate()
         .filter(move |(_, it)| it.tier == tier)
-        .filter(|&(index, _)| snapshot.backends[index].condition.is_eligible())
+        .filter(|&(index, _)| snapshot.backends[index].is_eligible())
 }
 
 fn part_of(elapsed: Duration, length: Duration) -> f64 {

@@ -6,7 +6,8 @@ use std::{collections::BTreeMap, fmt::Write, sync::Arc, time::Duration};
 use bascule::{
     clock::Timestamp,
     event::{Event, Symptom},
-    fleet::{Input, Pace},
+    fleet::{Command, Input, Pace, Subject, Target},
+    model::Intent,
 };
 use fastrand::Rng;
 
@@ -41,6 +42,9 @@ pub(crate) struct Chronicle {
     /// made though nobody was eligible.
     pub(crate) spilled: u64,
     pub(crate) hoped: u64,
+    /// Orders that were carried out, and those that were refused.
+    pub(crate) orders: u64,
+    pub(crate) refused: u64,
     /// Incidents, by cause.
     pub(crate) incidents: BTreeMap<&'static str, u64>,
 }
@@ -460,7 +464,63 @@ impl World {
         let index = self.machine.usize(..self.backends.len());
         let comes_about = self.machine.bool();
         self.core.request_fault(index, comes_about, self.now);
+        if !self.is_quiet {
+            self.operate();
+        }
         self.plan(self.load.operator, Happening::Order);
+    }
+
+    /// An operator drains, weighs, ejects or moves something; before the last fault is over, all is put
+    /// right.
+    fn operate(&mut self) {
+        if OVER <= self.now + self.load.operator {
+            for index in 0..self.backends.len() {
+                self.give_backend(index, Command::Intend(Intent::Enabled));
+                self.give_backend(index, Command::Readmit);
+            }
+            self.give(Target::FailBack);
+            return;
+        }
+        let index = self.machine.usize(..self.backends.len());
+        let backend = &self.core.pool().backends[index];
+        let (name, configured) = (backend.name.clone(), backend.weight.get());
+        match self.machine.u8(..10) {
+            0..3 => self.give_backend(index, Command::Intend(Intent::Draining)),
+            3 => self.give_backend(index, Command::Intend(Intent::Disabled)),
+            4..6 => self.give_backend(index, Command::Intend(Intent::Enabled)),
+            6 => {
+                let length = Duration::from_millis(self.machine.u64(100..4_000));
+                self.give_backend(index, Command::Eject(length));
+            }
+            7 => self.give_backend(index, Command::Readmit),
+            8 => {
+                let weight = configured * self.machine.u32(1..4);
+                self.give_backend(index, Command::Weigh(weight));
+            }
+            _ => self.give(Target::FailOver(Some(Subject::Backend(name)))),
+        }
+    }
+
+    fn give_backend(&mut self, index: usize, command: Command) {
+        let name = self.core.pool().backends[index].name.clone();
+        self.give(Target::Backend(name, command));
+    }
+
+    /// Gives an order. None that is not forced empties a pool.
+    fn give(&mut self, target: Target) {
+        let left = |world: &Self| {
+            world.core.snapshot().backends.iter().filter(|it| it.is_eligible()).count()
+        };
+        let before = left(self);
+        self.note(|| format!("an operator orders {target:?}"));
+        self.laws.asks(true);
+        let is_done = self.core.give(target.clone(), self.now);
+        let after = left(self);
+        self.laws.hold(before == 0 || 0 < after, || format!("{target:?} emptied the pool"));
+        self.settle();
+        self.laws.asks(false);
+        self.chronicle.orders += u64::from(is_done);
+        self.chronicle.refused += u64::from(!is_done);
     }
 
     fn keep_house(&mut self) {

@@ -24,6 +24,7 @@ pub(crate) fn pool(Name(name): Name, pool: pool::Pool, base: &Path) -> model::Po
             pool::Balance::PeakEwma => model::Balance::PeakEwma,
             pool::Balance::Hash => model::Balance::Hash,
         },
+        hash_bound: pool.hash.as_ref().and_then(|it| it.bound).map(|it| it.0),
         hash: pool.hash.map_or(model::HashKey::ClientAddress, hash),
         sticky: pool.sticky.map(|it| sticky(it, base)),
         tiers: tiers(&pool.tiers),

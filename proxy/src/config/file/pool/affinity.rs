@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::units::{FilePath, Name, duration::Length};
+use crate::config::units::{FilePath, Name, duration::Length, number::Factor};
 
 /// What requests have in common that go to the same backend. Needs exactly one of its keys. Every
 /// proxy with the same backends and weights sends a key to the same one. While that cannot be picked,
@@ -23,6 +23,13 @@ pub(crate) struct Hash {
     /// `true`: the path as the client sent it, without the query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) path: Option<bool>,
+    /// The most requests that a backend may have under way, as a multiple of what its weight is due of
+    /// all that are: beyond it, a key's request goes to the next backend in the key's order. For a few
+    /// keys that are asked for much more than others. Without it, keys stay together however busy
+    /// their backend is: what is usually hashed for, and with few requests at a time any bound moves
+    /// some needlessly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) bound: Option<Factor>,
 }
 
 /// How a client is kept at one backend. The cookie is signed, says nothing of who the backends are,
