@@ -1,9 +1,9 @@
-//! Who may change state, and who may read the log.
+//! Who may change state, who may read the log, and who may read at all.
 //!
 //! The sidecar has no sessions and no cookies, so a web page that a browser shows cannot borrow
 //! anybody's login. What it can borrow is the browser's *place*: a request from the machine itself
-//! needs no token. Three checks keep that place from being abused, and each closes a hole that the
-//! others leave open:
+//! may need no token. Three checks keep that place from being abused, and each closes a hole that
+//! the others leave open:
 //!
 //! - **Origin.** A page of another site can make a browser send a POST here. Browsers then say
 //!   where the page came from, so an `Origin` that is not our own `Host` is refused, `null` (a
@@ -14,29 +14,30 @@
 //!   address, `localhost`, or a name that the configuration trusts.
 //! - **Token.** Whoever is not on this machine needs one. It travels in `Authorization`, which no
 //!   browser adds by itself; a right token therefore makes the check of `Host` needless, and the
-//!   containers' own names (`proxy:9901`) work.
+//!   containers' own names (`proxy:9901`) work. A client's certificate does the same. A browser, which
+//!   can add nothing to a WebSocket, takes a ticket (`tickets`).
 //!
 //! Being on this machine is judged by the peer's address, unless the peer says that it speaks for
 //! somebody elsewhere: a reverse proxy on the same machine is not the one who asks.
+//!
+//! What a request asks for is a [`Deed`]; who asks is an [`Identity`] with a role; [`decide`] is the
+//! one place where the two meet.
 
 mod client;
+mod deed;
 mod host;
+mod identity;
 
 use std::fmt;
 
 use http::{HeaderMap, header};
 use subtle::ConstantTimeEq;
 
-pub use client::{Arrival, Client, RELAY_CLIENT_HEADER, RELAY_KEY_HEADER};
+use crate::model::{NamedCertificate, Role};
 
-/// What is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Deed {
-    /// Anything that is not only reading.
-    ChangeState,
-    /// The live log, which tells more than the state does.
-    ReadLog,
-}
+pub use client::{Arrival, Client, RELAY_CLIENT_HEADER, RELAY_KEY_HEADER};
+pub use deed::Deed;
+pub use identity::{Identity, Kind, KnownToken};
 
 /// What the configuration says of who may do what.
 #[derive(Clone, Copy, Debug)]
@@ -45,8 +46,38 @@ pub struct Rules<'r> {
     pub allow_origins: &'r [String],
     /// Names, with or without port, by which we are known.
     pub allow_hosts: &'r [String],
-    /// What an operator who is not on this machine must show.
-    pub token: Option<&'r str>,
+    /// What whoever shows nothing may do.
+    pub anonymous: Option<Role>,
+    /// What whoever shows nothing may do who is on this machine.
+    pub local: Option<Role>,
+    /// Who shows a token. Where there is none, tokens that are shown mean nothing.
+    pub tokens: &'r [KnownToken],
+    /// Who shows a certificate.
+    pub certificates: &'r [NamedCertificate],
+}
+
+/// A request, as far as it matters who sent it.
+#[derive(Clone, Debug)]
+pub struct Asker<'a> {
+    /// Where it came from.
+    pub client: Client,
+    /// Its headers.
+    pub headers: &'a HeaderMap,
+    /// The names in the certificate that the client has proven to be its own.
+    pub certificate: &'a [String],
+    /// The ticket that came with it.
+    pub ticket: Ticket,
+}
+
+/// The ticket that came with a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ticket {
+    /// None.
+    None,
+    /// One that was given to somebody, for this.
+    Of(Identity),
+    /// One that is not good, or no longer.
+    Wrong,
 }
 
 /// Why somebody may not.
@@ -62,36 +93,91 @@ pub enum Refusal {
         /// The name.
         host: String,
     },
-    /// The client is not on this machine and shows no token.
+    /// The client shows nothing, and its place alone does not suffice.
     TokenRequired {
-        /// Whether there is a token to show.
+        /// Whether there is anything to show.
         is_configured: bool,
     },
-    /// The token shown is not the one.
+    /// The token shown is nobody's.
     TokenWrong,
+    /// The ticket shown was used, has expired, or is for something else.
+    TicketWrong,
+    /// The client is known, and may do less.
+    RoleTooLow {
+        /// What the configuration calls it.
+        name: String,
+    },
 }
 
-/// Decides whether `client` may do `deed`, by the request's `headers`.
-pub fn decide(
-    deed: Deed,
-    client: Client,
-    headers: &HeaderMap,
-    rules: &Rules<'_>,
-) -> Result<(), Refusal> {
-    check_origin(headers, rules)?;
-    match shown_token(headers, rules) {
-        ShownToken::Right => return Ok(()),
+impl Rules<'_> {
+    /// Tells whether anybody is known by what they show.
+    fn knows_anybody(&self) -> bool {
+        !self.tokens.is_empty() || !self.certificates.is_empty()
+    }
+}
+
+/// Decides whether `asker` may do `deed`, and says who it is.
+pub fn decide(deed: Deed, asker: &Asker<'_>, rules: &Rules<'_>) -> Result<Identity, Refusal> {
+    let Some(needed) = deed.role() else {
+        // Whoever shows something wrong is nobody in particular, and may greet.
+        return Ok(shown(asker, rules).ok().flatten().unwrap_or_else(|| place(asker, rules)));
+    };
+    let is_reading_state = deed == Deed::ReadState;
+    // What a page of another site reads, its browser does not let it see; a WebSocket, it does.
+    if !is_reading_state || asker.headers.contains_key(header::UPGRADE) {
+        check_origin(asker.headers, rules)?;
+    }
+    if let Some(identity) = shown(asker, rules)? {
+        return if identity.role.is_some_and(|role| needed <= role) {
+            Ok(identity)
+        } else {
+            Err(Refusal::RoleTooLow { name: identity.name.unwrap_or_default() })
+        };
+    }
+    let anonymous = Identity { kind: Kind::Anonymous, name: None, role: rules.anonymous };
+    if is_reading_state && Some(needed) <= rules.anonymous {
+        return Ok(if asker.client.is_local { place(asker, rules) } else { anonymous });
+    }
+    let is_enough = |role: Option<Role>| Some(needed) <= role;
+    let by_place = asker.client.is_local && is_enough(rules.local);
+    let by_nothing = !rules.knows_anybody() && is_enough(rules.anonymous);
+    if !by_place && !by_nothing {
+        return Err(Refusal::TokenRequired { is_configured: rules.knows_anybody() });
+    }
+    check_host(asker.headers, rules)?;
+    Ok(if by_place { place(asker, rules) } else { anonymous })
+}
+
+/// Returns who is known by what they show; `None` when nothing is shown.
+fn shown(asker: &Asker<'_>, rules: &Rules<'_>) -> Result<Option<Identity>, Refusal> {
+    match shown_token(asker.headers, rules) {
+        ShownToken::Of(token) => {
+            let (name, role) = (Some(token.name.clone()), Some(token.role));
+            return Ok(Some(Identity { kind: Kind::Token, name, role }));
+        }
         ShownToken::Wrong => return Err(Refusal::TokenWrong),
         ShownToken::None => {}
     }
-    let needs_token = match deed {
-        Deed::ChangeState => true,
-        Deed::ReadLog => rules.token.is_some(),
-    };
-    if needs_token && !client.is_local {
-        return Err(Refusal::TokenRequired { is_configured: rules.token.is_some() });
+    match &asker.ticket {
+        Ticket::Of(identity) => return Ok(Some(identity.clone())),
+        Ticket::Wrong => return Err(Refusal::TicketWrong),
+        Ticket::None => {}
     }
-    check_host(headers, rules)
+    Ok(identity::bearer(rules.certificates, asker.certificate).map(|it| Identity {
+        kind: Kind::Certificate,
+        name: Some(it.name.clone()),
+        role: Some(it.role),
+    }))
+}
+
+/// Returns who somebody is who shows nothing.
+fn place(asker: &Asker<'_>, rules: &Rules<'_>) -> Identity {
+    let is_local = asker.client.is_local && check_host(asker.headers, rules).is_ok();
+    if is_local && rules.anonymous < rules.local {
+        Identity { kind: Kind::Local, name: None, role: rules.local }
+    } else {
+        Identity { kind: Kind::Anonymous, name: None, role: rules.anonymous }
+    }
 }
 
 /// Decides whether the page that sent the request is our own, or trusted.
@@ -132,24 +218,29 @@ pub fn is_same_secret(left: &[u8], right: &[u8]) -> bool {
     left.ct_eq(right).into()
 }
 
-enum ShownToken {
-    Right,
+enum ShownToken<'t> {
+    Of(&'t KnownToken),
     Wrong,
     None,
 }
 
 /// Looks for a token; where none is configured, nothing can be right or wrong.
-fn shown_token(headers: &HeaderMap, rules: &Rules<'_>) -> ShownToken {
-    let Some(token) = rules.token else { return ShownToken::None };
+fn shown_token<'t>(headers: &HeaderMap, rules: &Rules<'t>) -> ShownToken<'t> {
+    if rules.tokens.is_empty() {
+        return ShownToken::None;
+    }
     let mut shown = headers.get_all(header::AUTHORIZATION).iter();
     let Some(first) = shown.next() else { return ShownToken::None };
     let bearer = first
         .as_bytes()
         .split_at_checked("Bearer ".len())
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"Bearer "))
-        .map(|(_, rest)| rest.trim_ascii());
-    let is_right = bearer.is_some_and(|it| !it.is_empty() && is_same_secret(it, token.as_bytes()));
-    if is_right && shown.next().is_none() { ShownToken::Right } else { ShownToken::Wrong }
+        .map(|(_, rest)| rest.trim_ascii())
+        .filter(|it| !it.is_empty() && shown.next().is_none());
+    match bearer.and_then(|it| identity::holder(rules.tokens, it)) {
+        Some(token) => ShownToken::Of(token),
+        None => ShownToken::Wrong,
+    }
 }
 
 /// Returns `text` short enough and plain enough for an answer and a log line.
@@ -167,6 +258,8 @@ impl Refusal {
             Self::UnknownHost { .. } => "unknown_host",
             Self::TokenRequired { .. } => "token_required",
             Self::TokenWrong => "token_wrong",
+            Self::TicketWrong => "ticket_wrong",
+            Self::RoleTooLow { .. } => "role_too_low",
         }
     }
 
@@ -177,18 +270,20 @@ impl Refusal {
                 "use the page's own address, or add the origin to admin.allow_origins"
             }
             Self::UnknownHost { .. } => {
-                "use an IP address or localhost, send the token, or allow the name \
-                 (admin.allow_origins of the proxy, --allow-host of the dashboard)"
+                "use an IP address or localhost, send a token, or allow the name \
+                 (admin.allow_hosts of the proxy, --allow-host of the dashboard)"
             }
             Self::TokenRequired { is_configured: true } => {
-                "send `Authorization: Bearer TOKEN` with the token of admin.token_file, \
-                 or ask from the proxy's own machine"
+                "send `Authorization: Bearer TOKEN` with a token of admin.auth.tokens or \
+                 admin.token_file, or ask from the proxy's own machine if admin.auth.local allows it"
             }
             Self::TokenRequired { is_configured: false } => {
-                "ask from the proxy's own machine, or configure admin.token_file \
-                 (`bascule token new --out FILE` makes one)"
+                "ask from the proxy's own machine, or configure admin.auth.tokens \
+                 (`bascule token new` makes one)"
             }
-            Self::TokenWrong => "send the token of admin.token_file",
+            Self::TokenWrong => "send a token of admin.auth.tokens or admin.token_file",
+            Self::TicketWrong => "take a fresh one: POST /tickets; each is good once, for 30 s",
+            Self::RoleTooLow { .. } => "send the token of an operator",
         }
     }
 }
@@ -205,8 +300,10 @@ impl fmt::Display for Refusal {
             Self::UnknownHost { host } => {
                 write!(f, "the host name `{host}` is not known to be ours")
             }
-            Self::TokenRequired { .. } => f.write_str("only with the operators' token"),
-            Self::TokenWrong => f.write_str("the token is not the right one"),
+            Self::TokenRequired { .. } => f.write_str("only for whoever shows who they are"),
+            Self::TokenWrong => f.write_str("the token is not a known one"),
+            Self::TicketWrong => f.write_str("the ticket is not good, or no longer"),
+            Self::RoleTooLow { name } => write!(f, "`{name}` may only read"),
         }
     }
 }

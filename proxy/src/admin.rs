@@ -6,16 +6,19 @@
 //! enforced by [`guard`], in front of every handler.
 
 mod api;
+mod audit;
 mod backends;
-mod change;
+pub(crate) mod change;
 mod command;
 mod config;
 mod data;
 mod fail;
 mod failback;
 mod faults;
+mod gate;
 mod guard;
 mod incidents;
+mod keyring;
 mod log_level;
 mod logs;
 mod order;
@@ -35,6 +38,9 @@ use std::{
     },
     time::Duration,
 };
+
+pub use audit::Signal;
+pub use gate::Gate;
 
 use arc_swap::ArcSwap;
 use axum::{
@@ -81,8 +87,8 @@ pub struct AdminState {
     pub metrics: RenderMetrics,
     /// When the process started to serve.
     pub started_at: Timestamp,
-    /// The operators' token.
-    pub token: Option<String>,
+    /// Who may do what, and what they did.
+    pub gate: Arc<Gate>,
     /// By which the data plane proves that it relays; must not be guessable, nor empty.
     pub relay_key: String,
     /// Whether the process is about to end: it is not ready then.
@@ -104,11 +110,10 @@ impl AdminState {
 }
 
 impl fmt::Debug for AdminState {
-    /// Leaves out both secrets.
+    /// Leaves out the secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AdminState")
             .field("started_at", &self.started_at)
-            .field("has_token", &self.token.is_some())
             .field("data_plane", &self.data_plane)
             .finish_non_exhaustive()
     }
@@ -182,6 +187,7 @@ fn routes(state: AdminState, is_closing: watch::Receiver<bool>) -> Router {
         .route("/config", get(config::show))
         .route("/config/check", post(config::check))
         .route("/config/reload", post(config::reload))
+        .route("/audit", get(audit::audit))
         .fallback(api::not_found)
         .method_not_allowed_fallback(api::method_not_allowed)
         .layer(middleware::from_fn_with_state(Arc::clone(&sidecar), guard::guard))

@@ -28,7 +28,7 @@ use tokio::{
 use tracing::{error, info, warn};
 
 use crate::{
-    admin::{self, AdminState, IncidentList, RenderMetrics},
+    admin::{self, AdminState, Gate, IncidentList, RenderMetrics},
     app::{
         data_plane::DataPlane,
         reload::Reloader,
@@ -84,7 +84,7 @@ pub fn run(
 ) -> Result<()> {
     raise_descriptor_limit();
     let sinks = prepare_sinks(&topology)?;
-    let token = topology.admin.token_file.as_deref().map(token::read).transpose()?;
+    let gate = Arc::new(Gate::open(&topology.admin)?);
     let (inbox, facts) = mpsc::channel(INBOX);
     let generation = Arc::new(Generation::first(topology, inbox)?);
     let topology = &generation.topology;
@@ -112,7 +112,7 @@ pub fn run(
         orders,
         logs,
         started_at: clock::now(),
-        token: token.clone(),
+        gate: Arc::clone(&gate),
         relay_key: relay_key.clone(),
         is_draining: Arc::clone(&is_draining),
         config: Arc::clone(&shown),
@@ -120,7 +120,7 @@ pub fn run(
         data_plane: None,
     };
     serve_sidecar(admin_listener, state)?;
-    page_listener.map(|it| serve_page(it, topology, token)).transpose()?;
+    page_listener.map(|it| serve_page(it, topology)).transpose()?;
     wait_for_first_checks(topology, &generation.snapshot);
 
     let sidecar = reachable(topology.admin.address);
@@ -136,7 +136,7 @@ pub fn run(
     let live = Arc::clone(&generation.live);
     drop(generation);
     let departing = departure.clone();
-    let reloader = Reloader { source, plane, gateway, current, shown, adoptions, departure };
+    let reloader = Reloader { source, plane, gateway, current, gate, shown, adoptions, departure };
     spawn("reload", async move {
         let hang_up = reload::hang_up();
         reloader.run(reloads_asked, hang_up).await;
@@ -235,7 +235,9 @@ fn serve_sidecar(listener: TcpListener, state: AdminState) -> Result<()> {
     })
 }
 
-fn serve_page(listener: TcpListener, topology: &Topology, token: Option<String>) -> Result<()> {
+fn serve_page(listener: TcpListener, topology: &Topology) -> Result<()> {
+    // The page acts for whoever reaches it, as an operator where there is a token in plain.
+    let token = topology.admin.token_file.as_deref().map(token::read).transpose()?;
     let admin = format!("http://{}", reachable(topology.admin.address)).parse()?;
     let config = DashboardConfig { admin, token, allow_hosts: Vec::new() };
     spawn("dashboard", async move {

@@ -121,8 +121,15 @@ fn router(config: DashboardConfig, is_closing: watch::Receiver<bool>) -> Router 
 
 /// Refuses what comes for a name that is not ours, and what a page of another site asks for.
 async fn guard(State(dashboard): State<Arc<Dashboard>>, request: Request, next: Next) -> Response {
-    let rules =
-        Rules { allow_origins: &[], allow_hosts: &dashboard.config.allow_hosts, token: None };
+    let rules = Rules {
+        allow_origins: &[],
+        allow_hosts: &dashboard.config.allow_hosts,
+        // Who may do what is the sidecar's to say.
+        anonymous: None,
+        local: None,
+        tokens: &[],
+        certificates: &[],
+    };
     let headers = request.headers();
     let is_page = !request.uri().path().starts_with("/api/");
     let decision = access::check_host(headers, &rules).and_then(|()| {
@@ -147,9 +154,11 @@ async fn guard(State(dashboard): State<Arc<Dashboard>>, request: Request, next: 
 fn answer(refusal: &Refusal) -> HttpError {
     let status = match refusal {
         Refusal::UnknownHost { .. } => StatusCode::MISDIRECTED_REQUEST,
-        Refusal::CrossOrigin { .. } | Refusal::TokenRequired { .. } | Refusal::TokenWrong => {
-            StatusCode::FORBIDDEN
-        }
+        Refusal::CrossOrigin { .. }
+        | Refusal::TokenRequired { .. }
+        | Refusal::TokenWrong
+        | Refusal::TicketWrong
+        | Refusal::RoleTooLow { .. } => StatusCode::FORBIDDEN,
     };
     HttpError::new(status, refusal.code(), refusal.to_string(), refusal.remedy())
 }

@@ -4,6 +4,7 @@
 //! rest of the crate therefore needs no checks: every route names a pool that exists, every pool
 //! has a backend, every threshold is at least one.
 
+mod admin;
 mod affinity;
 mod check;
 mod intent;
@@ -21,13 +22,14 @@ mod traces;
 mod transport;
 
 use std::{
-    net::SocketAddr,
     num::{NonZeroU32, NonZeroUsize},
-    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
 
+pub use admin::{
+    Admin, AuditTrail, Auth, HashSource, LogStreamLimits, NamedCertificate, NamedToken, Role,
+};
 pub use affinity::{HashKey, SameSite, Secret, Sticky};
 pub use check::{CheckKind, HttpCheck};
 pub use intent::Intent;
@@ -387,30 +389,6 @@ pub struct Timeouts {
     pub idle: Duration,
     /// Unused connections kept to each backend.
     pub idle_connections: usize,
-}
-
-/// The sidecar: where state is read and changed.
-#[derive(Clone, Debug)]
-pub struct Admin {
-    /// The address to bind.
-    pub address: SocketAddr,
-    /// Where the operators' token is read from, at start.
-    pub token_file: Option<PathBuf>,
-    /// Origins of web pages, beside the sidecar's own, that may change state.
-    pub allow_origins: Vec<String>,
-    /// Whether faults may be injected.
-    pub fault_injection: bool,
-    /// The live log.
-    pub log_stream: LogStreamLimits,
-}
-
-/// Bounds on the live log.
-#[derive(Clone, Copy, Debug)]
-pub struct LogStreamLimits {
-    /// Recent lines kept, and lines that may wait for one slow reader.
-    pub buffer: NonZeroUsize,
-    /// Readers at a time.
-    pub clients: NonZeroUsize,
 }
 
 /// A topology that many parts hold.

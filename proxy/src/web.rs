@@ -5,5 +5,5 @@ mod error;
 mod server;
 
 pub use client::{HttpClient, HttpClientError, ask_admin, reachable, under};
-pub use error::HttpError;
+pub use error::{HttpError, Rejected};
 pub use server::{closed, serve};

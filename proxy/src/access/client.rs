@@ -52,6 +52,13 @@ impl Client {
     }
 }
 
+impl Client {
+    /// Tells whether it came through a listener of the data plane.
+    pub fn is_relayed(self) -> bool {
+        self.arrival == Arrival::DataPlane
+    }
+}
+
 fn relayed_client(headers: &HeaderMap) -> IpAddr {
     only(headers, &RELAY_CLIENT_HEADER)
         .and_then(|text| std::str::from_utf8(text).ok()?.parse().ok())

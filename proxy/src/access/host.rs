@@ -49,11 +49,12 @@ fn is_address(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::tests::NONE;
 
     fn check(host: &str, expected: bool) {
         let origins = ["https://dash.example.com:8443".to_owned()];
         let hosts = ["proxy".to_owned(), "page.example.com:3000".to_owned()];
-        let rules = Rules { allow_origins: &origins, allow_hosts: &hosts, token: None };
+        let rules = Rules { allow_origins: &origins, allow_hosts: &hosts, ..NONE };
         assert_eq!(is_trusted(host, &rules), expected, "{host}");
     }
 

@@ -84,7 +84,7 @@ pub(crate) async fn not_found() -> HttpError {
          /log-level, \
          /proxy/health, /proxy/fail, /proxy/recover, /proxy/failback, \
          /proxy/data, /incidents, /series, /metrics, /livez, /readyz, \
-         /config, /config/check, /config/reload and /logs",
+         /config, /config/check, /config/reload, /logs and /audit",
     )
 }
 

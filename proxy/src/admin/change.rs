@@ -21,10 +21,6 @@ pub(crate) struct Change {
 impl Change {
     /// Returns the part of a response that carries it.
     pub(crate) fn noted(self) -> impl IntoResponseParts {
-        tracing::debug!(
-            target: "bascule::admin", action = self.action, of = self.target,
-            before = %self.before, after = %self.after, "changed"
-        );
         Extension(self)
     }
 }

@@ -3,26 +3,24 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    Extension, Json,
+    Json,
     body::{self, Body},
     extract::State,
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, StatusCode, Uri, header};
+use http::{StatusCode, Uri, header};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::{sync::oneshot, time::timeout};
 
 use crate::{
-    access::Client,
     admin::{
         Sidecar,
-        guard::speaks_for,
+        change::Change,
         order,
         query::{Parameters, bad_request},
         wire,
     },
-    telemetry::logging::AUDIT,
     web::HttpError,
 };
 
@@ -112,8 +110,6 @@ pub(crate) async fn check(
 
 pub(crate) async fn reload(
     State(sidecar): State<Arc<Sidecar>>,
-    Extension(client): Extension<Client>,
-    headers: HeaderMap,
     body: Body,
 ) -> Result<Response, HttpError> {
     let text = order::body_of(body).await?;
@@ -125,17 +121,24 @@ pub(crate) async fn reload(
             bad_request("bad_body", format!("the body is not as it should be: {error}"), remedy)
         })?
     };
+    let before = sidecar.state.config.load().generation;
     let (answer, answered) = oneshot::channel();
     let order = Order::Reload { expect: asked.expect.generation, is_dry: asked.dry_run, answer };
     let told = ask(&sidecar, order, answered).await?;
-    if let Answer::Done(done) = &told {
-        tracing::info!(
-            target: AUDIT, client = %client.address,
-            speaks_for = speaks_for(client, &headers), is_dry = asked.dry_run,
-            result = done.result, generation = done.generation, "configuration reload requested"
-        );
-    }
-    Ok(respond(told, StatusCode::UNPROCESSABLE_ENTITY))
+    let change = match &told {
+        Answer::Done(done) => Some(Change {
+            action: if asked.dry_run { "configuration.try" } else { "configuration.reload" },
+            target: "configuration".to_owned(),
+            before: json!({ "generation": before }),
+            after: json!({ "generation": done.generation, "result": done.result }),
+        }),
+        Answer::Changed(_) | Answer::NoFile => None,
+    };
+    let response = respond(told, StatusCode::UNPROCESSABLE_ENTITY);
+    Ok(match change {
+        Some(change) => (change.noted(), response).into_response(),
+        None => response,
+    })
 }
 
 async fn ask(

@@ -2,51 +2,45 @@
 
 use std::sync::Arc;
 
-use axum::{Extension, Json, body::Body, extract::State};
+use axum::{
+    Json,
+    body::Body,
+    extract::State,
+    response::{IntoResponse, Response},
+};
 use http::{HeaderMap, Method, StatusCode};
+use serde_json::{Value, json};
 use tokio::sync::mpsc::error::TrySendError;
 
 use crate::{
-    access::Client,
     admin::{
         Sidecar, api,
-        guard::speaks_for,
+        change::Change,
         order::{self, FailOrder, Names},
         query::{bad_request, shorten},
         reach::{Call, ReachError},
         wire,
     },
     clock,
-    event::{FaultMode, FaultScope},
+    event::{Fault, FaultMode, FaultScope},
     exchange::Generation,
     fleet,
     model::{BackendId, CheckKind, PoolId},
-    telemetry::logging::AUDIT,
     web::HttpError,
 };
 
 pub(crate) async fn fail(
     State(sidecar): State<Arc<Sidecar>>,
-    Extension(client): Extension<Client>,
-    headers: HeaderMap,
     body: Body,
-) -> Result<(StatusCode, Json<wire::FailAccepted>), HttpError> {
-    let answer = attempt(&sidecar.state.generation(), body).await;
-    let (address, speaks_for) = (client.address, speaks_for(client, &headers));
-    match &answer {
-        Ok(it) => tracing::info!(
-            target: AUDIT, client = %address, speaks_for, pool = it.pool, backend = it.backend,
-            mode = it.terms.mode, scope = it.terms.scope, percent = it.terms.percent,
-            status = it.terms.status, delay_min_seconds = it.terms.delay_min_seconds,
-            delay_max_seconds = it.terms.delay_max_seconds, ends_at = it.ends_at,
-            "backend made to fail"
-        ),
-        Err(error) => tracing::warn!(
-            target: AUDIT, client = %address, speaks_for, code = error.code,
-            reason = error.message, "failing a backend refused"
-        ),
-    }
-    answer.map(|accepted| (StatusCode::ACCEPTED, Json(accepted)))
+) -> Result<Response, HttpError> {
+    let (accepted, before) = attempt(&sidecar.state.generation(), body).await?;
+    let change = Change {
+        action: "fault.inject",
+        target: format!("{}/{}", accepted.pool, accepted.backend),
+        before: before.map_or(Value::Null, |it| json!(wire::FaultTerms::of(&it))),
+        after: json!({ "fault": accepted.terms, "ends_at": accepted.ends_at }),
+    };
+    Ok((StatusCode::ACCEPTED, change.noted(), Json(accepted)).into_response())
 }
 
 /// Answers every other method with the command to use.
@@ -54,7 +48,11 @@ pub(crate) async fn how_to_fail(method: Method, headers: HeaderMap) -> HttpError
     api::use_post(&method, &headers, "/proxy/fail")
 }
 
-async fn attempt(generation: &Generation, body: Body) -> Result<wire::FailAccepted, HttpError> {
+/// Returns what was accepted, and the fault that it is in place of.
+async fn attempt(
+    generation: &Generation,
+    body: Body,
+) -> Result<(wire::FailAccepted, Option<Fault>), HttpError> {
     require_fault_injection(generation)?;
     let order = FailOrder::of(&order::body_of(body).await?)?;
     let backend = backend_meant(generation, &order.names)?;
@@ -62,6 +60,7 @@ async fn attempt(generation: &Generation, body: Body) -> Result<wire::FailAccept
     let now = clock::now();
     let input = fleet::Input::FaultRequested { backend, mode: order.mode };
     let fault = order.begun(now);
+    let before = generation.live.backend(backend).fault(now);
     let ends_at = if order.mode == FaultMode::Crash {
         // Whatever can be known to be in the way is looked at before the fleet is told.
         let call = Call::to(generation, backend, "/fail").map_err(|error| unreachable(&error))?;
@@ -80,13 +79,14 @@ async fn attempt(generation: &Generation, body: Body) -> Result<wire::FailAccept
         Some(fault.ends_at)
     };
     let topology = &generation.topology;
-    Ok(wire::FailAccepted {
+    let accepted = wire::FailAccepted {
         pool: topology.pool(backend.pool).name.clone(),
         backend: topology.backend(backend).name.clone(),
         terms: wire::FaultTerms::of(&fault),
         accepted_at: clock::rfc3339_of(now),
         ends_at: ends_at.map(clock::rfc3339_of),
-    })
+    };
+    Ok((accepted, before))
 }
 
 pub(crate) fn require_fault_injection(generation: &Generation) -> Result<(), HttpError> {

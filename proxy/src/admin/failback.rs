@@ -5,39 +5,36 @@
 
 use std::sync::Arc;
 
-use axum::{Extension, Json, body::Body, extract::State};
+use axum::{
+    Json,
+    body::Body,
+    extract::State,
+    response::{IntoResponse, Response},
+};
 use http::{HeaderMap, Method, StatusCode};
+use serde_json::json;
 
 use crate::{
-    access::Client,
-    admin::{Sidecar, api, fail, guard::speaks_for, order, wire},
+    admin::{Sidecar, api, change::Change, fail, order, wire},
     clock,
     exchange::Generation,
     fleet,
     model::PoolId,
-    telemetry::logging::AUDIT,
     web::HttpError,
 };
 
 pub(crate) async fn fail_back(
     State(sidecar): State<Arc<Sidecar>>,
-    Extension(client): Extension<Client>,
-    headers: HeaderMap,
     body: Body,
-) -> Result<(StatusCode, Json<wire::FailbackAccepted>), HttpError> {
-    let answer = attempt(&sidecar.state.generation(), body).await;
-    let (address, speaks_for) = (client.address, speaks_for(client, &headers));
-    match &answer {
-        Ok(it) => tracing::info!(
-            target: AUDIT, client = %address, speaks_for, pool = it.pool, to_tier = it.to_tier,
-            "failback requested"
-        ),
-        Err(error) => tracing::warn!(
-            target: AUDIT, client = %address, speaks_for, code = error.code,
-            reason = error.message, "failback refused"
-        ),
-    }
-    answer.map(|accepted| (StatusCode::ACCEPTED, Json(accepted)))
+) -> Result<Response, HttpError> {
+    let (accepted, active_tier) = attempt(&sidecar.state.generation(), body).await?;
+    let change = Change {
+        action: "pool.failback",
+        target: accepted.pool.clone(),
+        before: json!({ "active_tier": active_tier }),
+        after: json!({ "to_tier": accepted.to_tier }),
+    };
+    Ok((StatusCode::ACCEPTED, change.noted(), Json(accepted)).into_response())
 }
 
 /// Answers every other method with the command to use.
@@ -45,18 +42,24 @@ pub(crate) async fn how_to_fail_back(method: Method, headers: HeaderMap) -> Http
     api::use_post(&method, &headers, "/proxy/failback")
 }
 
-async fn attempt(generation: &Generation, body: Body) -> Result<wire::FailbackAccepted, HttpError> {
+/// Returns what was accepted, and the tier that serves until then.
+async fn attempt(
+    generation: &Generation,
+    body: Body,
+) -> Result<(wire::FailbackAccepted, Option<usize>), HttpError> {
     let pool = match order::pool_of(&order::body_of(body).await?)? {
         Some(name) => api::pool_named(&generation.topology, &name)?,
         None => api::first_pool(&generation.topology)?,
     };
     let to_tier = returnable(generation, pool)?;
+    let active_tier = generation.snapshot.load().pool(pool).active_tier;
     fail::tell_fleet(generation, fleet::Input::FailbackRequested { pool })?;
-    Ok(wire::FailbackAccepted {
+    let accepted = wire::FailbackAccepted {
         pool: generation.topology.pool(pool).name.clone(),
         to_tier,
         accepted_at: clock::rfc3339_of(clock::now()),
-    })
+    };
+    Ok((accepted, active_tier))
 }
 
 /// Returns the tier that traffic can return to, or says why there is none.

@@ -10,16 +10,17 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::{
-    access::{self, Arrival, Client, Deed, Refusal, Rules},
-    admin::{Sidecar, api, query::shorten},
+    access::{self, Asker, Client, Deed, Identity, Refusal, Ticket},
+    admin::{Sidecar, api, audit::Asked, query::shorten},
     telemetry::logging::AUDIT,
-    web::HttpError,
+    web::{HttpError, Rejected},
 };
 
-/// Lets a request through to its handler, with its [`Client`], or refuses it.
+/// Lets a request through to its handler, with its [`Client`] and its [`Identity`], or refuses it.
+/// What changes something, or would have, is noted in the audit trail when it has ended.
 pub(crate) async fn guard(
     State(sidecar): State<Arc<Sidecar>>,
     mut request: Request,
@@ -27,23 +28,54 @@ pub(crate) async fn guard(
 ) -> Response {
     let state = &sidecar.state;
     let client = Client::of(peer_of(&request), request.headers(), &state.relay_key);
-    if client.arrival == Arrival::DataPlane && !is_relayed(request.uri().path()) {
+    if client.is_relayed() && !is_relayed(request.uri().path()) {
         return api::not_found().await.into_response();
     }
-    if let Some(deed) = deed_of(request.method(), request.uri().path()) {
-        let generation = state.generation();
-        let rules = Rules {
-            allow_origins: &generation.topology.admin.allow_origins,
-            allow_hosts: &[],
-            token: state.token.as_deref(),
-        };
-        if let Err(refusal) = access::decide(deed, client, request.headers(), &rules) {
-            note(&refusal, client, &request);
-            return answer(&refusal).into_response();
+    let deed = Deed::of(request.method(), request.uri().path());
+    let mut asked = Asked {
+        client,
+        speaks_for: speaks_for(client, request.headers()),
+        request: shorten(&format!("{} {}", request.method(), request.uri().path())),
+        identity: None,
+    };
+    let response = match judge(&sidecar, deed, client, &request) {
+        Ok(identity) => {
+            asked.identity = Some(identity.clone());
+            request.extensions_mut().insert(client);
+            request.extensions_mut().insert(identity);
+            next.run(request).await
         }
+        Err(refusal) => {
+            if deed != Deed::ChangeState {
+                note(&refusal, &asked);
+            }
+            answer(&refusal).into_response()
+        }
+    };
+    if deed == Deed::ChangeState && is_of_note(&response) {
+        state.gate.trail().note(asked, &response);
     }
-    request.extensions_mut().insert(client);
-    next.run(request).await
+    response
+}
+
+fn judge(
+    sidecar: &Sidecar,
+    deed: Deed,
+    client: Client,
+    request: &Request,
+) -> Result<Identity, Refusal> {
+    let headers = request.headers();
+    let asker = Asker { client, headers, certificate: &[], ticket: Ticket::None };
+    sidecar.state.gate.with_rules(|rules| access::decide(deed, &asker, rules))
+}
+
+/// Tells whether there is such a change at all: a path or a method that does not exist is none.
+fn is_of_note(response: &Response) -> bool {
+    !matches!(response.status(), StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED)
+        || response
+            .extensions()
+            .get::<Rejected>()
+            .is_none_or(|it| it.code != "unknown_path" && it.code != "method_not_allowed")
 }
 
 /// Adds what every answer carries.
@@ -52,19 +84,6 @@ pub(crate) async fn harden(mut response: Response) -> Response {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
-}
-
-/// Returns what is asked for; `None` means reading what anybody may read who can reach us.
-///
-/// Judged by the method first: a handler that is added later is guarded without being listed.
-fn deed_of(method: &Method, path: &str) -> Option<Deed> {
-    if method != Method::GET && method != Method::HEAD {
-        Some(Deed::ChangeState)
-    } else if path == "/logs" || path == "/config" {
-        Some(Deed::ReadLog)
-    } else {
-        None
-    }
 }
 
 /// Tells whether the data plane may lead its clients to `path`, whatever its routes say.
@@ -78,13 +97,13 @@ fn peer_of(request: &Request) -> IpAddr {
     request.extensions().get::<ConnectInfo<SocketAddr>>().map_or(unknown, |peer| peer.0.ip())
 }
 
-fn note(refusal: &Refusal, client: Client, request: &Request) {
+/// Leaves a line for somebody who wanted to read and may not.
+fn note(refusal: &Refusal, asked: &Asked) {
     tracing::warn!(
         target: AUDIT,
-        client = %client.address,
-        speaks_for = speaks_for(client, request.headers()),
-        method = %request.method(),
-        path = request.uri().path(),
+        client = %asked.client.address,
+        speaks_for = asked.speaks_for,
+        request = asked.request,
         code = refusal.code(),
         reason = %refusal,
         "request refused"
@@ -92,15 +111,19 @@ fn note(refusal: &Refusal, client: Client, request: &Request) {
 }
 
 /// Returns for whom else the client says that it speaks: unproven, but worth a note.
-pub(crate) fn speaks_for(client: Client, headers: &HeaderMap) -> Option<String> {
+fn speaks_for(client: Client, headers: &HeaderMap) -> Option<String> {
     let text = headers.get("x-forwarded-for")?.to_str().ok()?;
     (text != client.address.to_string()).then(|| shorten(text))
 }
 
 fn answer(refusal: &Refusal) -> HttpError {
     let status = match refusal {
-        Refusal::CrossOrigin { .. } | Refusal::UnknownHost { .. } => StatusCode::FORBIDDEN,
-        Refusal::TokenRequired { .. } | Refusal::TokenWrong => StatusCode::UNAUTHORIZED,
+        Refusal::CrossOrigin { .. } | Refusal::UnknownHost { .. } | Refusal::RoleTooLow { .. } => {
+            StatusCode::FORBIDDEN
+        }
+        Refusal::TokenRequired { .. } | Refusal::TokenWrong | Refusal::TicketWrong => {
+            StatusCode::UNAUTHORIZED
+        }
     };
     let error = HttpError::new(status, refusal.code(), refusal.to_string(), refusal.remedy());
     if status == StatusCode::UNAUTHORIZED {
@@ -114,22 +137,6 @@ fn answer(refusal: &Refusal) -> HttpError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn whatever_is_not_reading_changes_state() {
-        for path in ["/proxy/fail", "/proxy/health", "/logs", "/", "/not/yet/known"] {
-            for method in ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE", "X"] {
-                let method = Method::from_bytes(method.as_bytes()).unwrap();
-                assert_eq!(deed_of(&method, path), Some(Deed::ChangeState), "{method} {path}");
-            }
-        }
-        for method in [Method::GET, Method::HEAD] {
-            assert_eq!(deed_of(&method, "/logs"), Some(Deed::ReadLog));
-            for path in ["/proxy/fail", "/metrics", "/logs/", "/"] {
-                assert_eq!(deed_of(&method, path), None);
-            }
-        }
-    }
 
     #[test]
     fn the_data_plane_leads_to_few_paths() {

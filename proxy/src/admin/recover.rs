@@ -4,22 +4,27 @@
 
 use std::sync::Arc;
 
-use axum::{Extension, Json, body::Body, extract::State};
+use axum::{
+    Json,
+    body::Body,
+    extract::State,
+    response::{IntoResponse, Response},
+};
 use futures_util::{StreamExt, stream};
-use http::HeaderMap;
+use serde_json::{Value, json};
 
 use crate::{
-    access::Client,
     admin::{
-        Sidecar, api, fail,
-        guard::speaks_for,
+        Sidecar, api,
+        change::Change,
+        fail,
         order::{self, Names},
         reach::Call,
         wire,
     },
+    clock,
     exchange::Generation,
     model::BackendId,
-    telemetry::logging::AUDIT,
     web::HttpError,
 };
 
@@ -28,31 +33,35 @@ const CALLS_AT_ONCE: usize = 16;
 
 pub(crate) async fn recover(
     State(sidecar): State<Arc<Sidecar>>,
-    Extension(client): Extension<Client>,
-    headers: HeaderMap,
     body: Body,
-) -> Result<Json<wire::Recovered>, HttpError> {
-    let answer = attempt(&sidecar.state.generation(), body).await;
-    let (address, speaks_for) = (client.address, speaks_for(client, &headers));
-    match &answer {
-        Ok(it) => tracing::info!(
-            target: AUDIT, client = %address, speaks_for, recovered = it.recovered.join(", "),
-            not_recovered = it.not_recovered.len(), "faults ended"
-        ),
-        Err(error) => tracing::warn!(
-            target: AUDIT, client = %address, speaks_for, code = error.code,
-            reason = error.message, "ending faults refused"
-        ),
-    }
-    answer.map(Json)
-}
-
-async fn attempt(generation: &Generation, body: Body) -> Result<wire::Recovered, HttpError> {
+) -> Result<Response, HttpError> {
+    let generation = sidecar.state.generation();
     // Without fault injection there is nothing to end, and a strange service's `/recover` is not
     // for us to call.
-    fail::require_fault_injection(generation)?;
+    fail::require_fault_injection(&generation)?;
     let names = Names::of(&order::body_of(body).await?)?;
-    Ok(end(generation, backends_meant(generation, &names)?).await)
+    let backends = backends_meant(&generation, &names)?;
+    let target = match (names.pool, names.backend) {
+        (None, None) => "all backends".to_owned(),
+        (Some(name), None) | (None, Some(name)) => name,
+        (Some(pool), Some(backend)) => format!("{pool}/{backend}"),
+    };
+    let before = present(&generation, &backends);
+    let recovered = end(&generation, backends).await;
+    let change = Change { action: "fault.end", target, before, after: json!(recovered) };
+    Ok((change.noted(), Json(recovered)).into_response())
+}
+
+/// Returns the faults of these backends.
+fn present(generation: &Generation, backends: &[BackendId]) -> Value {
+    let topology = &generation.topology;
+    let now = clock::now();
+    let faults = backends.iter().filter_map(|id| {
+        let fault = generation.live.backend(*id).fault(now)?;
+        let name = format!("{}/{}", topology.pool(id.pool).name, topology.backend(*id).name);
+        Some((name, json!(wire::FaultTerms::of(&fault))))
+    });
+    Value::Object(faults.collect())
 }
 
 /// Ends the faults of these backends, and asks them to end their own.

@@ -3,12 +3,14 @@
 //! Times are RFC 3339 in UTC with milliseconds; lengths of time are seconds. Keys are never left
 //! out: what is not known is `null`.
 
+mod audit;
 mod config;
 mod control;
 mod health;
 mod incident;
 mod series;
 
+pub use audit::{Audit, AuditEntry, AuditResult, Who};
 pub use config::{Config, ConfigFault, Reload};
 pub use control::{
     BackendAnswer, Backends, FaultAt, Faults, OneBackend, OrderedBackend, OrderedPool, PERSISTS,

@@ -8,7 +8,7 @@
 use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, oneshot},
@@ -17,7 +17,7 @@ use tokio::{
 use tracing::{error, info, warn};
 
 use crate::{
-    admin::{Answer, Order, wire},
+    admin::{Answer, Gate, Order, Signal as Heard, wire},
     app::{data_plane::DataPlane, source::Source},
     clock::{self, Timestamp},
     config::{
@@ -40,7 +40,7 @@ const ADOPTION: Duration = Duration::from_secs(10);
 const BEYOND_CHECK: Duration = Duration::from_millis(500);
 /// What a process is started with and keeps.
 const FIXED: [&str; 6] =
-    ["threads", "admin.address", "admin.token_file", "admin.log_stream", "logging", "version"];
+    ["threads", "admin.address", "admin.tls", "admin.log_stream", "logging", "version"];
 
 /// Who asks for a reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +67,8 @@ pub(crate) struct Reloader {
     /// Who forwards at present.
     pub(crate) gateway: Gateway,
     pub(crate) current: GenerationCell,
+    /// Who may do what, which is configured as well.
+    pub(crate) gate: Arc<Gate>,
     /// What is shown of the configuration in use.
     pub(crate) shown: Arc<ArcSwap<wire::Config>>,
     pub(crate) adoptions: mpsc::Sender<Adoption>,
@@ -152,9 +154,30 @@ impl Reloader {
         };
         let outcome = finish(outcome, trigger, began);
         if !is_dry {
+            self.note(trigger, &outcome);
             self.record(&outcome, applied);
         }
         Answer::Done(Box::new(outcome))
+    }
+
+    /// Leaves in the audit trail what no request of anybody's brought about.
+    fn note(&self, trigger: Trigger, outcome: &wire::Reload) {
+        let name = match trigger {
+            // The request is in the trail.
+            Trigger::Api => return,
+            Trigger::Signal => "SIGHUP",
+            Trigger::Files => "files",
+        };
+        let reasons = outcome.problems.iter().map(|it| it.message.as_str()).collect::<Vec<_>>();
+        let refusal = (outcome.result == "refused").then(|| ("refused", reasons.join("; ")));
+        self.gate.note_signal(Heard {
+            name,
+            action: "configuration.reload",
+            target: "configuration".to_owned(),
+            before: json!({ "generation": self.shown.load().generation }),
+            after: json!({ "generation": outcome.generation, "result": outcome.result }),
+            refusal,
+        });
     }
 
     /// Says what would become of a configuration.
@@ -163,7 +186,10 @@ impl Reloader {
             Err(faults) => self.refused(faults.iter().map(|it| outside(it.to_string()))),
             Ok(_) => match crate::app::review(&loaded.topology) {
                 Err(error) => self.refused([outside(error.to_string())]),
-                Ok(()) => self.outcome("accepted", loaded),
+                Ok(()) => match Gate::review(&loaded.topology.admin) {
+                    Err(error) => self.refused([outside(error.to_string())]),
+                    Ok(()) => self.outcome("accepted", loaded),
+                },
             },
         }
     }
@@ -182,6 +208,9 @@ impl Reloader {
             .succeeded_by(loaded.topology.clone())
             .map_err(|error| refused(vec![error.to_string()]))?;
         let next = Arc::new(next);
+        self.gate
+            .reconfigure(&next.topology.admin)
+            .map_err(|error| refused(vec![error.to_string()]))?;
         let (done, adopted) = oneshot::channel();
         let adoption = Adoption { generation: Arc::clone(&next), done };
         let is_adopted = self.adoptions.send(adoption).await.is_ok()

@@ -1,11 +1,8 @@
 //! From a file without mistakes to the [`Topology`] it describes.
 
-use std::{
-    num::{NonZeroU16, NonZeroUsize},
-    path::Path,
-    thread::available_parallelism,
-};
+use std::{num::NonZeroUsize, path::Path, thread::available_parallelism};
 
+mod admin;
 mod affinity;
 mod limits;
 mod listener;
@@ -16,14 +13,14 @@ mod route;
 use crate::{
     config::{
         assemble::{
+            admin::admin,
             limits::process_limits,
             listener::listeners,
             logging::{logging, redacted, tracing},
             pool::pool,
             route::{Known, routes},
         },
-        file::{Admin, File, shutdown::Shutdown},
-        units::http::Origin,
+        file::{File, shutdown::Shutdown},
     },
     model,
 };
@@ -62,20 +59,5 @@ fn shutdown(shutdown: &Shutdown) -> model::Shutdown {
         idle: shutdown.idle.0,
         websocket_grace: shutdown.websocket_grace.0,
         drain: shutdown.drain.0,
-    }
-}
-
-fn admin(admin: Admin, base: &Path) -> model::Admin {
-    let wide = |number: NonZeroU16| NonZeroUsize::from(number);
-    model::Admin {
-        address: admin.address.0,
-        // `join` keeps an absolute path as it is.
-        token_file: admin.token_file.map(|it| base.join(it.0)),
-        allow_origins: admin.allow_origins.into_iter().map(|Origin(it)| it).collect(),
-        fault_injection: admin.fault_injection,
-        log_stream: model::LogStreamLimits {
-            buffer: wide(admin.log_stream.buffer),
-            clients: wide(admin.log_stream.clients),
-        },
     }
 }

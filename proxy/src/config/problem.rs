@@ -243,6 +243,8 @@ codes! {
     HalfAnIdentity = "B0250" Error,
     /// Backends whose certificates nobody checks.
     Unverified = "B0251" Warning,
+    /// Two tokens have one name.
+    DuplicateToken = "B0270" Error,
     /// An address on which another program listens at present.
     PortInUse = "B0301" Warning,
     /// An address on which this process cannot listen.

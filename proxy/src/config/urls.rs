@@ -8,7 +8,8 @@ use crate::{
     config::{
         assemble::assemble,
         file::{
-            Admin, File, Named,
+            File, Named,
+            admin::Admin,
             defaults::Defaults,
             limits,
             listener::Listener,

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 mod addresses;
+mod admin;
 mod limits;
 mod listeners;
 mod logging;
@@ -33,6 +34,7 @@ pub(crate) struct Review<'r> {
 /// Reports everything about `file` that breaks a rule.
 pub(crate) fn review(file: &File, review: &mut Review<'_>) {
     addresses::review(file, review);
+    admin::review(file, review);
     listeners::review(file, review);
     routes::review(file, review);
     pools::review(file, review);

@@ -8,11 +8,12 @@ use std::{
 };
 
 use crate::model::{
-    Admin, Backend, BackendAddress, BackendTls, Balance, Capacity, CertificateFiles, CheckKind,
-    Destination, FailbackMode, HashKey, HeaderEdits, HealthCheck, HoldBack, HttpCheck, Level,
-    Listener, ListenerTls, LogFormat, LogStreamLimits, Logging, Match, OutlierPolicy, Pool, PoolId,
-    PoolLimits, ProcessLimits, Protocol, Reload, RetryPolicy, Route, SharedTopology, Shutdown,
-    SuspicionPolicy, TierPolicy, Timeouts, TlsVersion, Topology, WhenDown, sample_listener,
+    Admin, AuditTrail, Auth, Backend, BackendAddress, BackendTls, Balance, Capacity,
+    CertificateFiles, CheckKind, Destination, FailbackMode, HashKey, HeaderEdits, HealthCheck,
+    HoldBack, HttpCheck, Level, Listener, ListenerTls, LogFormat, LogStreamLimits, Logging, Match,
+    OutlierPolicy, Pool, PoolId, PoolLimits, ProcessLimits, Protocol, Reload, RetryPolicy, Role,
+    Route, SharedTopology, Shutdown, SuspicionPolicy, TierPolicy, Timeouts, TlsVersion, Topology,
+    WhenDown, sample_listener,
 };
 
 /// Makes a pool of backends `b0`, `b1`, … from their tiers and weights.
@@ -142,8 +143,16 @@ pub(crate) fn topology(pools: Vec<Pool>) -> Topology {
         reload: Reload::default(),
         admin: Admin {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 9901)),
+            tls: None,
             token_file: None,
+            auth: Auth {
+                anonymous: Some(Role::Viewer),
+                local: Some(Role::Operator),
+                ..Auth::default()
+            },
             allow_origins: Vec::new(),
+            allow_hosts: Vec::new(),
+            audit: AuditTrail { keep: NonZeroUsize::MIN, file: None },
             fault_injection: true,
             log_stream: LogStreamLimits {
                 buffer: NonZeroUsize::new(1000).unwrap(),

@@ -52,6 +52,16 @@ impl HttpError {
     }
 }
 
+/// In the extensions of a response that was made of an [`HttpError`]: what it says, for whoever notes
+/// how requests end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// The word for programs.
+    pub code: &'static str,
+    /// What is wrong.
+    pub message: String,
+}
+
 #[derive(Serialize)]
 struct Body<'e> {
     error: Detail<'e>,
@@ -82,6 +92,7 @@ impl IntoResponse for HttpError {
             let (name, value) = *header;
             response.headers_mut().insert(name, value);
         }
+        response.extensions_mut().insert(Rejected { code: self.code, message: self.message });
         response
     }
 }

@@ -7,7 +7,7 @@ use bascule::{
     model::{BackendId, PoolId},
     snapshot::Condition,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
@@ -88,9 +88,14 @@ async fn a_fault_says_what_it_is_wherever_it_is_shown() {
             let found: Vec<_> = keys.iter().map(|key| shown[key].clone()).collect();
             assert_eq!(json!(found), expected, "{order}");
         }
+        assert_eq!(
+            (&audit["action"], &audit["on"]),
+            (&json!("fault.inject"), &json!("api/primary"))
+        );
+        let after: Value = serde_json::from_str(audit["after"].as_str().unwrap()).unwrap();
         for (key, expected) in keys.iter().zip(expected.as_array().unwrap()) {
-            // A field that has no value is not in the line.
-            assert_eq!(&audit[*key], expected, "{order}: {audit:?}");
+            let found = if *key == "ends_at" { &after[*key] } else { &after["fault"][*key] };
+            assert_eq!(found, expected, "{order}: {audit:?}");
         }
     }
 }

@@ -33,7 +33,7 @@ async fn the_fleet_is_told_and_faults_need_not_be_allowed_for_that() {
         assert!(accepted["accepted_at"].as_str().unwrap().ends_with('Z'));
         assert_eq!(world.told(), Input::FailbackRequested { pool: PoolId(0) });
     }
-    assert_eq!(world.audit(), ["failback requested"; 2]);
+    assert_eq!(world.audit(), ["change made"; 2]);
     world.assert_untouched();
 }
 
@@ -51,7 +51,7 @@ async fn where_nothing_can_return_the_answer_says_why_and_what_to_do() {
         assert_eq!((answer.status, answer.code().as_str()), (409, code));
         assert!(answer.remedy().contains(remedy), "{}", answer.remedy());
     }
-    let expected = cases.map(|(_, code, _)| format!("failback refused: {code}"));
+    let expected = cases.map(|(_, code, _)| format!("change refused: {code}"));
     assert_eq!(world.audit(), expected);
     world.assert_untouched();
 }

@@ -10,17 +10,19 @@ use std::{
 use arc_swap::ArcSwap;
 use axum::{Router, extract::Request};
 use bascule::{
-    admin::{self, AdminState, wire::Config},
+    access::KnownToken,
+    admin::{self, AdminState, Gate, wire::Config},
     clock::{self, Timestamp},
     config,
     event::Fault,
     exchange::Generation,
     fleet::Input,
     inbox::Fact,
-    model::{BackendId, Intent, PoolId, Topology},
+    model::{BackendId, Intent, PoolId, Role, Topology},
     orders::Orders,
     snapshot::{BackendSnapshot, Condition, PoolSnapshot, Schedule, Snapshot, TierSnapshot},
     telemetry::log_stream::LogStream,
+    token::TokenHash,
     web::HttpClient,
 };
 use bytes::Bytes;
@@ -156,13 +158,13 @@ impl World {
         // Nobody loads configurations here.
         let (reloads, _) = mpsc::channel(1);
         let state = AdminState {
+            gate: Arc::new(gate(&generation.topology, wish.token)),
             current: Arc::new(ArcSwap::from_pointee(generation)),
             incidents: Arc::default(),
             orders: Orders::new().0,
             logs,
             metrics: Arc::new(|| "bascule_build_info 1\n".to_owned()),
             started_at: clock::now(),
-            token: wish.token.map(str::to_owned),
             relay_key: RELAY_KEY.to_owned(),
             is_draining: Arc::new(AtomicBool::new(false)),
             config: Arc::new(ArcSwap::from_pointee(unread())),
@@ -246,6 +248,15 @@ impl World {
             })
             .collect()
     }
+}
+
+fn gate(topology: &Topology, token: Option<&str>) -> Gate {
+    let known = |token: &str| KnownToken {
+        name: "operator".to_owned(),
+        role: Role::Operator,
+        hash: Some(TokenHash::of(token.as_bytes())),
+    };
+    Gate::knowing(&topology.admin, token.map(known).into_iter().collect())
 }
 
 fn topology(primary: SocketAddr, secondary: SocketAddr, wish: Wish) -> Topology {

@@ -39,7 +39,8 @@ fn listener(Name(name): Name, it: Listener, base: &Path) -> model::Listener {
     }
 }
 
-fn tls(tls: Tls, base: &Path) -> model::ListenerTls {
+/// Returns how TLS is spoken with clients; relative paths start at `base`.
+pub(crate) fn tls(tls: Tls, base: &Path) -> model::ListenerTls {
     // `join` keeps an absolute path as it is.
     let place = |FilePath(path): FilePath| base.join(path);
     model::ListenerTls {

@@ -15,7 +15,7 @@ use rustls::{
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::config::{
-    file::File,
+    file::{File, listener::Tls},
     machine::secrets,
     path::Path,
     problem::Code,
@@ -32,15 +32,9 @@ const SOON: i64 = 14 * 24 * 60 * 60;
 pub(crate) fn look(file: &File, review: &mut Review<'_>) {
     for (name, listener) in &file.listeners.0 {
         let path = Path::default().key("listeners").key(&name.0).key("tls");
-        let Some(tls) = &listener.tls else { continue };
-        for (index, pair) in tls.certificates.iter().enumerate() {
-            let path = path.key("certificates").item(index);
-            identity(&pair.cert, &pair.key, &path, review);
-        }
-        if let Some(clients) = &tls.client_auth {
-            chain(&clients.ca, &path.key("client_auth").key("ca"), review);
-        }
+        listeners(listener.tls.as_ref(), &path, review);
     }
+    listeners(file.admin.tls.as_ref(), &Path::default().key("admin").key("tls"), review);
     for (name, pool) in &file.pools.0 {
         let path = Path::default().key("pools").key(&name.0).key("tls");
         if !pool.backends.iter().any(|it| it.url.address.is_tls()) {
@@ -52,6 +46,18 @@ pub(crate) fn look(file: &File, review: &mut Review<'_>) {
         if let (Some(cert), Some(key)) = (&pool.tls.cert, &pool.tls.key) {
             identity(cert, key, &path, review);
         }
+    }
+}
+
+/// Looks at what is shown to clients, and at what clients are judged by.
+fn listeners(tls: Option<&Tls>, path: &Path, review: &mut Review<'_>) {
+    let Some(tls) = tls else { return };
+    for (index, pair) in tls.certificates.iter().enumerate() {
+        let path = path.key("certificates").item(index);
+        identity(&pair.cert, &pair.key, &path, review);
+    }
+    if let Some(clients) = &tls.client_auth {
+        chain(&clients.ca, &path.key("client_auth").key("ca"), review);
     }
 }
 

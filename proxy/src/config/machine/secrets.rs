@@ -11,6 +11,17 @@ pub(crate) fn look(file: &File, review: &mut Review<'_>) {
     if let Some(secret) = &file.admin.token_file {
         in_file(&secret.0, &Path::default().key("admin").key("token_file"), review);
     }
+    let tokens = Path::default().key("admin").key("auth").key("tokens");
+    for (index, token) in file.admin.auth.tokens.iter().enumerate() {
+        let path = tokens.item(index);
+        // A hash is no secret: whoever reads it finds no token by it.
+        if let Some(hash) = &token.sha256_file {
+            report(token::read_hash(&hash.0), &path.key("sha256_file"), review);
+        }
+        if let Some(variable) = &token.sha256_env {
+            report(token::read_hash_variable(&variable.0), &path.key("sha256_env"), review);
+        }
+    }
     for (name, pool) in &file.pools.0 {
         let path = Path::default().key("pools").key(&name.0).key("sticky");
         let Some(sticky) = &pool.sticky else { continue };
@@ -29,7 +40,7 @@ fn in_file(file: &FilePath, path: &Path, review: &mut Review<'_>) {
     permissions(file, path, review);
 }
 
-fn report(read: Result<String, TokenError>, path: &Path, review: &mut Review<'_>) {
+fn report<T>(read: Result<T, TokenError>, path: &Path, review: &mut Review<'_>) {
     let Err(error) = read else { return };
     if !review.is_sound(&[path]) {
         return;

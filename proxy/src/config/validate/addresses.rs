@@ -9,7 +9,6 @@ use crate::{
 
 pub(crate) fn review(file: &File, review: &mut Review<'_>) {
     clashes(file, review);
-    unguarded_admin(file, review);
     trusts_everyone(file, review);
     loops(file, review);
 }
@@ -47,23 +46,6 @@ fn covers(left: &ListenAddress, right: &ListenAddress) -> bool {
     let (Some(left), Some(right)) = (left.tcp(), right.tcp()) else { return left == right };
     left.port() == right.port()
         && (left.ip() == right.ip() || left.ip().is_unspecified() || right.ip().is_unspecified())
-}
-
-fn unguarded_admin(file: &File, review: &mut Review<'_>) {
-    let admin = Path::default().key("admin");
-    let (address, token_file) = (admin.key("address"), admin.key("token_file"));
-    let is_open = !file.admin.address.0.ip().is_loopback() && file.admin.token_file.is_none();
-    if is_open && review.is_sound(&[&address, &token_file]) {
-        review.report(
-            Code::UnguardedAdmin,
-            &address,
-            format!(
-                "other machines can reach `{}`, and no token is asked of them",
-                file.admin.address.0
-            ),
-            "add `token_file` (`bascule token new` makes one), or listen on `127.0.0.1`",
-        );
-    }
 }
 
 fn trusts_everyone(file: &File, review: &mut Review<'_>) {

@@ -11,6 +11,7 @@ mod target;
 use crate::config::{
     file::{
         File,
+        admin::Anonymous,
         route::{Route, RouteRetries},
     },
     path::Path,
@@ -48,10 +49,15 @@ fn terms(route: &Route, path: &Path, review: &mut Review<'_>) {
 }
 
 fn exposed_sidecar(file: &File, route: &Route, path: &Path, review: &mut Review<'_>) {
-    let token_file = Path::default().key("admin").key("token_file");
+    let admin = Path::default().key("admin");
+    let (token_file, auth) = (admin.key("token_file"), admin.key("auth"));
+    let is_guarded = file.admin.token_file.is_some()
+        || !file.admin.auth.tokens.is_empty()
+        || file.admin.auth.anonymous == Anonymous::None;
     if route.sidecar != Some(true)
-        || file.admin.token_file.is_some()
+        || is_guarded
         || !review.is_sound(&[&token_file])
+        || !review.is_whole(&auth)
     {
         return;
     }
@@ -61,7 +67,7 @@ fn exposed_sidecar(file: &File, route: &Route, path: &Path, review: &mut Review<
         if is_open && review.is_sound(&[&address]) {
             let message =
                 format!("every client of listener `{}` can read the proxy's state", name.0);
-            let remedy = "remove the route, or set `admin.token_file` so that only those who have it change state";
+            let remedy = "remove the route, or set `admin.auth.tokens` so that only those who have one change state";
             review.report(Code::ExposedSidecar, &path.key("sidecar"), message, remedy);
             return;
         }
