@@ -74,8 +74,8 @@ fn a_quiet_pool_has_every_key() {
     let time = |seconds| clock::rfc3339_of(at(seconds));
     let backend = |name: &str, tier: usize, port: u16| {
         json!({
-            "name": name, "url": format!("http://127.0.0.1:{port}"), "tier": tier, "weight": 100,
-            "state": "up", "eligible": true, "active": tier == 0, "reason": null,
+            "name": name, "url": format!("http://127.0.0.1:{port}"), "tier": tier, "weight": 1,
+            "configured_weight": 100, "intent": "enabled", "ejected_by_operator": false, "state": "up", "eligible": true, "active": tier == 0, "reason": null,
             "since": time(1.0), "ejected_until": null, "in_flight": 0, "requests": 0,
             "failures": 0, "last_check": null, "fault": null,
         })
@@ -85,7 +85,8 @@ fn a_quiet_pool_has_every_key() {
         "started_at": time(0.5), "ready": true, "fault_injection": true, "active": "primary",
         "pools": [{
             "name": "api", "status": "serving", "active_tier": 0, "active_backend": "primary",
-            "since": time(2.0), "shares": [1.0, 0.0], "failback": null, "returnable_tier": null,
+            "since": time(2.0), "shares": [1.0, 0.0], "failback": null, "held_tier": null,
+            "returnable_tier": null,
             "failing_open": false, "open_incident": null,
             "last_minute": {
                 "requests": 0, "lost": 0, "rescued": 0, "error_ratio": 0.0,
