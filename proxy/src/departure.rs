@@ -112,7 +112,8 @@ impl Departure {
         Present { counts: Arc::clone(&self.0.counts), is_busy: false }
     }
 
-    /// Counts a connection on which a request has begun to come or is being served.
+    /// Counts a connection on which a request has begun to come or is being served, or one that
+    /// must not be cut for another reason.
     pub fn busy(&self) -> Present {
         self.0.counts.busy.fetch_add(1, Relaxed);
         Present { counts: Arc::clone(&self.0.counts), is_busy: true }
@@ -123,7 +124,8 @@ impl Departure {
         self.0.counts.connections.load(Relaxed)
     }
 
-    /// Returns on how many connections over HTTP/1.1 a request has begun to come or is being served.
+    /// Returns on how many connections a request has begun to come or is being served, or may be:
+    /// of HTTP/2, that is not told apart.
     pub fn busy_connections(&self) -> usize {
         self.0.counts.busy.load(Relaxed)
     }

@@ -57,10 +57,13 @@ impl Header {
 
 /// Returns headers as a map, for those who say them in HTTP/2.
 pub(crate) fn map_of(headers: &[Header]) -> HeaderMap {
-    let mut map = HeaderMap::with_capacity(headers.len());
+    // How many there are is somebody else's to say, and a map has a bound beyond which it panics.
+    let mut map = HeaderMap::new();
     for it in headers {
-        if let Ok(name) = HeaderName::from_bytes(&it.name) {
-            map.append(name, it.value.clone());
+        if let Ok(name) = HeaderName::from_bytes(&it.name)
+            && map.try_append(name, it.value.clone()).is_err()
+        {
+            break;
         }
     }
     map

@@ -122,12 +122,17 @@ impl Ending {
         let began = clock::now();
         let bound = began + policy.drain;
         // Until then requests may be on their way on connections that look idle.
-        let settled = began + policy.idle + CROSSING;
+        let mut settled = began + policy.idle + CROSSING;
         loop {
             sleep(LOOK).await;
             let (requests, connections) = self.left();
             let now = clock::now();
             let is_idle = requests == 0 && self.departure.busy_connections() == 0;
+            if !is_idle {
+                // A response that began before the end says that its connection is kept: the time in
+                // which the next request may come runs from the response's end.
+                settled = settled.max(now + policy.idle + CROSSING);
+            }
             if connections == 0 || settled <= now && is_idle {
                 info!(target: "bascule::app", took_ms = millis(now.since(began)), "stopped");
                 return;

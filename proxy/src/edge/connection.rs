@@ -59,6 +59,9 @@ pub(crate) async fn serve<A>(
         }
     }
     front.open();
+    // A response may wait in HTTP/2's own queue, or for room at the client, long after it has been
+    // given: whoever waits for the end waits for this connection's. It ends when all is sent.
+    let _busy = door.departure.busy();
     Hosted::new(host).process_new(front, &shutdown).await;
 }
 

@@ -22,7 +22,9 @@ use crate::{
     },
     model::{HeaderEdits, Pool, ProxyStatusAnswers, RetryPolicy},
     wire::{
-        Header, grpc,
+        Header,
+        connection::Nominated,
+        grpc,
         proxy_status::{PROXY_STATUS, ProxyStatus},
         response::{BodyLength, Event, HttpVersion, ResponseHead},
     },
@@ -55,7 +57,7 @@ impl Exchange {
             call.meant = Some(grpc::http_of_status(code));
         }
         let is_head_all = answer.is_head_all();
-        let Answer { held, trailers, rest, is_cut, mut reserved, .. } = answer;
+        let Answer { head, held, trailers, rest, is_cut, mut reserved, .. } = answer;
         upload.let_go();
         if !upload.is_complete() {
             // What the client is still sending cannot be told from its next request.
@@ -78,7 +80,7 @@ impl Exchange {
             self.report(attempt, AttemptOutcome::Failed(cut));
             return Err(broke_off());
         }
-        let trailers = match rest {
+        let mut trailers = match rest {
             None => trailers,
             Some(leg) => {
                 let gap = gap_of(self.topology.pool(attempt.backend.pool), ctx);
@@ -98,6 +100,12 @@ impl Exchange {
         attempt.mark.delivered();
         if let (Some(call), Some(code)) = (&mut ctx.call, status_in(&trailers)) {
             call.meant = Some(grpc::http_of_status(code));
+        }
+        if !trailers.is_empty() {
+            // RFC 9110 §7.6.1: what `Connection` names goes no further, as a trailer neither.
+            let options = head.values("connection").map(HeaderValue::as_bytes);
+            let nominated = Nominated::by_backend(options);
+            trailers.retain(|it| nominated.passes(&it.name));
         }
         client::finish(session, &mut pace, &trailers).await
     }

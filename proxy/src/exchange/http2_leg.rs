@@ -12,6 +12,7 @@ use crate::{
     retry::{Connection, Delivery},
     wire::{
         Header,
+        request::is_trailer,
         response::{BodyLength, Event, HttpVersion, ResponseHead},
     },
 };
@@ -143,7 +144,9 @@ impl Http2Leg {
             let trailers = self.leg.down.trailers().await.map_err(|error| cut(&error))?;
             self.stage = Stage::End;
             if let Some(trailers) = trailers.filter(|it| !it.is_empty()) {
-                return Ok(Event::Trailers(headers_of(&trailers)));
+                let mut trailers = headers_of(&trailers);
+                trailers.retain(|it| is_trailer(&it.name));
+                return Ok(Event::Trailers(trailers));
             }
         }
         self.stage = Stage::End;

@@ -1,6 +1,7 @@
 //! A request's body on its way from the client, kept for as long as it may be sent again.
 
 use bytes::{Bytes, BytesMut};
+use http::HeaderValue;
 use pingora::{Error, ErrorType, Result, protocols::http::ServerSession};
 
 use crate::{
@@ -8,7 +9,7 @@ use crate::{
     exchange::{client, memory::Reservation, pace::Pace},
     model::RetryPolicy,
     retry::Body,
-    wire::{Header, request::BodyFraming},
+    wire::{Header, connection::Nominated, request::BodyFraming},
 };
 
 /// Bodies up to this length are read whole before the first attempt, if they may be kept. They
@@ -169,7 +170,11 @@ impl Upload {
         };
         self.is_complete |= read.is_none() || session.is_body_done();
         if self.is_complete {
+            let options = session.req_header().headers.get_all("connection");
+            let nominated = Nominated::by_client(options.iter().map(HeaderValue::as_bytes));
+            let nominated = nominated.unwrap_or_default();
             self.trailers = client::trailers(session);
+            self.trailers.retain(|it| nominated.passes(&it.name));
         }
         self.bytes += read.as_ref().map_or(0, Bytes::len);
         if self.limit < self.bytes as u64 {

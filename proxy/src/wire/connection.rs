@@ -131,7 +131,7 @@ fn options<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> impl Iterator<Item
         .filter(|option| !option.is_empty())
 }
 
-fn is_protected(name: &[u8]) -> bool {
+pub(crate) fn is_protected(name: &[u8]) -> bool {
     PROTECTED.iter().any(|it| it.as_bytes().eq_ignore_ascii_case(name))
         || name
             .get(..PROTECTED_START.len())

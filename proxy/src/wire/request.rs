@@ -4,7 +4,7 @@ use bytes::{BufMut, BytesMut};
 use http::Method;
 
 use crate::wire::{
-    connection::{BadNomination, Nominated},
+    connection::{BadNomination, Nominated, concerns_connection, is_protected},
     is_token,
 };
 
@@ -106,30 +106,48 @@ pub fn last_chunk<'a>(
     out: &mut BytesMut,
 ) {
     out.put_slice(b"0\r\n");
-    let nobody = Nominated::default();
     for (name, value) in trailers {
-        if is_name(name) && is_value(value) && nobody.passes(name) && is_trailer(name) {
+        if is_name(name) && is_value(value) && is_trailer(name) {
             put_header(name, value, out);
         }
     }
     out.put_slice(b"\r\n");
 }
 
-/// Tells whether a field may be a trailer: none that frames, routes or admits the message may
-/// (RFC 9110 §6.5.1), because it was acted upon before the trailers came.
+/// Tells whether a field may be a trailer: none that frames, routes, admits, changes or caches the
+/// message may (RFC 9110 §6.5.1), because it was acted upon before the trailers came; nor one that
+/// the proxy vouches for, because as a header it would have been written anew.
 pub(crate) fn is_trailer(name: &[u8]) -> bool {
     const HEADERS_ONLY: &[&str] = &[
+        "age",
+        "authentication-info",
         "authorization",
+        "cache-control",
         "content-encoding",
-        "content-length",
         "content-range",
         "content-type",
         "cookie",
-        "expect",
-        "host",
+        "date",
+        "expires",
+        "location",
+        "max-forwards",
+        "pragma",
+        "proxy-authentication-info",
+        "range",
+        "retry-after",
         "set-cookie",
+        "vary",
+        "warning",
+        "www-authenticate",
     ];
-    !HEADERS_ONLY.iter().any(|it| it.as_bytes().eq_ignore_ascii_case(name))
+    const STARTS: &[&[u8]] = &[b"if-", b"x-forwarded-"];
+    let begins =
+        |start: &&[u8]| name.get(..start.len()).is_some_and(|it| it.eq_ignore_ascii_case(start));
+    !concerns_connection(name)
+        && !is_protected(name)
+        && !stays_here(name)
+        && !STARTS.iter().any(begins)
+        && !HEADERS_ONLY.iter().any(|it| it.as_bytes().eq_ignore_ascii_case(name))
 }
 
 fn write_head<'a, H>(

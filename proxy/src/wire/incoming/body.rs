@@ -5,7 +5,6 @@ use http::HeaderValue;
 
 use crate::wire::{
     Header,
-    connection::concerns_connection,
     incoming::Refusal,
     is_token,
     request::{BodyFraming, is_trailer},
@@ -175,7 +174,7 @@ impl Part {
 fn field(line: &[u8]) -> Option<Header> {
     let colon = line.iter().position(|byte| *byte == b':')?;
     let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
-    if concerns_connection(name) || !is_trailer(name) {
+    if !is_trailer(name) {
         return None;
     }
     let value = HeaderValue::from_bytes(value).ok()?;

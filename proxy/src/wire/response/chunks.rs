@@ -4,7 +4,6 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use crate::wire::{
     Header,
-    connection::concerns_connection,
     request::is_trailer,
     response::{Garbage, head::parse_trailers},
 };
@@ -176,7 +175,7 @@ fn read_trailers(scanned: &mut usize, buffer: &mut BytesMut) -> Result<Option<Pi
         return Ok(None);
     };
     let mut trailers = parse_trailers(buffer, length).ok_or(Garbage::Trailers)?;
-    trailers.retain(|it| !concerns_connection(&it.name) && is_trailer(&it.name));
+    trailers.retain(|it| is_trailer(&it.name));
     Ok(Some(if trailers.is_empty() { Piece::End } else { Piece::Trailers(trailers) }))
 }
 
