@@ -31,7 +31,7 @@ use crate::{
     admin::{self, AdminState, Gate, IncidentList, RenderMetrics},
     app::{
         data_plane::DataPlane,
-        reload::Reloader,
+        reload::{Loading, Reloader},
         shutdown::{Ending, Signals},
     },
     clock,
@@ -136,11 +136,9 @@ pub fn run(
     let live = Arc::clone(&generation.live);
     drop(generation);
     let departing = departure.clone();
-    let reloader = Reloader { source, plane, gateway, current, gate, shown, adoptions, departure };
-    spawn("reload", async move {
-        let hang_up = reload::hang_up();
-        reloader.run(reloads_asked, hang_up).await;
-    })?;
+    let loading = Loading { source, shown, marks: Vec::new() };
+    let reloader = Reloader { plane, gateway, current, gate, adoptions, departure, loading };
+    spawn("reload", reloader.run(reloads_asked))?;
     is_up();
     runtime.block_on(Ending { is_draining, departure: departing, live, data_plane }.run(signals));
     sinks.flush();

@@ -27,6 +27,7 @@ use crate::{
     control::Adoption,
     departure::Departure,
     exchange::{Generation, GenerationCell},
+    files::Mark,
     gateway::Gateway,
     model::Topology,
     telemetry::metrics::ReloadResult,
@@ -60,31 +61,36 @@ impl Trigger {
     }
 }
 
+/// What is loaded.
+pub(crate) struct Loading {
+    pub(crate) source: Source,
+    /// What is shown of the configuration in use.
+    pub(crate) shown: Arc<ArcSwap<wire::Config>>,
+    /// What the files were when they were last loaded.
+    pub(crate) marks: Vec<Mark>,
+}
+
 /// Loads configurations, one at a time.
 pub(crate) struct Reloader {
-    pub(crate) source: Source,
     pub(crate) plane: Arc<DataPlane>,
     /// Who forwards at present.
     pub(crate) gateway: Gateway,
     pub(crate) current: GenerationCell,
     /// Who may do what, which is configured as well.
     pub(crate) gate: Arc<Gate>,
-    /// What is shown of the configuration in use.
-    pub(crate) shown: Arc<ArcSwap<wire::Config>>,
     pub(crate) adoptions: mpsc::Sender<Adoption>,
     pub(crate) departure: Departure,
+    pub(crate) loading: Loading,
 }
 
 impl Reloader {
     /// Loads configurations when told to, for as long as the process runs.
-    pub(crate) async fn run(
-        mut self,
-        mut orders: mpsc::Receiver<Order>,
-        mut hang_up: Option<Signal>,
-    ) {
+    pub(crate) async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+        let mut hang_up = hang_up();
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut loaded, mut seen) = (self.source.marks(), self.source.marks());
+        let mut seen = self.loading.source.marks();
+        self.loading.marks.clone_from(&seen);
         loop {
             let hung_up = async {
                 match &mut hang_up {
@@ -101,17 +107,15 @@ impl Reloader {
                     self.reload(Trigger::Signal, false).await;
                 }
                 _ = looks.tick() => {
-                    let marks = self.source.marks();
+                    let marks = self.loading.source.marks();
                     // Seen twice: whoever writes it has finished.
-                    let is_due = marks != loaded && marks == seen;
+                    let is_due = marks != self.loading.marks && marks == seen;
                     seen = marks;
-                    if !is_due || !self.gateway.exchange.topology.reload.watch {
-                        continue;
+                    if is_due && self.gateway.exchange.topology.reload.watch {
+                        self.reload(Trigger::Files, false).await;
                     }
-                    self.reload(Trigger::Files, false).await;
                 }
             }
-            loaded = self.source.marks();
         }
     }
 
@@ -128,7 +132,7 @@ impl Reloader {
             }
             Order::Check { text, answer } => {
                 let began = clock::now();
-                let checked = match self.source.read_text(&text) {
+                let checked = match self.loading.source.read_text(&text) {
                     Ok(loaded) => self.judge(&loaded),
                     Err(rejection) => self.refused(rejection.problems().iter().map(Into::into)),
                 };
@@ -140,7 +144,11 @@ impl Reloader {
     /// Loads the configuration again; with `is_dry` it is only tried.
     async fn reload(&mut self, trigger: Trigger, is_dry: bool) -> Answer {
         let began = clock::now();
-        let Some(read) = self.source.read() else {
+        if !is_dry {
+            // Before they are read: a change in between is found the next time.
+            self.loading.marks = self.loading.source.marks();
+        }
+        let Some(read) = self.loading.source.read() else {
             warn!(target: "bascule::config", "there is no file to load again");
             return Answer::NoFile;
         };
@@ -174,7 +182,7 @@ impl Reloader {
             name,
             action: "configuration.reload",
             target: "configuration".to_owned(),
-            before: json!({ "generation": self.shown.load().generation }),
+            before: json!({ "generation": self.loading.shown.load().generation }),
             after: json!({ "generation": outcome.generation, "result": outcome.result }),
             refusal,
         });
@@ -227,7 +235,7 @@ impl Reloader {
         self.plane.serve(preparation, &self.gateway, &self.departure);
         self.current.store(Arc::clone(&next));
         before.connections.retire(&next.connections);
-        let result = if value_of(&loaded.effective) == self.shown.load().config {
+        let result = if value_of(&loaded.effective) == self.loading.shown.load().config {
             "unchanged"
         } else {
             "applied"
@@ -241,7 +249,7 @@ impl Reloader {
     }
 
     fn outcome(&self, result: &'static str, loaded: &Loaded) -> wire::Reload {
-        let changes = difference(&self.shown.load().config, &value_of(&loaded.effective));
+        let changes = difference(&self.loading.shown.load().config, &value_of(&loaded.effective));
         wire::Reload {
             result,
             needs_restart: needs_restart(&changes),
@@ -301,7 +309,7 @@ impl Reloader {
             );
         }
         self.gateway.exchange.metrics.reloaded(result, number, clock::now());
-        let mut shown = wire::Config::clone(&self.shown.load());
+        let mut shown = wire::Config::clone(&self.loading.shown.load());
         shown.last_reload = Some(outcome.clone());
         if let Some(effective) = applied {
             shown.generation = number;
@@ -309,7 +317,7 @@ impl Reloader {
             shown.config = value_of(&effective);
             shown.yaml = effective.yaml(false);
         }
-        self.shown.store(Arc::new(shown));
+        self.loading.shown.store(Arc::new(shown));
     }
 }
 
@@ -317,7 +325,7 @@ impl Reloader {
 const LOGGED: usize = 50;
 
 /// Takes over SIGHUP from the system. To be called in a runtime.
-pub(crate) fn hang_up() -> Option<Signal> {
+fn hang_up() -> Option<Signal> {
     signal(SignalKind::hangup())
         .inspect_err(|error| warn!(target: "bascule::app", %error, "SIGHUP cannot be listened to"))
         .ok()
