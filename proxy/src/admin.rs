@@ -22,22 +22,16 @@ mod keyring;
 mod log_level;
 mod logs;
 mod order;
+mod process;
 mod query;
 mod reach;
 mod recover;
 pub mod wire;
 
 pub use config::{Answer, Order};
+pub use process::{NoUpgrade, Process, ProcessOrder, Stage, Successor, Upgrade};
 
-use std::{
-    fmt,
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
-    time::Duration,
-};
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 pub use audit::Signal;
 pub use gate::Gate;
@@ -91,8 +85,8 @@ pub struct AdminState {
     pub gate: Arc<Gate>,
     /// By which the data plane proves that it relays; must not be guessable, nor empty.
     pub relay_key: String,
-    /// Whether the process is about to end: it is not ready then.
-    pub is_draining: Arc<AtomicBool>,
+    /// This process, and how far its life has come.
+    pub process: Arc<Process>,
     /// What is shown of the configuration in use.
     pub config: Arc<ArcSwap<wire::Config>>,
     /// Who loads configurations.
@@ -131,8 +125,8 @@ impl Sidecar {
     /// Tells whether the proxy can be sent traffic; if not, why.
     pub(crate) fn readiness(&self) -> Result<(), &'static str> {
         let generation = self.state.generation();
-        if self.state.is_draining.load(Relaxed) {
-            Err("draining: requests in flight are finished, no more are wanted")
+        if let Some(objection) = self.state.process.objection() {
+            Err(objection)
         } else if generation.number != 1 || generation.snapshot.load().is_checked() {
             // What a reload brings is waited for before it is in use.
             Ok(())
@@ -180,6 +174,10 @@ fn routes(state: AdminState, is_closing: watch::Receiver<bool>) -> Router {
         .route("/incidents", get(incidents::list))
         .route("/incidents/{id}", get(incidents::one))
         .route("/series", get(api::series))
+        .route("/process", get(process::process))
+        .route("/drain", post(process::drain).fallback(process::how_to))
+        .route("/undrain", post(process::undrain).fallback(process::how_to))
+        .route("/upgrade", post(process::upgrade).fallback(process::how_to))
         .route("/metrics", get(api::metrics))
         .route("/livez", get(api::livez))
         .route("/readyz", get(api::readyz))

@@ -4,16 +4,21 @@
 //! sidecar, and the one that waits for signals. None of them can delay a request.
 
 mod data_plane;
+mod life;
+mod notifier;
+mod record;
 mod reload;
 mod reopen;
 mod shutdown;
 mod source;
+mod start;
+mod upgrade;
 
 use std::{
     net::{SocketAddr, TcpListener},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicU64, Ordering::Relaxed},
     },
     thread,
     time::Duration,
@@ -23,29 +28,34 @@ use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
 use tokio::{
     runtime::{Builder, Runtime},
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
 };
 use tracing::{error, info, warn};
 
 use crate::{
-    admin::{self, AdminState, Gate, IncidentList, RenderMetrics},
+    admin::{self, AdminState, Gate, IncidentList, Process, ProcessOrder, RenderMetrics},
     app::{
         data_plane::DataPlane,
+        life::{Estate, Life, Recorder, Sockets},
+        notifier::Notifier,
         reload::{Loading, Reloader},
         shutdown::{Ending, Signals},
     },
     clock,
     config::Effective,
-    control::{Control, INBOX},
+    control::{Adoption, Control, INBOX, Question},
     dashboard::{self, DashboardConfig},
     departure::Departure,
     edge::DoorError,
     exchange::{Connections, Exchange, Generation, GenerationCell, TlsError},
     gateway::{Gateway, Limits},
+    inbox::Fact,
     model::Topology,
-    orders::Orders,
+    orders::{Orders, Placed},
     ports,
+    pulse::Pulse,
     snapshot::{Live, SnapshotCell},
+    sockets::{self, Bound},
     telemetry::{
         log_stream::LogStream,
         sinks::{self, Sinks},
@@ -55,6 +65,12 @@ use crate::{
 };
 
 pub use source::Source;
+pub use start::Start;
+
+/// Longest wait for the data plane to begin.
+const START: Duration = Duration::from_secs(10);
+/// How often it is looked whether something has come about while the process starts.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// Reloads that may wait for one that is under way.
 const RELOADS_WAITING: usize = 16;
@@ -69,17 +85,31 @@ pub struct Extras {
 /// Runs the proxy until it is told to stop, then finishes what is in flight.
 ///
 /// The second part of the configuration is all of it as it would be written; `source` is where both
-/// can be read again. `logs` is the live log that logging already writes to. `is_up` is called once clients are
+/// can be read again. `logs` is the live log that logging already writes to; `start` is what the process begins
+/// with. Where that is another process, it takes over from it. `is_up` is called once clients are
 /// accepted.
 ///
 /// # Errors
 /// When an address cannot be bound, or the token or what TLS needs cannot be read; nothing is running
 /// then.
 pub fn run(
+    configured: (Topology, Option<Effective>),
+    source: Source,
+    extras: Extras,
+    logs: LogStream,
+    start: &Start,
+    is_up: impl FnOnce(),
+) -> Result<()> {
+    let served = serve(configured, source, extras, logs, start, is_up);
+    served.inspect_err(|error| start.failed(&format!("{error:#}")))
+}
+
+fn serve(
     (topology, effective): (Topology, Option<Effective>),
     source: Source,
     extras: Extras,
     logs: LogStream,
+    start: &Start,
     is_up: impl FnOnce(),
 ) -> Result<()> {
     raise_descriptor_limit();
@@ -88,20 +118,17 @@ pub fn run(
     let (inbox, facts) = mpsc::channel(INBOX);
     let generation = Arc::new(Generation::first(topology, inbox)?);
     let topology = &generation.topology;
-    let (admin_listener, page_listener) = bind(topology, extras)?;
+    let (admin_listener, page_listener, servers) = bind(topology, extras, start)?;
     let departure = Departure::new(topology.shutdown);
     let plane = Arc::new(DataPlane::new(topology.threads.get()));
-    let preparation = plane.prepare(topology).map_err(all_of)?;
+    let preparation = plane.prepare_from(&start.inherited, topology).map_err(all_of)?;
+    start.close_rest();
     let current: GenerationCell = Arc::new(ArcSwap::new(Arc::clone(&generation)));
+    let (relay_key, process, process_orders) = succession(start, &departure, &generation)?;
     let incidents: IncidentList = Arc::default();
-    let is_draining = Arc::new(AtomicBool::new(false));
-    let relay_key = token::random()?;
     let (orders, placed) = Orders::new();
-
     let control = Control::new(Arc::clone(&generation), Arc::clone(&incidents));
-    let (adoptions, adopted) = mpsc::channel(1);
-    spawn("control", async move { control.run(facts, adopted, placed).await })?;
-
+    let (questions, adoptions, pulse) = start_control(control, facts, placed, start)?;
     let shown = reload::shown(&source, effective.as_ref(), clock::now());
     let shown = Arc::new(ArcSwap::from_pointee(shown));
     let (reloads, reloads_asked) = mpsc::channel(RELOADS_WAITING);
@@ -114,35 +141,93 @@ pub fn run(
         started_at: clock::now(),
         gate: Arc::clone(&gate),
         relay_key: relay_key.clone(),
-        is_draining: Arc::clone(&is_draining),
+        process: Arc::clone(&process),
         config: Arc::clone(&shown),
         reloads,
         data_plane: None,
     };
-    serve_sidecar(admin_listener, state)?;
+    let (leave, leaving) = watch::channel(false);
+    let sidecar = serve_sidecar(admin_listener, state, leaving, (start, &*generation))?;
     page_listener.map(|it| serve_page(it, topology)).transpose()?;
     wait_for_first_checks(topology, &generation.snapshot);
-
-    let sidecar = reachable(topology.admin.address);
-    let exchange = Exchange::new(Arc::clone(&generation)).with_departure(departure.clone());
-    let (limits, recorded) = (Arc::new(Limits::new(topology)), Arc::clone(&sinks));
-    limits.take_effect();
-    let exchange = Arc::new(exchange);
-    let gateway = Gateway { exchange, listener: 0, relay_key, sidecar, limits, sinks: recorded };
+    let gateway = gateway(&generation, &departure, relay_key.clone(), &sinks);
     let runtime = runtime()?;
     let signals = runtime.block_on(async { Signals::take() });
     plane.serve(preparation, &gateway, &departure);
     let data_plane = start_data_plane(&plane, departure.clone())?;
-    let live = Arc::clone(&generation.live);
     drop(generation);
-    let departing = departure.clone();
+    let sockets = Sockets { servers, plane: Arc::clone(&plane) };
+    let recorder = Recorder { questions, generation: process.generation, relay_key };
+    let life = Life {
+        notifier: Notifier::new(current.clone(), vec![pulse, Arc::clone(&plane.pulse)]),
+        current: Arc::clone(&current),
+        estate: Estate { program: start.program.clone(), sockets, recorder },
+        process,
+        orders: process_orders,
+        ending: Ending::new(&departure, &current, data_plane, leave, sidecar),
+    };
     let loading = Loading { source, shown, marks: Vec::new() };
     let reloader = Reloader { plane, gateway, current, gate, adoptions, departure, loading };
     spawn("reload", reloader.run(reloads_asked))?;
+    start.ready()?;
     is_up();
-    runtime.block_on(Ending { is_draining, departure: departing, live, data_plane }.run(signals));
+    runtime.block_on(life.run(signals));
     sinks.flush();
     Ok(())
+}
+
+/// Finds out whose place this process takes, if anybody's. Returns the key by which its sidecar knows
+/// requests that were relayed, too.
+fn succession(
+    start: &Start,
+    departure: &Departure,
+    generation: &Generation,
+) -> Result<(String, Arc<Process>, mpsc::Receiver<ProcessOrder>)> {
+    let before = start.record();
+    let relay_key = before.map_or_else(token::random, |it| Ok(it.relay_key.clone()))?;
+    let ordinal = before.map_or(0, |it| it.generation) + 1;
+    generation.metrics.process_generation(ordinal);
+    let (process, orders) = Process::new(ordinal, before.map(|it| it.pid), departure.clone());
+    Ok((relay_key, process, orders))
+}
+
+/// Starts the fleet, which goes on from what the process before has told. What is returned takes
+/// questions of what it knows, and other generations, and shows whether it lives.
+fn start_control(
+    control: Control,
+    facts: mpsc::Receiver<Fact>,
+    placed: mpsc::Receiver<Placed>,
+    start: &Start,
+) -> Result<(mpsc::Sender<Question>, mpsc::Sender<Adoption>, Arc<Pulse>)> {
+    let (questions, asked) = mpsc::channel(1);
+    let (adoptions, adopted) = mpsc::channel(1);
+    let pulse = Arc::<Pulse>::default();
+    let mut control = control.with_questions(asked).with_pulse(Arc::clone(&pulse));
+    if let Some(record) = start.record() {
+        control.inherit(&record.fleet);
+    }
+    spawn("control", async move { control.run(facts, adopted, placed).await })?;
+    Ok((questions, adoptions, pulse))
+}
+
+/// Joins what forwards requests.
+fn gateway(
+    generation: &Arc<Generation>,
+    departure: &Departure,
+    relay_key: String,
+    sinks: &Arc<Sinks>,
+) -> Gateway {
+    let exchange = Exchange::new(Arc::clone(generation)).with_departure(departure.clone());
+    let limits = Arc::new(Limits::new(&generation.topology));
+    limits.take_effect();
+    Gateway {
+        exchange: Arc::new(exchange),
+        listener: 0,
+        relay_key,
+        sidecar: reachable(generation.topology.admin.address),
+        limits,
+        sinks: Arc::clone(sinks),
+    }
 }
 
 /// Reports all that is in the way of starting.
@@ -191,21 +276,32 @@ fn raise_descriptor_limit() {
     }
 }
 
-/// Binds everything, so that nothing has been started when one address cannot be had.
-fn bind(topology: &Topology, extras: Extras) -> Result<(TcpListener, Option<TcpListener>)> {
-    let admin = ports::bind("admin", topology.admin.address)?;
+/// Binds everything, so that nothing has been started when one address cannot be had. Returns another
+/// handle of what a successor needs, too.
+fn bind(
+    topology: &Topology,
+    extras: Extras,
+    start: &Start,
+) -> Result<(TcpListener, Option<TcpListener>, Vec<Bound>)> {
+    let admin = sockets::open("admin", topology.admin.address, &start.inherited)?;
     let page = extras.dashboard.map(|address| ports::bind("dashboard", address)).transpose()?;
-    Ok((admin, page))
+    let again = vec![Bound::Tcp(admin.try_clone()?)];
+    Ok((admin, page, again))
 }
 
-/// Starts the data plane. What is returned ends when it does.
+/// Starts the data plane, and waits until it accepts. What is returned ends when it does.
 fn start_data_plane(plane: &Arc<DataPlane>, departure: Departure) -> Result<oneshot::Receiver<()>> {
     let (running, ended) = oneshot::channel();
+    let pulse = Arc::clone(&plane.pulse);
     let plane = Arc::clone(plane);
     thread::Builder::new().name("data-plane".to_owned()).spawn(move || {
         plane.run(shutdown::Watch(departure));
         drop(running);
     })?;
+    let deadline = clock::now() + START;
+    while !pulse.has_begun() && clock::now() < deadline {
+        thread::sleep(LOOK);
+    }
     Ok(ended)
 }
 
@@ -222,15 +318,34 @@ fn render(current: &GenerationCell, logs: &LogStream, sinks: &Arc<Sinks>) -> Ren
     })
 }
 
-fn serve_sidecar(listener: TcpListener, state: AdminState) -> Result<()> {
+/// Serves the sidecar until it is told that another process does. What is returned ends when it does.
+fn serve_sidecar(
+    listener: TcpListener,
+    state: AdminState,
+    mut leaving: watch::Receiver<bool>,
+    (start, generation): (&Start, &Generation),
+) -> Result<oneshot::Receiver<()>> {
+    if start.predecessor.is_some() {
+        // Until this process is ready, the one before answers.
+        wait_for_first_checks(&generation.topology, &generation.snapshot);
+    }
+    let (running, ended) = oneshot::channel::<()>();
     spawn("sidecar", async move {
+        let told = async move {
+            if leaving.wait_for(|it| *it).await.is_err() {
+                // Nobody can say so any more.
+                std::future::pending::<()>().await;
+            }
+        };
         match tokio::net::TcpListener::from_std(listener) {
-            Ok(listener) => admin::serve(listener, state, std::future::pending()).await,
+            Ok(listener) => admin::serve(listener, state, told).await,
             Err(error) => {
                 error!(target: "bascule::admin", %error, "the sidecar could not be started");
             }
         }
-    })
+        drop(running);
+    })?;
+    Ok(ended)
 }
 
 fn serve_page(listener: TcpListener, topology: &Topology) -> Result<()> {
@@ -272,6 +387,6 @@ fn wait_for_first_checks(topology: &Topology, snapshot: &SnapshotCell) {
             warn!(target: "bascule::app", "some backends have not answered their first health check");
             return;
         }
-        thread::sleep(Duration::from_millis(5));
+        thread::sleep(LOOK);
     }
 }

@@ -40,7 +40,7 @@ use anyhow::Result;
 use clap::FromArgMatches;
 
 use crate::{
-    app::{self, Extras, Source},
+    app::{self, Extras, Source, Start},
     cli::{
         arguments::{Arguments, Command, TokenCommand},
         console::Console,
@@ -55,6 +55,13 @@ use crate::{
 
 /// Reads the arguments, does what they ask for, and returns the exit code.
 pub fn main() -> ExitCode {
+    let start = match Start::take() {
+        Ok(start) => start,
+        Err(error) => {
+            say(&mut io::stderr(), &format!("error: what this process was started with: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
     let matches = arguments::command().get_matches();
     let arguments = match Arguments::from_arg_matches(&matches) {
         Ok(arguments) => arguments,
@@ -62,7 +69,7 @@ pub fn main() -> ExitCode {
         Err(error) => error.format(&mut arguments::command()).exit(),
     };
     let console = Console::new(arguments.color);
-    run(arguments.command, console).unwrap_or_else(|failure| console.fail(&failure))
+    run(arguments.command, console, start).unwrap_or_else(|failure| console.fail(&failure))
 }
 
 /// Returns the reference of all commands, as Markdown.
@@ -70,13 +77,13 @@ pub fn reference() -> String {
     reference::markdown(arguments::command())
 }
 
-fn run(command: Command, console: Console) -> Result<ExitCode, Failure> {
+fn run(command: Command, console: Console, start: Start) -> Result<ExitCode, Failure> {
     match command {
-        Command::Run { config, threads } => Ok(run_file(&config, threads, console)?),
+        Command::Run { config, threads } => Ok(run_file(&config, threads, console, &start)?),
         Command::Check(options) => Ok(check::run(&options, console)),
         Command::Explain { key } => Ok(check::explain(&key)),
-        Command::Demo(options) => Ok(demo::run(&options)?),
-        Command::Proxy { urls, listen, admin } => Ok(run_urls(&urls, listen, admin)?),
+        Command::Demo(options) => Ok(demo::run(&options, &start.last())?),
+        Command::Proxy { urls, listen, admin } => Ok(run_urls(&urls, listen, admin, &start)?),
         Command::Dashboard { listen, admin, token_file, allow_host } => {
             let token = token_file.as_deref().map(token::read).transpose();
             let token = token.map_err(anyhow::Error::from)?;
@@ -146,7 +153,12 @@ fn draw(
     }
 }
 
-fn run_urls(urls: &[String], listen: SocketAddr, admin: SocketAddr) -> Result<ExitCode> {
+fn run_urls(
+    urls: &[String],
+    listen: SocketAddr,
+    admin: SocketAddr,
+    start: &Start,
+) -> Result<ExitCode> {
     if !admin.ip().is_loopback() {
         return Ok(reject(&format!(
             "error: --admin {admin}: without a token only this machine may reach the sidecar; \
@@ -156,7 +168,7 @@ fn run_urls(urls: &[String], listen: SocketAddr, admin: SocketAddr) -> Result<Ex
     match config::from_urls(listen, urls) {
         Ok(mut topology) => {
             topology.admin.address = admin;
-            serve((topology, None), Source::none(), Extras::default(), || {})
+            serve((topology, None), Source::none(), Extras::default(), start, || {})
         }
         Err(rejection) => Ok(reject(&rejection.to_string())),
     }
@@ -166,10 +178,15 @@ fn run_file(
     files: &[PathBuf],
     threads: Option<NonZeroUsize>,
     console: Console,
+    start: &Start,
 ) -> Result<ExitCode> {
     let loaded = match config::load_all(files) {
         Ok(loaded) => loaded,
-        Err(rejection) => return Ok(reject(&rejection.findings.text(check::style(console)))),
+        Err(rejection) => {
+            let text = rejection.findings.text(check::style(console));
+            start.failed(&text);
+            return Ok(reject(&text));
+        }
     };
     warn(&loaded, console);
     let source = Source::files(files, move |topology| {
@@ -179,7 +196,7 @@ fn run_file(
     });
     let mut topology = loaded.topology;
     source.adjust(&mut topology);
-    serve((topology, Some(loaded.effective)), source, Extras::default(), || {})
+    serve((topology, Some(loaded.effective)), source, Extras::default(), start, || {})
 }
 
 /// Starts logging and runs the proxy until it is told to stop.
@@ -187,12 +204,13 @@ fn serve(
     configured: (Topology, Option<config::Effective>),
     source: Source,
     extras: Extras,
+    start: &Start,
     is_up: impl FnOnce(),
 ) -> Result<ExitCode> {
     let topology = &configured.0;
     let logs = LogStream::new(topology.admin.log_stream);
     let _guard = logging::init(&topology.logging, logs.clone())?;
-    app::run(configured, source, extras, logs, is_up)?;
+    app::run(configured, source, extras, logs, start, is_up)?;
     Ok(ExitCode::SUCCESS)
 }
 

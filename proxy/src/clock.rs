@@ -67,6 +67,11 @@ impl Add<Duration> for Timestamp {
     }
 }
 
+/// Returns a length of time in whole milliseconds.
+pub fn whole_millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// The pair of readings that ties timestamps to the monotonic and the wall clock.
 struct Start {
     instant: Instant,

@@ -31,11 +31,12 @@ use crate::{
     },
     event::Event,
     exchange::Generation,
-    fleet::{Fleet, Input, Output},
+    fleet::{Fleet, FleetRecord, Input, Output},
     inbox::Fact,
     incident::{Book, Entry, Incident, News},
     model::{PoolId, Succession},
     orders::Placed,
+    pulse::Pulse,
     telemetry::metrics::{FailoverReason, Trigger},
 };
 
@@ -74,7 +75,13 @@ pub struct Control {
     housekept: Timestamp,
     /// When series of what is configured no more are to go.
     sweep_due: Option<Timestamp>,
+    pulse: Arc<Pulse>,
+    /// Who wants to know what the fleet knows.
+    questions: mpsc::Receiver<Question>,
 }
+
+/// Asks for what the fleet knows; the answer goes there.
+pub type Question = oneshot::Sender<FleetRecord>;
 
 impl Control {
     /// Makes the fleet of the first generation. Nothing happens before [`Control::run`].
@@ -92,7 +99,29 @@ impl Control {
             checkers: Checkers::default(),
             housekept: now,
             sweep_due: None,
+            pulse: Arc::default(),
+            questions: mpsc::channel(1).1,
         }
+    }
+
+    /// Gives a sign of life to `pulse` at least every half second.
+    #[must_use]
+    pub fn with_pulse(self, pulse: Arc<Pulse>) -> Self {
+        Self { pulse, ..self }
+    }
+
+    /// Answers `questions`.
+    #[must_use]
+    pub fn with_questions(self, questions: mpsc::Receiver<Question>) -> Self {
+        Self { questions, ..self }
+    }
+
+    /// Goes on from what the fleet of another process knew.
+    pub fn inherit(&mut self, record: &FleetRecord) {
+        let now = clock::now();
+        self.fleet.inherit(record, now);
+        let has_changed = self.perform(now);
+        self.publish(has_changed);
     }
 
     /// Starts the checkers and drives the fleet for as long as the process runs.
@@ -114,6 +143,10 @@ impl Control {
                     Some(fact) => self.take_in(fact, &mut facts),
                     None => return,
                 },
+                Some(question) = self.questions.recv() => {
+                    // Whoever asked may have gone away.
+                    _ = question.send(self.fleet.record(clock::now()));
+                }
                 () = sleep_until(clock::instant_of(deadline).into()) => {}
             }
             self.pass_time();
@@ -201,6 +234,7 @@ impl Control {
         }
         if HOUSEKEEPING <= now.since(self.housekept) {
             self.housekept = now;
+            self.pulse.beat(now);
             for pool in &self.current.live.pools {
                 pool.timeline.clear_ahead(now);
             }

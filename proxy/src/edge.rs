@@ -28,7 +28,7 @@ use pingora::apps::HttpServerApp;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{error, info, warn};
 
-pub use door::{Bound, Door, DoorError, Reception};
+pub use door::{Door, DoorError, Reception, open};
 pub use host::Host;
 
 /// How long to wait when the system has no more descriptors: they come back as connections end.

@@ -14,6 +14,7 @@ mod latency;
 mod order;
 mod outlier;
 mod pool;
+mod record;
 mod slow_start;
 mod suspicion;
 mod tiers;
@@ -24,6 +25,9 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 pub use backend::Pace;
 pub use order::{Command, Expectation, Order, Ordered, Refusal, Subject, Target};
 pub(crate) use outlier::ejectable;
+pub use record::{
+    BackendRecord, EjectionRecord, FleetRecord, NamedRecord, PoolRecord, TiersRecord, Verdict,
+};
 
 use crate::{
     clock::Timestamp,

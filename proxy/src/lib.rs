@@ -26,6 +26,8 @@ pub mod client_connection;
 pub mod departure;
 pub mod inbox;
 pub mod orders;
+pub mod pulse;
+pub mod sockets;
 pub mod strike;
 
 // Records: what operators see.

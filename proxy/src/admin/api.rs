@@ -83,7 +83,8 @@ pub(crate) async fn not_found() -> HttpError {
         "the sidecar answers at /backends, /pools/POOL/failover, /pools/POOL/failback, /faults, \
          /log-level, \
          /proxy/health, /proxy/fail, /proxy/recover, /proxy/failback, \
-         /proxy/data, /incidents, /series, /metrics, /livez, /readyz, \
+         /proxy/data, /incidents, /series, /process, /drain, /undrain, /upgrade, \
+         /metrics, /livez, /readyz, \
          /config, /config/check, /config/reload, /logs and /audit",
     )
 }

@@ -119,6 +119,11 @@ pub(crate) fn pool_of(body: &[u8]) -> Result<Option<String>, HttpError> {
     text(&read(body, &["pool"])?, "pool")
 }
 
+/// Reads an order that says nothing more.
+pub(crate) fn nothing_in(body: &[u8]) -> Result<(), HttpError> {
+    read(body, &[]).map(drop)
+}
+
 /// Reads a request's body, within bounds of size and time.
 pub(crate) async fn body_of(body: Body) -> Result<Bytes, HttpError> {
     match timeout(BODY_WITHIN, body::to_bytes(body, BODY_BYTES_MAX)).await {
@@ -139,7 +144,10 @@ pub(crate) async fn body_of(body: Body) -> Result<Bytes, HttpError> {
 }
 
 pub(crate) fn read(body: &[u8], known: &[&str]) -> Result<Map<String, Value>, HttpError> {
-    let remedy = || format!("send a JSON object; known keys: {}", known.join(", "));
+    let remedy = || match known {
+        [] => "send no body: there is nothing to say".to_owned(),
+        _ => format!("send a JSON object; known keys: {}", known.join(", ")),
+    };
     if body.trim_ascii().is_empty() {
         return Ok(Map::new());
     }

@@ -8,6 +8,7 @@ mod config;
 mod control;
 mod health;
 mod incident;
+mod process;
 mod series;
 
 pub use audit::{Audit, AuditEntry, AuditResult, Who};
@@ -24,6 +25,7 @@ pub use health::{
 pub use incident::{
     Evidence, Incident, Incidents, Latencies, Latency, Moments, Requests, Window, incident,
 };
+pub use process::{Process, ProcessChanged, Upgrade};
 pub use series::{Series, series};
 
 use serde::Serialize;

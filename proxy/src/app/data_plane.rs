@@ -2,7 +2,9 @@
 
 use std::{
     collections::HashMap,
+    io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -14,15 +16,18 @@ use pingora::{
     services::background::{BackgroundService, GenBackgroundService},
 };
 use pingora_proxy::{HttpProxy, http_proxy};
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{sync::mpsc, task::JoinSet, time::interval};
 use tracing::{error, info};
 
 use crate::{
     app::shutdown,
+    clock,
     departure::Departure,
-    edge::{self, Bound, Door, DoorError, Host, Reception},
+    edge::{self, Door, DoorError, Host, Reception},
     gateway::Gateway,
-    model::{Listener, Topology},
+    model::{ListenAddress, Listener, Topology},
+    pulse::Pulse,
+    sockets::{Bound, Inherited},
 };
 
 /// Idle connections kept to all backends together, per thread. Pingora drops the least recently
@@ -36,6 +41,8 @@ const NEVER_SECONDS: u64 = 24 * 3600;
 /// Listeners that may be opened at once: far more than a machine has use for.
 const OPENINGS: usize = 16_384;
 
+/// How often it gives a sign of life.
+const BEAT: Duration = Duration::from_millis(250);
 /// Streams that a client may have at a time on a connection.
 const STREAMS: u32 = 128;
 /// What HTTP/2 counts for each header beside its name and value (RFC 9113 §10.5.1), so that a
@@ -56,6 +63,8 @@ pub(crate) struct DataPlane {
     /// Where those go that are to be served; there is somebody once the plane runs.
     openings: mpsc::Sender<Served>,
     opened: Mutex<Option<mpsc::Receiver<Served>>>,
+    /// Beats while its threads do something when it is time to.
+    pub(crate) pulse: Arc<Pulse>,
 }
 
 /// A door, and who serves those who come in.
@@ -75,7 +84,8 @@ impl DataPlane {
     /// Makes one that serves nobody yet. `threads` can only be changed by another process.
     pub(crate) fn new(threads: usize) -> Self {
         let (openings, opened) = mpsc::channel(OPENINGS);
-        Self { threads, served: Mutex::default(), openings, opened: Mutex::new(Some(opened)) }
+        let (served, opened) = (Mutex::default(), Mutex::new(Some(opened)));
+        Self { threads, served, openings, opened, pulse: Arc::default() }
     }
 
     /// Binds and reads what the listeners of `topology` need, and changes nothing.
@@ -83,6 +93,15 @@ impl DataPlane {
     /// # Errors
     /// All that is in the way, by listener.
     pub(crate) fn prepare(&self, topology: &Topology) -> Result<Preparation, Vec<DoorError>> {
+        self.prepare_from(&Inherited::default(), topology)
+    }
+
+    /// The same, of a process that was handed sockets.
+    pub(crate) fn prepare_from(
+        &self,
+        inherited: &Inherited,
+        topology: &Topology,
+    ) -> Result<Preparation, Vec<DoorError>> {
         let served = self.lock();
         let mut faults = Vec::new();
         let mut receptions = Vec::new();
@@ -96,7 +115,10 @@ impl DataPlane {
                 // Perhaps a listener by another name is there already.
                 let other = served.values().find(|it| *it.door.address() == listener.address);
                 let socket = other.and_then(|it| it.door.socket().ok().flatten());
-                socket.map_or_else(|| Bound::bind(listener), Ok).map_err(|it| faults.push(it)).ok()
+                socket
+                    .map_or_else(|| edge::open(listener, inherited), Ok)
+                    .map_err(|it| faults.push(it))
+                    .ok()
             };
             if let Ok(reception) = reception {
                 receptions.push((reception, bound));
@@ -141,6 +163,23 @@ impl DataPlane {
             served.insert(listener.name.clone(), it);
         }
         before.values().for_each(leave);
+    }
+
+    /// Returns another handle of every socket, and the name by which another process asks for it if it
+    /// has no address.
+    ///
+    /// # Errors
+    /// When the process may have no more descriptors.
+    pub(crate) fn sockets(&self) -> io::Result<Vec<(Option<String>, Bound)>> {
+        let mut all = Vec::new();
+        for Served { door, .. } in self.lock().values() {
+            let name = match door.address() {
+                ListenAddress::Activated(name) => Some(name.clone()),
+                ListenAddress::Tcp(_) | ListenAddress::Unix(_) => None,
+            };
+            all.extend(door.socket()?.map(|bound| (name, bound)));
+        }
+        Ok(all)
     }
 
     /// Runs Pingora's server; returns only when the process is about to end.
@@ -220,6 +259,7 @@ impl BackgroundService for Plane {
         let opened = self.0.opened.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(mut opened) = opened else { return };
         let mut serving = JoinSet::new();
+        let mut beats = interval(BEAT);
         loop {
             tokio::select! {
                 biased;
@@ -229,6 +269,7 @@ impl BackgroundService for Plane {
                     serving.spawn(edge::serve(door, host));
                 }
                 Some(_) = serving.join_next() => {}
+                _ = beats.tick() => self.0.pulse.beat(clock::now()),
             }
         }
         let served: Vec<Served> = self.0.lock().values().cloned().collect();

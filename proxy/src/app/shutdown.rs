@@ -1,26 +1,20 @@
 //! The end: not ready, nobody new, what is in flight finished, gone.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
-    time::Duration,
-};
+use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
 use async_trait::async_trait;
 use pingora::server::{ShutdownSignal, ShutdownSignalWatch};
 use tokio::{
-    signal::unix::{Signal, SignalKind, signal as on_signal},
-    sync::oneshot,
+    signal::unix::{Signal as OnSignal, SignalKind, signal as on_signal},
+    sync::{oneshot, watch},
     time::{sleep, timeout},
 };
 use tracing::{info, warn};
 
 use crate::{
-    clock,
+    clock::{self, whole_millis},
     departure::{CROSSING, Departure},
-    snapshot::Live,
+    exchange::GenerationCell,
 };
 
 /// How often it is looked whether anything is left to wait for.
@@ -37,68 +31,86 @@ impl ShutdownSignalWatch for Watch {
     }
 }
 
-/// The signals that end the process.
-pub(crate) struct Signals(Option<(Signal, Signal)>);
+/// The signals that this process acts upon.
+pub(crate) struct Signals(Option<[OnSignal; 3]>);
 
-/// Which of them came.
+/// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stop {
-    /// SIGTERM: a service manager's.
+pub(crate) enum Signal {
+    /// SIGTERM, a service manager's: to end.
     Terminate,
-    /// SIGINT: somebody's at a terminal.
+    /// SIGINT, somebody's at a terminal: to end without the delay.
     Interrupt,
+    /// SIGUSR2: to let another process take over.
+    Upgrade,
 }
 
 impl Signals {
     /// Takes them over from the system. To be called in a runtime.
     pub(crate) fn take() -> Self {
-        let both = (on_signal(SignalKind::terminate()), on_signal(SignalKind::interrupt()));
-        let (Ok(terminate), Ok(interrupt)) = both else {
+        let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::user_defined2()];
+        let [Ok(terminate), Ok(interrupt), Ok(upgrade)] = kinds.map(on_signal) else {
             // Without handlers the signals end the process by themselves.
             return Self(None);
         };
-        Self(Some((terminate, interrupt)))
+        Self(Some([terminate, interrupt, upgrade]))
     }
 
     /// Waits for the next one.
-    pub(crate) async fn next(&mut self) -> Stop {
-        let Some((terminate, interrupt)) = &mut self.0 else { return std::future::pending().await };
+    pub(crate) async fn next(&mut self) -> Signal {
+        let Some([terminate, interrupt, upgrade]) = &mut self.0 else {
+            return std::future::pending().await;
+        };
         tokio::select! {
-            _ = terminate.recv() => Stop::Terminate,
-            _ = interrupt.recv() => Stop::Interrupt,
+            _ = terminate.recv() => Signal::Terminate,
+            _ = interrupt.recv() => Signal::Interrupt,
+            _ = upgrade.recv() => Signal::Upgrade,
         }
+    }
+
+    /// Waits for one that ends the process.
+    async fn end(&mut self) {
+        while self.next().await == Signal::Upgrade {}
     }
 }
 
 /// Waits for SIGTERM or SIGINT.
 pub(crate) async fn signal() {
-    Signals::take().next().await;
+    Signals::take().end().await;
 }
 
-/// What the end of the process needs to know of it.
+/// The end of the process.
 pub(crate) struct Ending {
-    /// Whoever asks whether the process is ready.
-    pub(crate) is_draining: Arc<AtomicBool>,
     pub(crate) departure: Departure,
-    pub(crate) live: Arc<Live>,
+    pub(crate) current: GenerationCell,
     /// Ends when the data plane does.
     pub(crate) data_plane: oneshot::Receiver<()>,
+    /// Tells the sidecar that another process serves it.
+    pub(crate) leave: watch::Sender<bool>,
+    /// Ends when the sidecar does.
+    pub(crate) sidecar: oneshot::Receiver<()>,
 }
 
 impl Ending {
-    /// Returns when the process shall end: it was told to stop, and nothing is left to wait for.
-    pub(crate) async fn run(mut self, mut signals: Signals) {
-        let stop = tokio::select! {
-            stop = signals.next() => stop,
-            // An error means that its thread is gone, which is the end as well.
-            _ = &mut self.data_plane => return,
-        };
-        self.is_draining.store(true, Relaxed);
+    /// Joins what the end of the process needs to know.
+    pub(crate) fn new(
+        departure: &Departure,
+        current: &GenerationCell,
+        data_plane: oneshot::Receiver<()>,
+        leave: watch::Sender<bool>,
+        sidecar: oneshot::Receiver<()>,
+    ) -> Self {
+        let (departure, current) = (departure.clone(), GenerationCell::clone(current));
+        Self { departure, current, data_plane, leave, sidecar }
+    }
+
+    /// Ends the process because `signal` asked for it. Returns when nothing is left to wait for.
+    pub(crate) async fn told(&self, signal: Signal, signals: &mut Signals) {
         let policy = self.departure.policy();
-        if stop == Stop::Terminate && !policy.delay.is_zero() {
-            let delay_ms = millis(policy.delay);
+        if signal == Signal::Terminate && !policy.delay.is_zero() {
+            let delay_ms = whole_millis(policy.delay);
             info!(target: "bascule::app", delay_ms, "not ready any more, and still serving");
-            if timeout(policy.delay, signals.next()).await.is_ok() {
+            if timeout(policy.delay, signals.end()).await.is_ok() {
                 return self.hurry();
             }
         }
@@ -106,8 +118,22 @@ impl Ending {
         self.departure.begin();
         tokio::select! {
             () = self.finished() => {}
-            _ = signals.next() => self.hurry(),
+            () = signals.end() => self.hurry(),
         }
+    }
+
+    /// Ends the process because another one has taken over, which the sidecar, too, leaves its place
+    /// to.
+    pub(crate) async fn taken_over(&mut self, signals: &mut Signals) {
+        self.departure.begin();
+        self.leave.send_replace(true);
+        tokio::select! {
+            () = self.finished() => {}
+            () = signals.end() => return self.hurry(),
+        }
+        // Whoever asked for the upgrade still has to be told. It has a bound of its own, and an error
+        // means that it has ended.
+        _ = (&mut self.sidecar).await;
     }
 
     /// Whoever asks twice does not want to wait.
@@ -134,7 +160,7 @@ impl Ending {
                 settled = settled.max(now + policy.idle + CROSSING);
             }
             if connections == 0 || settled <= now && is_idle {
-                info!(target: "bascule::app", took_ms = millis(now.since(began)), "stopped");
+                info!(target: "bascule::app", took_ms = whole_millis(now.since(began)), "stopped");
                 return;
             }
             if bound <= now {
@@ -148,10 +174,6 @@ impl Ending {
     }
 
     fn left(&self) -> (u64, usize) {
-        (self.live.requests_in_flight.load(Relaxed), self.departure.connections())
+        (self.current.load().live.requests_in_flight.load(Relaxed), self.departure.connections())
     }
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

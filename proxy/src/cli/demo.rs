@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::{
-    app::{Extras, Source},
+    app::{Extras, Source, Start},
     cli::{print, reject, serve, supervise},
     config,
     model::Topology,
@@ -43,7 +43,7 @@ pub(crate) struct Options {
     page: SocketAddr,
 }
 
-pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+pub(crate) fn run(options: &Options, start: &Start) -> Result<ExitCode> {
     let loaded = match &options.config {
         Some(file) => config::load(file),
         None => config::parse("demo.yaml", config::DEMO, Path::new(".")),
@@ -74,7 +74,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let extras = Extras { dashboard: Some(options.page) };
     let target = format!("http://{}/api/data", topology.listeners[0].address);
     let mut load = None;
-    let result = serve((topology, effective), source, extras, || {
+    let result = serve((topology, effective), source, extras, start, || {
         if options.load != 0 {
             let arguments =
                 ["load", &target, "--rate", &options.load.to_string()].map(str::to_owned).to_vec();

@@ -20,6 +20,7 @@ use crate::{
     },
     model::{ListenAddress, Listener},
     ports::{self, BindError},
+    sockets::{Bound, Inherited},
     telemetry::metrics::Metrics,
     wire::incoming::Limits,
 };
@@ -42,6 +43,20 @@ pub enum DoorError {
         /// What to do.
         remedy: &'static str,
     },
+    /// The name of a socket that the service manager should have opened.
+    #[error(
+        "listener `{listener}`: no socket `{name}` was handed over{}; start the service by its \
+         socket unit, with `FileDescriptorName={name}` in that",
+        given(names)
+    )]
+    NotHandedOver {
+        /// Which listener.
+        listener: String,
+        /// The name.
+        name: String,
+        /// Those that were, and that nobody has taken.
+        names: Vec<String>,
+    },
     /// TLS.
     #[error("listener `{listener}`: {message}")]
     Tls {
@@ -50,15 +65,6 @@ pub enum DoorError {
         /// What is wrong and what to do.
         message: String,
     },
-}
-
-/// A socket that is bound.
-#[derive(Debug)]
-pub enum Bound {
-    /// To an IP address.
-    Tcp(std::net::TcpListener),
-    /// To a path.
-    Unix(StdUnixListener),
 }
 
 /// How a listener receives its clients: as configured, with what had to be read for that.
@@ -99,26 +105,29 @@ pub(crate) enum Accepting {
     Unix(UnixListener),
 }
 
-impl Bound {
-    /// Binds the address of a listener.
-    ///
-    /// # Errors
-    /// Says what is in the way, and what to do about it.
-    pub fn bind(listener: &Listener) -> Result<Self, DoorError> {
-        match &listener.address {
-            ListenAddress::Tcp(address) => {
-                Ok(Self::Tcp(ports::bind(&format!("listener `{}`", listener.name), *address)?))
-            }
-            ListenAddress::Unix(path) => Ok(Self::Unix(bind_unix(&listener.name, path)?)),
-        }
+/// Takes the socket of a listener from those that were handed over, or else binds its address.
+///
+/// # Errors
+/// Says what is in the way, and what to do about it.
+pub fn open(listener: &Listener, inherited: &Inherited) -> Result<Bound, DoorError> {
+    if let Some(bound) = inherited.take(&listener.address) {
+        return Ok(bound);
     }
+    match &listener.address {
+        ListenAddress::Tcp(address) => {
+            Ok(Bound::Tcp(ports::bind(&format!("listener `{}`", listener.name), *address)?))
+        }
+        ListenAddress::Unix(path) => Ok(Bound::Unix(bind_unix(&listener.name, path)?)),
+        ListenAddress::Activated(name) => Err(DoorError::NotHandedOver {
+            listener: listener.name.clone(),
+            name: name.clone(),
+            names: inherited.names(),
+        }),
+    }
+}
 
-    fn try_clone(&self) -> io::Result<Self> {
-        match self {
-            Self::Tcp(socket) => socket.try_clone().map(Self::Tcp),
-            Self::Unix(socket) => socket.try_clone().map(Self::Unix),
-        }
-    }
+fn given(names: &[String]) -> String {
+    if names.is_empty() { String::new() } else { format!(", only `{}`", names.join("`, `")) }
 }
 
 impl Reception {

@@ -1,5 +1,7 @@
 //! One backend: what checks and traffic say of it, put together.
 
+pub(crate) mod record;
+
 use std::time::Duration;
 
 use crate::{

@@ -28,6 +28,11 @@ impl HealthTracker {
         Self { verdict: Health::Unknown, results_against: 0, passes: 0 }
     }
 
+    /// Makes one that goes on from the verdict of another process.
+    pub(crate) fn inherited(verdict: Health) -> Self {
+        Self { verdict, results_against: 0, passes: u32::from(verdict == Health::Healthy) }
+    }
+
     pub(crate) fn verdict(&self) -> Health {
         self.verdict
     }

@@ -7,7 +7,13 @@
 
 use std::time::Duration;
 
-use crate::{clock::Timestamp, model::OutlierPolicy, snapshot::Recent};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    clock::{Timestamp, whole_millis},
+    model::OutlierPolicy,
+    snapshot::Recent,
+};
 
 /// What the share of failed attempts is a share of.
 pub(crate) const WINDOW: Duration = Duration::from_secs(10);
@@ -31,7 +37,41 @@ pub(crate) struct Ejections {
     is_by_hand: bool,
 }
 
+/// What outlier detection says of a backend.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EjectionRecord {
+    /// For how many more milliseconds it is ejected.
+    pub left_ms: Option<u64>,
+    /// Ejections so far that count towards the next one's length.
+    pub streak: u32,
+    /// Whether an operator asked for the ejection under way.
+    #[serde(default)]
+    pub is_by_hand: bool,
+    /// How many milliseconds ago the latest one ended.
+    pub readmitted_ms: u64,
+}
+
 impl Ejections {
+    /// Tells what another process needs to go on from.
+    pub(crate) fn record(&self, now: Timestamp) -> EjectionRecord {
+        EjectionRecord {
+            left_ms: self.until.map(|until| whole_millis(until.since(now))),
+            streak: self.streak,
+            is_by_hand: self.is_by_hand,
+            readmitted_ms: whole_millis(now.since(self.readmitted)),
+        }
+    }
+
+    /// Goes on from what another process knew.
+    pub(crate) fn inherited(known: &EjectionRecord, now: Timestamp) -> Self {
+        Self {
+            until: known.left_ms.map(|left| now + Duration::from_millis(left)),
+            streak: known.streak,
+            is_by_hand: known.is_by_hand,
+            readmitted: now.minus(Duration::from_millis(known.readmitted_ms)),
+        }
+    }
+
     /// Returns when the ejection under way ends.
     pub(crate) fn until(&self) -> Option<Timestamp> {
         self.until

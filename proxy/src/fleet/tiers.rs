@@ -16,6 +16,7 @@
 mod capacity;
 mod hold_down;
 mod ramp;
+pub(crate) mod record;
 
 pub(crate) use capacity::Fitness;
 

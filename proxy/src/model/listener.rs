@@ -42,6 +42,8 @@ pub enum ListenAddress {
     Tcp(SocketAddr),
     /// The path of a Unix socket.
     Unix(PathBuf),
+    /// A socket that the service manager has opened, by its name there.
+    Activated(String),
 }
 
 impl ListenAddress {
@@ -49,7 +51,7 @@ impl ListenAddress {
     pub fn tcp(&self) -> Option<SocketAddr> {
         match self {
             Self::Tcp(address) => Some(*address),
-            Self::Unix(_) => None,
+            Self::Unix(_) | Self::Activated(_) => None,
         }
     }
 }
@@ -59,6 +61,7 @@ impl fmt::Display for ListenAddress {
         match self {
             Self::Tcp(address) => address.fmt(f),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Activated(name) => write!(f, "systemd:{name}"),
         }
     }
 }

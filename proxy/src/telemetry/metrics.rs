@@ -47,7 +47,7 @@ use crate::{
 };
 
 pub use connection::{OpenConnection, Turned};
-pub use label::{FailoverReason, MirrorOutcome, Rejection, RetryOutcome, Trigger};
+pub use label::{FailoverReason, MirrorOutcome, Rejection, RetryOutcome, Trigger, UpgradeResult};
 pub use reload::ReloadResult;
 pub use request::{Answer, FinishedRequest};
 pub use sink::Totals;
@@ -108,6 +108,9 @@ struct Families {
     log_lines_dropped: IntCounter,
     reload: ReloadHandles,
     sinks: SinkHandles,
+    /// Indexed by [`UpgradeResult`].
+    upgrades: [IntCounter; 3],
+    process_generation: IntGauge,
 }
 
 impl Families {
@@ -131,6 +134,13 @@ impl Families {
             log_lines_dropped: single_counter(&registry, &table::LOG_LINES_DROPPED)?,
             reload: ReloadHandles::new(&registry)?,
             sinks: SinkHandles::new(&registry)?,
+            upgrades: family::each(
+                &family::counters(&registry, &table::UPGRADES)?,
+                &[],
+                UpgradeResult::NAMES,
+            ),
+            process_generation: family::gauges(&registry, &table::PROCESS_GENERATION)?
+                .with_label_values::<&str>(&[]),
             registry,
         })
     }
@@ -318,6 +328,16 @@ impl Metrics {
     /// Shows how many read the live log.
     pub fn log_stream_clients(&self, count: usize) {
         self.families.log_stream_clients.set(family::small(count));
+    }
+
+    /// Counts an attempt to let another process take over.
+    pub fn upgrade(&self, result: UpgradeResult) {
+        self.families.upgrades[result as usize].inc();
+    }
+
+    /// Sets how many processes there have been that took over one from another.
+    pub fn process_generation(&self, count: u64) {
+        self.families.process_generation.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// Counts lines that readers of the live log missed.

@@ -24,6 +24,8 @@ const CONNECTIONS_MAX: usize = 512;
 const HEAD_WITHIN: Duration = Duration::from_secs(30);
 /// What requests under way get to finish when the server ends.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long a request may be on its way on a connection that looks idle when the server ends.
+const CROSSING: Duration = Duration::from_millis(500);
 /// After a failed accept (mostly: no file descriptor left), so that the loop does not spin.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(100);
 
@@ -100,8 +102,11 @@ async fn converse(
     tokio::select! {
         _ = connection.as_mut() => {}
         () = closed(&mut is_closing) => {
-            connection.as_mut().graceful_shutdown();
-            _ = connection.await;
+            // A connection that looks idle is closed at once, and a request may be on its way.
+            if timeout(CROSSING, connection.as_mut()).await.is_err() {
+                connection.as_mut().graceful_shutdown();
+                _ = connection.await;
+            }
         }
     }
     drop(permit);

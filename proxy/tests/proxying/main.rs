@@ -55,5 +55,6 @@ mod tls;
 mod tls_backends;
 mod traces;
 mod unkept;
+mod upgrade;
 mod uploads;
 mod websocket;

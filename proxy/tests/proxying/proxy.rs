@@ -24,6 +24,8 @@ const STARTS: usize = 5;
 /// A running `bascule run`. It is killed when dropped, and its log shown if the test fails.
 pub(crate) struct Proxy {
     child: Child,
+    /// Its process group, in which those are that have taken over from it.
+    group: u32,
     pub(crate) public: SocketAddr,
     pub(crate) admin: SocketAddr,
     folder: PathBuf,
@@ -31,7 +33,12 @@ pub(crate) struct Proxy {
 
 /// The program, with nothing of this process's environment that it would listen to.
 pub(crate) fn program(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_bascule"));
+    program_at(Path::new(env!("CARGO_BIN_EXE_bascule")), args)
+}
+
+/// The same, called by another path.
+pub(crate) fn program_at(path: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(path);
     let named_by_us = std::env::vars().filter(|(name, _)| name.starts_with("BASCULE_"));
     named_by_us.for_each(|(name, _)| _ = command.env_remove(name));
     command.args(args).kill_on_drop(true).stdin(Stdio::null());
@@ -59,9 +66,14 @@ pub(crate) fn folder() -> PathBuf {
 
 impl Proxy {
     pub(crate) async fn start(setup: Setup) -> Self {
+        Self::start_by(setup, program).await
+    }
+
+    /// Starts one that is called in a way of its own.
+    pub(crate) async fn start_by(setup: Setup, program: impl Fn(&[&str]) -> Command) -> Self {
         let mut log = String::new();
         for _ in 0..STARTS {
-            let mut proxy = Self::spawn(&setup);
+            let mut proxy = Self::spawn(&setup, &program);
             if proxy.is_up().await {
                 return proxy;
             }
@@ -75,12 +87,12 @@ impl Proxy {
 
     /// Starts one that cannot start. Returns what it says.
     pub(crate) async fn refusal(setup: Setup) -> String {
-        let mut proxy = Self::spawn(&setup);
+        let mut proxy = Self::spawn(&setup, program);
         assert!(!proxy.exited().await.success());
         proxy.log()
     }
 
-    fn spawn(setup: &Setup) -> Self {
+    fn spawn(setup: &Setup, program: impl Fn(&[&str]) -> Command) -> Self {
         let (public, admin, folder) = (free_address(), free_address(), folder());
         let config = placed(setup, public, admin);
         let file = folder.join("bascule.yaml");
@@ -90,9 +102,12 @@ impl Proxy {
         let child = program(&["run", "--config", file.to_str().unwrap()])
             .stdout(Stdio::null())
             .stderr(log)
+            // Those that take over from it end with its group.
+            .process_group(0)
             .spawn()
             .unwrap();
-        Self { child, public, admin, folder }
+        let group = child.id().unwrap();
+        Self { child, group, public, admin, folder }
     }
 
     /// Waits until clients are accepted. `false` when the program ended before that.
@@ -141,6 +156,15 @@ impl Proxy {
     /// Where the sidecar listens.
     pub(crate) fn admin(&self) -> SocketAddr {
         self.admin
+    }
+
+    /// The file with what it is told to do.
+    pub(crate) fn config_file(&self) -> PathBuf {
+        self.folder.join("bascule.yaml")
+    }
+
+    pub(crate) fn config(&self) -> String {
+        fs::read_to_string(self.config_file()).unwrap()
     }
 
     pub(crate) fn log(&self) -> String {
@@ -246,8 +270,12 @@ fn placed(setup: &Setup, public: SocketAddr, admin: SocketAddr) -> Setup {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        // It may have ended by itself.
-        _ = self.child.start_kill();
+        // They may have ended by themselves.
+        let group = format!("-{}", self.group);
+        _ = std::process::Command::new("kill")
+            .args(["-KILL", "--", &group])
+            .stderr(Stdio::null())
+            .status();
         if std::thread::panicking() {
             eprintln!("--- log of the proxy at {}:\n{}---", self.public, self.log());
         }

@@ -1,8 +1,9 @@
 //! Answers that only read.
 
-use std::{sync::Arc, sync::atomic::Ordering::Relaxed, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bascule::{
+    admin::Stage,
     clock::Timestamp,
     event::{Fate, LossReason},
     incident::{Cause, Incident, IncidentState, Moments, Requests},
@@ -44,7 +45,7 @@ async fn alive_is_not_ready() {
     assert_eq!(ready.json()["ready"], false);
     world.be(None, [Condition::Unhealthy, Condition::Unhealthy]);
     assert_eq!(world.get("/readyz").await.status, 200, "nothing to send to is not unready");
-    world.state.is_draining.store(true, Relaxed);
+    world.state.process.enter(Stage::Draining { successor: None });
     let ready = world.get("/readyz").await;
     assert_eq!(ready.status, 503);
     assert!(ready.json()["reason"].as_str().unwrap().starts_with("draining"));

@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     path::Path,
-    sync::{Arc, Mutex, atomic::AtomicBool},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -11,9 +11,10 @@ use arc_swap::ArcSwap;
 use axum::{Router, extract::Request};
 use bascule::{
     access::KnownToken,
-    admin::{self, AdminState, Gate, wire::Config},
+    admin::{self, AdminState, Gate, Process, wire::Config},
     clock::{self, Timestamp},
     config,
+    departure::Departure,
     event::Fault,
     exchange::Generation,
     fleet::Input,
@@ -166,7 +167,7 @@ impl World {
             metrics: Arc::new(|| "bascule_build_info 1\n".to_owned()),
             started_at: clock::now(),
             relay_key: RELAY_KEY.to_owned(),
-            is_draining: Arc::new(AtomicBool::new(false)),
+            process: Process::new(1, None, Departure::default()).0,
             config: Arc::new(ArcSwap::from_pointee(unread())),
             reloads,
             data_plane: Some(data_plane.address),

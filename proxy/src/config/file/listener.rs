@@ -16,8 +16,9 @@ use crate::config::units::{
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Listener {
-    /// The IP address and port to listen on, or `unix:` and the path of a socket. `0.0.0.0` means
-    /// all addresses of the machine.
+    /// The IP address and port to listen on, or `unix:` and the path of a socket, or `systemd:` and
+    /// the `FileDescriptorName` of a socket unit, which keeps the address open while the service
+    /// restarts. `0.0.0.0` means all addresses of the machine.
     pub(crate) address: Listen,
     /// Peers whose `X-Forwarded-*` headers and PROXY headers are believed; from all others they are
     /// replaced or refused.

@@ -18,6 +18,8 @@ pub(crate) fn look(file: &File, review: &mut Review<'_>) {
         match &listener.address.0 {
             ListenAddress::Tcp(address) => port(*address, &path, review),
             ListenAddress::Unix(socket) => folder_of(socket, &path, review),
+            // It is the service manager's to open.
+            ListenAddress::Activated(_) => {}
         }
     }
     port(file.admin.address.0, &Path::default().key("admin").key("address"), review);

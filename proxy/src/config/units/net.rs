@@ -64,15 +64,35 @@ impl Leaf for Address {
     }
 }
 
+/// Longest name of a socket: what systemd has room for.
+const SOCKET_NAME_MAX: usize = 255;
+
+/// Reads the name of a socket that the service manager opens.
+fn activated(name: &str) -> Result<Listen, Fault> {
+    let is_name = name.bytes().all(|it| it.is_ascii_graphic() && it != b':' && it != b'/');
+    if name.is_empty() || SOCKET_NAME_MAX < name.len() || !is_name {
+        let message = format!("`{}` is not the name of a socket", clip(name));
+        return Err(Fault::new(
+            message,
+            "write the socket unit's FileDescriptorName: `systemd:public`",
+        ));
+    }
+    Ok(Listen(ListenAddress::Activated(name.to_owned())))
+}
+
 /// Longest path of a Unix socket: what Linux has room for.
 const SOCKET_PATH_MAX: usize = 107;
 
 impl Leaf for Listen {
     const FORMAT: &'static str = "bascule-listen";
-    const WHAT: &'static str = "an address such as `127.0.0.1:8021` or `unix:/run/bascule.sock`";
+    const WHAT: &'static str = "an address such as `127.0.0.1:8021`, `unix:/run/bascule.sock` or \
+                                `systemd:public`";
     const EXAMPLE: &'static str = "127.0.0.1:8021";
 
     fn parse(text: &str) -> Result<Self, Fault> {
+        if let Some(name) = text.strip_prefix("systemd:") {
+            return activated(name);
+        }
         let Some(path) = text.strip_prefix("unix:") else {
             return Address::parse(text).map(|it| Self(ListenAddress::Tcp(it.0)));
         };

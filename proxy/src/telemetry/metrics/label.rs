@@ -20,6 +20,21 @@ impl RetryOutcome {
         ["success", "failed", "denied_budget", "denied_method"];
 }
 
+/// How an attempt to let another process take over ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpgradeResult {
+    /// It has.
+    Completed,
+    /// It could not, and this one goes on.
+    Failed,
+    /// It was not made: another one was under way.
+    Refused,
+}
+
+impl UpgradeResult {
+    pub(crate) const NAMES: [&'static str; 3] = ["completed", "failed", "refused"];
+}
+
 /// What became of a copy of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MirrorOutcome {

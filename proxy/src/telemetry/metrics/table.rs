@@ -140,6 +140,10 @@ table! {
         "Unix time at which traffic last moved between tiers; 0 if it never did.";
     INCIDENT_EVENTS = Kind::Counter, "bascule_incident_events_total", ["pool", "cause"],
         "Incidents whose window has ended, by cause.";
+    UPGRADES = Kind::Counter, "bascule_upgrades_total", ["result"],
+        "Attempts to let another process take over, by result; after one that is completed, that process counts.";
+    PROCESS_GENERATION = Kind::Gauge, "bascule_process_generation", [],
+        "Processes there have been that took over one from another, this one included.";
     LAG = Kind::Gauge, "bascule_data_plane_lag_seconds", [],
         "How late the data plane runs at best, where a limit on that is set.";
     EVIDENCE_DROPPED = Kind::Counter, "bascule_evidence_dropped_total", [],
