@@ -4,7 +4,7 @@
 export PATH := $(CURDIR)/.cache/bin:$(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check drills hostile bench soak dashboard compose-test deb deny regen setup
+.PHONY: help demo test check drills operate hostile bench soak dashboard compose-test deb deny regen setup
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -20,6 +20,9 @@ check: ## what to run before a commit: about two minutes
 
 drills: ## break backends in every way, count what clients lose (ARGS="--peers", "--short kill")
 	@.ci/setup build $(if $(findstring --peers,$(ARGS)),peers) && cargo build --release --workspace && loadtest/drill $(ARGS)
+
+operate: ## upgrade, reload and drain under load; nothing may be noticed (ARGS="--upgrades 3")
+	@.ci/setup build && cargo build --release --workspace && loadtest/operate $(ARGS)
 
 hostile: ## odd, slow and hostile clients against a real proxy, with the tools that others use
 	@cargo build --release --workspace && loadtest/hostile $(ARGS)

@@ -112,7 +112,6 @@ fn serve(
     start: &Start,
     is_up: impl FnOnce(),
 ) -> Result<()> {
-    raise_descriptor_limit();
     let sinks = prepare_sinks(&topology)?;
     let gate = Arc::new(Gate::open(&topology.admin)?);
     let (inbox, facts) = mpsc::channel(INBOX);
@@ -129,8 +128,7 @@ fn serve(
     let (orders, placed) = Orders::new();
     let control = Control::new(Arc::clone(&generation), Arc::clone(&incidents));
     let (questions, adoptions, pulse) = start_control(control, facts, placed, start)?;
-    let shown = reload::shown(&source, effective.as_ref(), clock::now());
-    let shown = Arc::new(ArcSwap::from_pointee(shown));
+    let shown = Arc::new(ArcSwap::from_pointee(reload::shown(&source, effective.as_ref())));
     let (reloads, reloads_asked) = mpsc::channel(RELOADS_WAITING);
     let state = AdminState {
         metrics: render(&current, &logs, &sinks),
@@ -283,6 +281,7 @@ fn bind(
     extras: Extras,
     start: &Start,
 ) -> Result<(TcpListener, Option<TcpListener>, Vec<Bound>)> {
+    raise_descriptor_limit();
     let admin = sockets::open("admin", topology.admin.address, &start.inherited)?;
     let page = extras.dashboard.map(|address| ports::bind("dashboard", address)).transpose()?;
     let again = vec![Bound::Tcp(admin.try_clone()?)];

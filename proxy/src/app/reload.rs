@@ -332,15 +332,11 @@ fn hang_up() -> Option<Signal> {
 }
 
 /// Returns what is shown of a configuration that has just been loaded.
-pub(crate) fn shown(
-    source: &Source,
-    effective: Option<&Effective>,
-    now: Timestamp,
-) -> wire::Config {
+pub(crate) fn shown(source: &Source, effective: Option<&Effective>) -> wire::Config {
     wire::Config {
         schema: wire::SCHEMA,
         generation: 1,
-        loaded_at: clock::rfc3339_of(now),
+        loaded_at: clock::rfc3339_of(clock::now()),
         files: source.names(),
         last_reload: None,
         config: effective.map_or(Value::Null, value_of),

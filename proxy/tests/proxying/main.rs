@@ -43,6 +43,7 @@ mod rescue;
 mod retries;
 mod returns;
 mod routing;
+mod service;
 mod setup;
 mod sharing;
 mod sockets;
