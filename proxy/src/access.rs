@@ -23,10 +23,12 @@
 //! What a request asks for is a [`Deed`]; who asks is an [`Identity`] with a role; [`decide`] is the
 //! one place where the two meet.
 
+mod attempts;
 mod client;
 mod deed;
 mod host;
 mod identity;
+mod tickets;
 
 use std::fmt;
 
@@ -35,9 +37,11 @@ use subtle::ConstantTimeEq;
 
 use crate::model::{NamedCertificate, Role};
 
+pub use attempts::{Attempts, counted_address};
 pub use client::{Arrival, Client, RELAY_CLIENT_HEADER, RELAY_KEY_HEADER};
 pub use deed::Deed;
 pub use identity::{Identity, Kind, KnownToken};
+pub use tickets::{GOOD_FOR, Tickets, TooMany};
 
 /// What the configuration says of who may do what.
 #[derive(Clone, Copy, Debug)]
@@ -118,9 +122,12 @@ impl Rules<'_> {
 
 /// Decides whether `asker` may do `deed`, and says who it is.
 pub fn decide(deed: Deed, asker: &Asker<'_>, rules: &Rules<'_>) -> Result<Identity, Refusal> {
+    if deed == Deed::Greet {
+        // Nothing is looked at, so that nobody learns by greeting whether a token is right.
+        return Ok(Identity { kind: Kind::Anonymous, name: None, role: None });
+    }
     let Some(needed) = deed.role() else {
-        // Whoever shows something wrong is nobody in particular, and may greet.
-        return Ok(shown(asker, rules).ok().flatten().unwrap_or_else(|| place(asker, rules)));
+        return Ok(shown(asker, rules)?.unwrap_or_else(|| place(asker, rules)));
     };
     let is_reading_state = deed == Deed::ReadState;
     // What a page of another site reads, its browser does not let it see; a WebSocket, it does.

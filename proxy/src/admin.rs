@@ -18,6 +18,7 @@ mod faults;
 mod gate;
 mod guard;
 mod incidents;
+mod introduction;
 mod keyring;
 mod log_level;
 mod logs;
@@ -34,7 +35,7 @@ pub use process::{NoUpgrade, Process, ProcessOrder, Stage, Successor, Upgrade};
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 pub use audit::Signal;
-pub use gate::Gate;
+pub use gate::{Gate, GateError};
 
 use arc_swap::ArcSwap;
 use axum::{
@@ -186,6 +187,8 @@ fn routes(state: AdminState, is_closing: watch::Receiver<bool>) -> Router {
         .route("/config/check", post(config::check))
         .route("/config/reload", post(config::reload))
         .route("/audit", get(audit::audit))
+        .route("/whoami", get(introduction::who_am_i))
+        .route("/tickets", post(introduction::give_ticket).fallback(introduction::how_to_take))
         .fallback(api::not_found)
         .method_not_allowed_fallback(api::method_not_allowed)
         .layer(middleware::from_fn_with_state(Arc::clone(&sidecar), guard::guard))

@@ -131,7 +131,7 @@ fn serve(
     let shown = Arc::new(ArcSwap::from_pointee(reload::shown(&source, effective.as_ref())));
     let (reloads, reloads_asked) = mpsc::channel(RELOADS_WAITING);
     let state = AdminState {
-        metrics: render(&current, &logs, &sinks),
+        metrics: render(&current, &logs, &sinks, &gate),
         current: Arc::clone(&current),
         incidents,
         orders,
@@ -304,15 +304,23 @@ fn start_data_plane(plane: &Arc<DataPlane>, departure: Departure) -> Result<ones
     Ok(ended)
 }
 
-fn render(current: &GenerationCell, logs: &LogStream, sinks: &Arc<Sinks>) -> RenderMetrics {
-    let (current, logs, sinks) = (Arc::clone(current), logs.clone(), Arc::clone(sinks));
-    let shown = AtomicU64::new(0);
+fn render(
+    current: &GenerationCell,
+    logs: &LogStream,
+    sinks: &Arc<Sinks>,
+    gate: &Arc<Gate>,
+) -> RenderMetrics {
+    let (current, logs) = (Arc::clone(current), logs.clone());
+    let (sinks, gate) = (Arc::clone(sinks), Arc::clone(gate));
+    let (shown, audit_shown) = (AtomicU64::new(0), AtomicU64::new(0));
     Arc::new(move || {
         let metrics = &current.load().metrics;
         let dropped = logs.dropped();
         metrics.log_stream_clients(logs.clients());
         metrics.log_lines_dropped(dropped.saturating_sub(shown.swap(dropped, Relaxed)));
         metrics.sinks(sinks.totals());
+        let lost = gate.audit_lost();
+        metrics.audit_lost(lost.saturating_sub(audit_shown.swap(lost, Relaxed)));
         metrics.render()
     })
 }

@@ -1,10 +1,11 @@
 //! The page, and the one way from it to the sidecar.
 //!
 //! The page and its API have one origin, so it needs no permission to ask across origins, and the
-//! sidecar needs to trust no page but this one. Nothing is relayed but what the page uses. Who may
-//! act is checked here as the sidecar would, by the same rules, because the sidecar sees only
-//! this server: whoever reaches it acts with its token. Keep it on the loopback, or behind
-//! something that knows who asks.
+//! sidecar needs to trust no page but this one. Nothing is relayed but what the page uses. Where pages
+//! come from, and by which name this server is called, is checked here, because the sidecar sees only
+//! this server. What a browser shows, a token or a ticket, is passed on, and the sidecar judges it. A
+//! browser that shows nothing acts with this server's token, if it was given one: keep it on the
+//! loopback then, or behind something that knows who asks.
 
 mod page;
 mod relay;
@@ -105,6 +106,9 @@ fn router(config: DashboardConfig, is_closing: watch::Receiver<bool>) -> Router 
         .route("/api/incidents", read())
         .route("/api/incidents/{id}", read())
         .route("/api/series", read())
+        .route("/api/audit", read())
+        .route("/api/whoami", read())
+        .route("/api/tickets", act())
         .route("/api/logs", get(tunnel::logs))
         .route("/api", any(not_relayed))
         .route("/api/", any(not_relayed))

@@ -1,6 +1,8 @@
 //! The sidecar and the dashboard over real sockets, with a state made by hand.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+#[path = "sidecar/access.rs"]
+mod access;
 #[path = "sidecar/dashboard.rs"]
 mod dashboard;
 #[path = "sidecar/fail.rs"]

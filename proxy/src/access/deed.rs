@@ -7,9 +7,11 @@ use crate::model::Role;
 /// What is asked for, from the least to the most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Deed {
-    /// Whether the process lives, is ready, and knows who asks. Open to everybody who can connect:
-    /// what starts and watches processes shows nothing.
+    /// Whether the process lives and is ready. Open to everybody who can connect, whatever they show:
+    /// what starts and watches processes has no token, or an old one.
     Greet,
+    /// Who one is. Open to everybody, but what is shown must be right, as everywhere else.
+    Introduce,
     /// The state: what a page or a metrics collector shows.
     ReadState,
     /// The log, the audit trail, the configuration: what tells more than the state does. Whatever is
@@ -20,7 +22,8 @@ pub enum Deed {
 }
 
 /// Paths that say no more than that we are there.
-const GREETINGS: [&str; 3] = ["/livez", "/readyz", "/whoami"];
+const GREETINGS: [&str; 2] = ["/livez", "/readyz"];
+const INTRODUCTION: &str = "/whoami";
 
 /// Paths of the state, and what they are the beginnings of.
 const STATE: [&str; 9] = [
@@ -40,7 +43,8 @@ const QUESTIONS: [&str; 2] = ["/config/check", "/tickets"];
 
 impl Deed {
     /// Every deed, from the least to the most.
-    pub const ALL: [Self; 4] = [Self::Greet, Self::ReadState, Self::ReadRecords, Self::ChangeState];
+    pub const ALL: [Self; 5] =
+        [Self::Greet, Self::Introduce, Self::ReadState, Self::ReadRecords, Self::ChangeState];
 
     /// Returns what a request asks for.
     ///
@@ -55,6 +59,9 @@ impl Deed {
         if GREETINGS.contains(&path) {
             return Self::Greet;
         }
+        if path == INTRODUCTION {
+            return Self::Introduce;
+        }
         let is_under = |root: &str| {
             path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
@@ -65,7 +72,7 @@ impl Deed {
     /// Returns the least role that may do it; `None` where none is needed.
     pub fn role(self) -> Option<Role> {
         match self {
-            Self::Greet => None,
+            Self::Greet | Self::Introduce => None,
             Self::ReadState | Self::ReadRecords => Some(Role::Viewer),
             Self::ChangeState => Some(Role::Operator),
         }
@@ -102,7 +109,7 @@ mod tests {
             for (path, expected) in [
                 ("/livez", Deed::Greet),
                 ("/readyz", Deed::Greet),
-                ("/whoami", Deed::Greet),
+                ("/whoami", Deed::Introduce),
                 ("/livez/x", Deed::ReadRecords),
                 ("/proxy/health", Deed::ReadState),
                 ("/proxy/fail", Deed::ReadState),

@@ -1,8 +1,10 @@
 //! The audit trail: who changed what, and who was not let.
 //!
-//! Kept in memory, bounded, for `GET /audit`; and written to the log under a target of its own, which
-//! no level leaves out. What was refused has a ring of its own: a flood of attempts by strangers drives
+//! Kept in memory, bounded, for `GET /audit`; written to the log under a target of its own, which no
+//! level leaves out; and to a file where one is configured. What was refused has a ring of its own: a flood of attempts by strangers drives
 //! no change out of memory.
+
+mod file;
 
 use std::{
     collections::VecDeque,
@@ -10,6 +12,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+pub(crate) use file::AuditFile;
+
+use arc_swap::ArcSwapOption;
 use axum::{Json, extract::State, response::Response};
 use http::Uri;
 use serde_json::Value;
@@ -66,6 +71,7 @@ pub(crate) struct Asked {
 pub(crate) struct Trail {
     // Held for the moment of a push, or of copying references.
     rings: Mutex<Rings>,
+    file: ArcSwapOption<AuditFile>,
 }
 
 #[derive(Debug)]
@@ -80,12 +86,29 @@ impl Trail {
     /// Keeps as many changes, and as many refused ones.
     pub(crate) fn new(keep: NonZeroUsize) -> Self {
         let (made, refused) = (VecDeque::new(), VecDeque::new());
-        Self { rings: Mutex::new(Rings { last_id: 0, keep: keep.get(), made, refused }) }
+        let rings = Rings { last_id: 0, keep: keep.get(), made, refused };
+        Self { rings: Mutex::new(rings), file: ArcSwapOption::empty() }
     }
 
     /// Keeps another number from now on.
     pub(crate) fn keep(&self, keep: NonZeroUsize) {
         self.rings().keep = keep.get();
+    }
+
+    /// Appends to this file from now on.
+    pub(crate) fn write_to(&self, file: Option<AuditFile>) {
+        self.file.store(file.map(Arc::new));
+    }
+
+    /// Notes a request that may have changed something, and whose client did not wait for the answer.
+    pub(crate) fn note_departed(&self, asked: Asked) {
+        let entry = AuditEntry {
+            result: AuditResult::Failed,
+            code: Some("client_left".to_owned()),
+            reason: Some("the client left before the answer; it may have been done".to_owned()),
+            ..of(asked)
+        };
+        self.push(entry);
     }
 
     /// Notes how a request ended that may have changed something.
@@ -98,18 +121,7 @@ impl Trail {
             400..500 => AuditResult::Refused,
             500.. => AuditResult::Failed,
         };
-        let identity = asked.identity.as_ref();
         self.push(AuditEntry {
-            id: 0,
-            at: String::new(),
-            who: Who {
-                kind: identity.map_or("anonymous", |it| it.kind.word()).to_owned(),
-                name: identity.and_then(|it| it.name.clone()),
-                address: Some(asked.client.address.to_string()),
-                speaks_for: asked.speaks_for,
-                is_relayed: asked.client.is_relayed(),
-            },
-            request: Some(asked.request),
             action: change.map(|it| it.action.to_owned()),
             target: change.map(|it| shorten(&it.target)),
             before: change.map_or(Value::Null, |it| bounded(&it.before)),
@@ -118,6 +130,7 @@ impl Trail {
             status: Some(status.as_u16()),
             code: rejected.map(|it| it.code.to_owned()),
             reason: rejected.map(|it| it.message.clone()),
+            ..of(asked)
         });
     }
 
@@ -164,6 +177,10 @@ impl Trail {
             }
             ring.push_back(Arc::new(entry.clone()));
         }
+        if let Some(file) = self.file.load().as_deref() {
+            // Text, numbers and what was JSON always serialise.
+            file.append(serde_json::to_string(&entry).unwrap_or_default());
+        }
         log(&entry);
     }
 
@@ -188,6 +205,31 @@ impl Trail {
 
     fn rings(&self) -> MutexGuard<'_, Rings> {
         self.rings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Begins an entry with who asked for what.
+fn of(asked: Asked) -> AuditEntry {
+    let identity = asked.identity.as_ref();
+    AuditEntry {
+        id: 0,
+        at: String::new(),
+        who: Who {
+            kind: identity.map_or("anonymous", |it| it.kind.word()).to_owned(),
+            name: identity.and_then(|it| it.name.clone()),
+            address: Some(asked.client.address.to_string()),
+            speaks_for: asked.speaks_for,
+            is_relayed: asked.client.is_relayed(),
+        },
+        request: Some(asked.request),
+        action: None,
+        target: None,
+        before: Value::Null,
+        after: Value::Null,
+        result: AuditResult::Refused,
+        status: None,
+        code: None,
+        reason: None,
     }
 }
 

@@ -1,33 +1,70 @@
 //! What the guard goes by: the rules, the tokens, and the trail that it writes.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt, io,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 
 use crate::{
-    access::{KnownToken, Rules},
+    access::{Attempts, Identity, KnownToken, Rules, Ticket, Tickets, TooMany},
     admin::{
-        audit::{Signal, Trail},
+        audit::{AuditFile, Signal, Trail},
         keyring::Keyring,
     },
+    clock,
     model::Admin,
     token::TokenError,
 };
+
+/// Why a gate cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum GateError {
+    /// A token, or the hash of one.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The file for changes.
+    #[error(
+        "cannot write the audit file {}: {reason}; check that its folder exists, and that this user may \
+         write to it", path.display()
+    )]
+    AuditFile {
+        /// Which.
+        path: PathBuf,
+        /// In the system's words.
+        reason: String,
+    },
+}
 
 /// Who may do what at the sidecar, and what they did.
 pub struct Gate {
     admin: ArcSwap<Admin>,
     keyring: Keyring,
     trail: Trail,
+    /// Lines of the audit file that could not be written.
+    audit_lost: Arc<AtomicU64>,
+    // Held for the moment of a look or a note, as below.
+    tickets: Mutex<Tickets>,
+    attempts: Mutex<Attempts>,
 }
 
 impl Gate {
-    /// Reads what `admin` refers to.
+    /// Reads what `admin` refers to, and opens the audit file.
     ///
     /// # Errors
-    /// When a token, or the hash of one, cannot be read.
-    pub fn open(admin: &Admin) -> Result<Self, TokenError> {
-        Keyring::load(admin).map(|keyring| Self::with(admin, keyring))
+    /// When a token, or the hash of one, cannot be read, or the file cannot be written.
+    pub fn open(admin: &Admin) -> Result<Self, GateError> {
+        let keyring = Keyring::load(admin)?;
+        let gate = Self::with(admin, keyring);
+        gate.trail.write_to(gate.audit_file(admin)?);
+        Ok(gate)
     }
 
     /// Makes a gate for tokens that are known already, whatever files `admin` names.
@@ -36,18 +73,27 @@ impl Gate {
     }
 
     fn with(admin: &Admin, keyring: Keyring) -> Self {
-        let trail = Trail::new(admin.audit.keep);
-        Self { admin: ArcSwap::from_pointee(admin.clone()), keyring, trail }
+        Self {
+            admin: ArcSwap::from_pointee(admin.clone()),
+            keyring,
+            trail: Trail::new(admin.audit.keep),
+            audit_lost: Arc::default(),
+            tickets: Mutex::default(),
+            attempts: Mutex::default(),
+        }
     }
 
     /// Goes by another configuration from now on: tokens are read again, and who may do what is
-    /// decided anew with the next request. The audit trail goes on. When a token cannot be read,
-    /// nothing changes.
+    /// decided anew with the next request. The audit trail goes on. When a token cannot be read, or the
+    /// audit file cannot be written, nothing changes.
     ///
     /// # Errors
-    /// When a token, or the hash of one, cannot be read.
-    pub fn reconfigure(&self, admin: &Admin) -> Result<(), TokenError> {
+    /// As [`Gate::open`].
+    pub fn reconfigure(&self, admin: &Admin) -> Result<(), GateError> {
+        // Whatever can fail goes first.
+        let file = self.audit_file(admin)?;
         self.keyring.replace(admin)?;
+        self.trail.write_to(file);
         self.trail.keep(admin.audit.keep);
         self.admin.store(Arc::new(admin.clone()));
         Ok(())
@@ -61,6 +107,20 @@ impl Gate {
         Keyring::load(admin).map(drop)
     }
 
+    fn audit_file(&self, admin: &Admin) -> Result<Option<AuditFile>, GateError> {
+        let open = |path: &Path| {
+            AuditFile::open(path, Arc::clone(&self.audit_lost)).map_err(|error: io::Error| {
+                GateError::AuditFile { path: path.to_owned(), reason: error.kind().to_string() }
+            })
+        };
+        admin.audit.file.as_deref().map(open).transpose()
+    }
+
+    /// Returns how many lines the audit file lacks, since the start.
+    pub fn audit_lost(&self) -> u64 {
+        self.audit_lost.load(Relaxed)
+    }
+
     /// Notes in the audit trail what a signal to the process brought about.
     pub fn note_signal(&self, signal: Signal) {
         self.trail.note_signal(signal);
@@ -68,6 +128,33 @@ impl Gate {
 
     pub(crate) fn trail(&self) -> &Trail {
         &self.trail
+    }
+
+    /// Returns how long `address` has to wait before what it shows is looked at.
+    pub(crate) fn wait(&self, address: IpAddr) -> Option<Duration> {
+        locked(&self.attempts).wait(address, clock::now())
+    }
+
+    /// Takes in whether what `address` showed was right.
+    pub(crate) fn showed(&self, address: IpAddr, is_right: bool) {
+        let mut attempts = locked(&self.attempts);
+        if is_right {
+            attempts.succeeded(address);
+        } else {
+            attempts.failed(address, clock::now());
+        }
+    }
+
+    /// Gives `ticket` to `identity`, for `path`.
+    pub(crate) fn give(&self, ticket: &str, path: &str, identity: Identity) -> Result<(), TooMany> {
+        locked(&self.tickets).give(ticket, path, identity, clock::now())
+    }
+
+    /// Takes back the ticket that came with a request for `path`.
+    pub(crate) fn redeem(&self, ticket: Option<&str>, path: &str) -> Ticket {
+        let Some(ticket) = ticket else { return Ticket::None };
+        let given = locked(&self.tickets).redeem(ticket, path, clock::now());
+        given.map_or(Ticket::Wrong, Ticket::Of)
     }
 
     /// Calls `ask` with the rules that hold now.
@@ -82,6 +169,10 @@ impl Gate {
             certificates: &admin.auth.certificates,
         })
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for Gate {

@@ -3,6 +3,7 @@
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
+    time::Duration,
 };
 
 use axum::{
@@ -10,14 +11,21 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 
 use crate::{
-    access::{self, Asker, Client, Deed, Identity, Refusal, Ticket},
-    admin::{Sidecar, api, audit::Asked, query::shorten},
+    access::{self, Asker, Client, Deed, Identity, Kind, Refusal, counted_address},
+    admin::{
+        Gate, Sidecar, api,
+        audit::{Asked, Trail},
+        query::shorten,
+    },
     telemetry::logging::AUDIT,
     web::{HttpError, Rejected},
 };
+
+/// What a ticket comes in: `?ticket=…`.
+const TICKET: &str = "ticket=";
 
 /// Lets a request through to its handler, with its [`Client`] and its [`Identity`], or refuses it.
 /// What changes something, or would have, is noted in the audit trail when it has ended.
@@ -26,8 +34,8 @@ pub(crate) async fn guard(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let state = &sidecar.state;
-    let client = Client::of(peer_of(&request), request.headers(), &state.relay_key);
+    let gate = &sidecar.state.gate;
+    let client = Client::of(peer_of(&request), request.headers(), &sidecar.state.relay_key);
     if client.is_relayed() && !is_relayed(request.uri().path()) {
         return api::not_found().await.into_response();
     }
@@ -38,35 +46,96 @@ pub(crate) async fn guard(
         request: shorten(&format!("{} {}", request.method(), request.uri().path())),
         identity: None,
     };
-    let response = match judge(&sidecar, deed, client, &request) {
-        Ok(identity) => {
-            asked.identity = Some(identity.clone());
-            request.extensions_mut().insert(client);
-            request.extensions_mut().insert(identity);
-            next.run(request).await
-        }
-        Err(refusal) => {
-            if deed != Deed::ChangeState {
+    let ticket = take_ticket(request.uri_mut());
+    let identity = match judge(gate, deed, client, ticket.as_deref(), &request) {
+        Ok(identity) => identity,
+        // What led to it has been noted; a flood needs no line each.
+        Err(Turned::MustWait(wait)) => return must_wait(wait).into_response(),
+        Err(Turned::Refused(refusal)) => {
+            let response = answer(&refusal).into_response();
+            if deed == Deed::ChangeState {
+                gate.trail().note(asked, &response);
+            } else {
                 note(&refusal, &asked);
             }
-            answer(&refusal).into_response()
+            return response;
         }
     };
-    if deed == Deed::ChangeState && is_of_note(&response) {
-        state.gate.trail().note(asked, &response);
+    asked.identity = Some(identity.clone());
+    request.extensions_mut().insert(client);
+    request.extensions_mut().insert(identity);
+    if deed != Deed::ChangeState {
+        return next.run(request).await;
+    }
+    let mut pending = Pending { trail: gate.trail(), asked: Some(asked) };
+    let response = next.run(request).await;
+    if let Some(asked) = pending.asked.take().filter(|_| is_of_note(&response)) {
+        gate.trail().note(asked, &response);
     }
     response
 }
 
+/// A change that is under way. When its client leaves, the work may be done all the same.
+struct Pending<'t> {
+    trail: &'t Trail,
+    asked: Option<Asked>,
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        if let Some(asked) = self.asked.take() {
+            self.trail.note_departed(asked);
+        }
+    }
+}
+
+/// Why somebody is turned away.
+enum Turned {
+    Refused(Refusal),
+    /// Too much of what they showed was wrong.
+    MustWait(Duration),
+}
+
 fn judge(
-    sidecar: &Sidecar,
+    gate: &Gate,
     deed: Deed,
     client: Client,
+    ticket: Option<&str>,
     request: &Request,
-) -> Result<Identity, Refusal> {
+) -> Result<Identity, Turned> {
     let headers = request.headers();
-    let asker = Asker { client, headers, certificate: &[], ticket: Ticket::None };
-    sidecar.state.gate.with_rules(|rules| access::decide(deed, &asker, rules))
+    let shows =
+        deed != Deed::Greet && (ticket.is_some() || headers.contains_key(header::AUTHORIZATION));
+    let counted = counted_address(client, headers);
+    if let Some(wait) = gate.wait(counted).filter(|_| shows) {
+        return Err(Turned::MustWait(wait));
+    }
+    let ticket = gate.redeem(ticket.filter(|_| shows), request.uri().path());
+    let asker = Asker { client, headers, certificate: &[], ticket };
+    let decided = gate.with_rules(|rules| access::decide(deed, &asker, rules));
+    match &decided {
+        Err(Refusal::TokenWrong | Refusal::TicketWrong) => gate.showed(counted, false),
+        Ok(Identity { kind: Kind::Token, .. }) if shows => gate.showed(counted, true),
+        Ok(_) | Err(_) => {}
+    }
+    decided.map_err(Turned::Refused)
+}
+
+/// Takes the ticket out of an address, so that no handler and no line sees it.
+fn take_ticket(uri: &mut Uri) -> Option<String> {
+    let query = uri.query()?;
+    let (tickets, others): (Vec<&str>, Vec<&str>) =
+        query.split('&').partition(|it| it.starts_with(TICKET));
+    // One that comes twice is none.
+    let ticket = tickets.first()?.strip_prefix(TICKET)?.to_owned();
+    let ticket = if tickets.len() == 1 { ticket } else { String::new() };
+    let others = others.join("&");
+    let path = uri.path();
+    let rest = if others.is_empty() { path.to_owned() } else { format!("{path}?{others}") };
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = rest.parse().ok();
+    *uri = Uri::from_parts(parts).ok()?;
+    Some(ticket)
 }
 
 /// Tells whether there is such a change at all: a path or a method that does not exist is none.
@@ -116,6 +185,17 @@ fn speaks_for(client: Client, headers: &HeaderMap) -> Option<String> {
     (text != client.address.to_string()).then(|| shorten(text))
 }
 
+fn must_wait(wait: Duration) -> HttpError {
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() != 0);
+    HttpError::new(
+        StatusCode::TOO_MANY_REQUESTS,
+        "too_many_attempts",
+        "too many wrong tokens came from this address",
+        format!("wait for {seconds} s, then send a right one; nothing is looked at before"),
+    )
+    .with_header(header::RETRY_AFTER, HeaderValue::from(seconds))
+}
+
 fn answer(refusal: &Refusal) -> HttpError {
     let status = match refusal {
         Refusal::CrossOrigin { .. } | Refusal::UnknownHost { .. } | Refusal::RoleTooLow { .. } => {
@@ -137,6 +217,22 @@ fn answer(refusal: &Refusal) -> HttpError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_ticket_is_taken_out_of_the_address() {
+        let check = |address: &str, ticket: Option<&str>, rest: &str| {
+            let mut uri: Uri = address.parse().unwrap();
+            assert_eq!(take_ticket(&mut uri).as_deref(), ticket, "{address}");
+            assert_eq!(uri, rest, "{address}");
+        };
+        check("/logs", None, "/logs");
+        check("/logs?level=warn", None, "/logs?level=warn");
+        check("/logs?ticket=abc", Some("abc"), "/logs");
+        check("/logs?level=warn&ticket=abc&pool=a", Some("abc"), "/logs?level=warn&pool=a");
+        check("/logs?ticket=", Some(""), "/logs");
+        check("/logs?ticket=a&ticket=b", Some(""), "/logs");
+        check("/logs?tickets=a", None, "/logs?tickets=a");
+    }
 
     #[test]
     fn the_data_plane_leads_to_few_paths() {

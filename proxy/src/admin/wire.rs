@@ -11,7 +11,7 @@ mod incident;
 mod process;
 mod series;
 
-pub use audit::{Audit, AuditEntry, AuditResult, Who};
+pub use audit::{Audit, AuditEntry, AuditResult, Ticket, Who, WhoAmI};
 pub use config::{Config, ConfigFault, Reload};
 pub use control::{
     BackendAnswer, Backends, FaultAt, Faults, OneBackend, OrderedBackend, OrderedPool, PERSISTS,

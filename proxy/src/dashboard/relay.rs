@@ -43,11 +43,12 @@ pub(crate) async fn relay(
     Ok(pass_on(answer))
 }
 
-/// Makes the request to the sidecar: same method, path without prefix, our token.
+/// Makes the request to the sidecar: same method, path without prefix, and what the browser shows; where
+/// it shows nothing, our own token, if there is one.
 ///
-/// Of the page's headers only the kind of its body goes along. `Origin` in particular does not: it
-/// was checked against the name by which the browser knows us, and the sidecar has another. The
-/// browser's address does: a sidecar without a token must not take everybody who reaches this
+/// Of the page's headers only the kind of its body and its token go along. `Origin` in particular does
+/// not: it was checked against the name by which the browser knows us, and the sidecar has another.
+/// The browser's address does: a sidecar without a token must not take everybody who reaches this
 /// server for somebody on its own machine.
 pub(crate) fn prepare(
     dashboard: &Dashboard,
@@ -60,13 +61,27 @@ pub(crate) fn prepare(
     if let Some(kind) = head.headers.get(header::CONTENT_TYPE) {
         headers.insert(header::CONTENT_TYPE, kind.clone());
     }
-    if let Some(token) = &dashboard.config.token {
+    let shown: Vec<&HeaderValue> = head.headers.get_all(header::AUTHORIZATION).iter().collect();
+    for value in &shown {
+        let mut value = (*value).clone();
+        value.set_sensitive(true);
+        // Two are as wrong there as here, and the sidecar says so.
+        headers.append(header::AUTHORIZATION, value);
+    }
+    if let Some(token) =
+        dashboard.config.token.as_ref().filter(|_| shown.is_empty() && !has_ticket(&head.uri))
+    {
         headers.insert(header::AUTHORIZATION, bearer(token)?);
     }
     if let Ok(client) = HeaderValue::from_str(&speaks_for(head)) {
         headers.insert("x-forwarded-for", client);
     }
     Ok(relayed)
+}
+
+/// Tells whether the address has a ticket, which says who asks.
+fn has_ticket(uri: &Uri) -> bool {
+    uri.query().is_some_and(|query| query.split('&').any(|it| it.starts_with("ticket=")))
 }
 
 fn address_of(admin: &Uri, asked: &Uri) -> Result<Uri, HttpError> {
@@ -116,7 +131,8 @@ pub(crate) fn pass_on(answer: http::Response<Bytes>) -> Response {
     let (head, body) = answer.into_parts();
     let mut response = (head.status, body).into_response();
     response.headers_mut().remove(header::CONTENT_TYPE);
-    for name in [header::CONTENT_TYPE, header::ALLOW, header::RETRY_AFTER] {
+    for name in [header::CONTENT_TYPE, header::ALLOW, header::RETRY_AFTER, header::WWW_AUTHENTICATE]
+    {
         if let Some(value) = head.headers.get(&name) {
             response.headers_mut().insert(name, value.clone());
         }

@@ -106,6 +106,7 @@ struct Families {
     evidence_dropped: IntCounter,
     log_stream_clients: IntGauge,
     log_lines_dropped: IntCounter,
+    audit_lost: IntCounter,
     reload: ReloadHandles,
     sinks: SinkHandles,
     /// Indexed by [`UpgradeResult`].
@@ -132,6 +133,7 @@ impl Families {
             log_stream_clients: family::gauges(&registry, &table::LOG_STREAM_CLIENTS)?
                 .with_label_values::<&str>(&[]),
             log_lines_dropped: single_counter(&registry, &table::LOG_LINES_DROPPED)?,
+            audit_lost: single_counter(&registry, &table::AUDIT_LOST)?,
             reload: ReloadHandles::new(&registry)?,
             sinks: SinkHandles::new(&registry)?,
             upgrades: family::each(
@@ -348,6 +350,11 @@ impl Metrics {
     /// Shows what has become of records of requests.
     pub fn sinks(&self, totals: Totals) {
         self.families.sinks.show(totals);
+    }
+
+    /// Counts changes that are not in the audit file.
+    pub fn audit_lost(&self, count: u64) {
+        self.families.audit_lost.inc_by(count);
     }
 
     /// Counts `event`, which happened at `now`. `trigger` matters for changes of tier only, and is

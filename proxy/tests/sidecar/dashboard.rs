@@ -6,7 +6,7 @@ use bascule::dashboard::{self, DashboardConfig};
 use serde_json::json;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::timeout};
 
-use crate::world::{Client, Fake, TOKEN, Wish, World, until};
+use crate::world::{Client, Fake, TOKEN, VIEWER, Wish, World, until};
 
 struct Page {
     client: Client,
@@ -120,7 +120,6 @@ async fn the_token_is_added_and_the_browsers_own_headers_are_not() {
     let headers = [
         ("origin", origin.as_str()),
         ("cookie", "a=b"),
-        ("authorization", "Bearer of-the-browser"),
         ("x-bascule-relay", "guess"),
         ("x-forwarded-for", "203.0.113.9, nonsense\"x"),
     ];
@@ -134,6 +133,41 @@ async fn the_token_is_added_and_the_browsers_own_headers_are_not() {
         assert!(!relayed.contains_key(name), "{name}");
     }
     assert!(!answer.text.contains(TOKEN));
+}
+
+#[tokio::test]
+async fn what_the_browser_shows_goes_in_place_of_our_token() {
+    let sidecar = Fake::start(200, "{}").await;
+    let page = page(sidecar.address, Some(TOKEN)).await;
+    let headers = [("authorization", "Bearer of-the-browser")];
+    for (method, path) in [
+        ("POST", "/api/proxy/fail"),
+        ("POST", "/api/tickets"),
+        ("GET", "/api/whoami"),
+        ("GET", "/api/audit"),
+    ] {
+        assert_eq!(page.client.ask(method, path, &headers, "{}").await.status, 200, "{path}");
+        assert_eq!(sidecar.last_headers()["authorization"], "Bearer of-the-browser", "{path}");
+    }
+    // A browser with a ticket is whoever it was given to, and not us.
+    _ = page.client.ask("GET", "/api/whoami?ticket=abc", &[], "").await;
+    assert!(!sidecar.last_headers().contains_key("authorization"));
+    assert_eq!(sidecar.asked().last().unwrap(), "GET /whoami?ticket=abc");
+}
+
+#[tokio::test]
+async fn a_browser_that_signs_in_gets_a_ticket_and_reads_the_log_with_it() {
+    let world = World::with(Wish { token: Some(TOKEN), ..Wish::default() }).await;
+    let page = page(world.address, None).await;
+    let remote = ("x-forwarded-for", "203.0.113.9");
+    assert_eq!(page.client.watch("/api/logs", &[remote]).await.err(), Some(401));
+    let bearer = format!("Bearer {VIEWER}");
+    let headers = [remote, ("authorization", bearer.as_str())];
+    let answer = page.client.ask("POST", "/api/tickets", &headers, "").await.json();
+    let path = format!("/api/logs?level=error&ticket={}", answer["ticket"].as_str().unwrap());
+    let mut reader = page.client.watch(&path, &[remote]).await.unwrap();
+    assert_eq!(reader.next().await.unwrap()["type"], "hello");
+    assert_eq!(page.client.watch(&path, &[remote]).await.err(), Some(401));
 }
 
 fn page_host(page: &Page) -> String {

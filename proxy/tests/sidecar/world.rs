@@ -42,6 +42,8 @@ use tokio_tungstenite::{
 };
 
 pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+/// Known wherever [`TOKEN`] is.
+pub(crate) const VIEWER: &str = "fedcba9876543210fedcba9876543210";
 pub(crate) const RELAY_KEY: &str = "relay-key-of-this-process";
 /// Longer than anything here should take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -252,12 +254,15 @@ impl World {
 }
 
 fn gate(topology: &Topology, token: Option<&str>) -> Gate {
-    let known = |token: &str| KnownToken {
-        name: "operator".to_owned(),
-        role: Role::Operator,
+    let known = |name: &str, role, token: &str| KnownToken {
+        name: name.to_owned(),
+        role,
         hash: Some(TokenHash::of(token.as_bytes())),
     };
-    Gate::knowing(&topology.admin, token.map(known).into_iter().collect())
+    let tokens = token.map(|token| {
+        vec![known("operator", Role::Operator, token), known("grafana", Role::Viewer, VIEWER)]
+    });
+    Gate::knowing(&topology.admin, tokens.unwrap_or_default())
 }
 
 fn topology(primary: SocketAddr, secondary: SocketAddr, wish: Wish) -> Topology {
@@ -314,6 +319,7 @@ pub(crate) fn snapshot(
         active_tier,
         tiers: tiers.collect(),
         backends: backends.to_vec(),
+        weights: Arc::from([1, 1]),
         ..PoolSnapshot::default()
     };
     Snapshot { pools: vec![pool] }

@@ -1,4 +1,4 @@
-//! The audit trail.
+//! Who asks, and the trail of what was changed.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -66,4 +66,41 @@ pub struct Who {
     pub speaks_for: Option<String>,
     /// Whether they came through a listener of the data plane.
     pub is_relayed: bool,
+}
+
+/// The answer to `GET /whoami`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct WhoAmI {
+    /// See [`SCHEMA`](crate::admin::wire::SCHEMA).
+    pub schema: u32,
+    /// By what you are known: `token`, `certificate`, `local` or `anonymous`.
+    pub kind: &'static str,
+    /// What the configuration calls you, where it does.
+    pub name: Option<String>,
+    /// What you may do: `operator`, `viewer` or `none`.
+    pub role: &'static str,
+    /// The address that you come from.
+    pub address: String,
+    /// Whether you come through a listener of the data plane.
+    pub is_relayed: bool,
+}
+
+/// The answer to `POST /tickets`.
+#[derive(Clone, PartialEq, Serialize)]
+pub struct Ticket {
+    /// See [`SCHEMA`](crate::admin::wire::SCHEMA).
+    pub schema: u32,
+    /// What to add to the WebSocket's address, as `?ticket=…`. Good once.
+    pub ticket: String,
+    /// The path that it is good for.
+    pub path: String,
+    /// Until when.
+    pub expires_at: String,
+}
+
+impl std::fmt::Debug for Ticket {
+    /// Leaves the ticket itself out.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ticket").field("path", &self.path).finish_non_exhaustive()
+    }
 }

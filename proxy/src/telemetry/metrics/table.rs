@@ -164,6 +164,8 @@ table! {
         "Spans that no collector got: too many waited, it did not answer, or it refused them.";
     LOG_LINES_DROPPED = Kind::Counter, "bascule_log_lines_dropped_total", [],
         "Lines that readers of the live log missed because they were slow.";
+    AUDIT_LOST = Kind::Counter, "bascule_audit_lost_total", [],
+        "Changes of state that are missing in the audit file because it could not be written.";
     RELOAD_SUCCESSFUL = Kind::Gauge, "bascule_config_last_reload_successful", [],
         "Whether the latest reload of the configuration was not refused.";
     RELOAD_LAST = Kind::Gauge, "bascule_config_last_reload_timestamp_seconds", [],
