@@ -164,7 +164,7 @@ fn serve(
         orders: process_orders,
         ending: Ending::new(&departure, &current, data_plane, leave, sidecar),
     };
-    let loading = Loading { source, shown, marks: Vec::new() };
+    let loading = Loading { marks: source.first_marks(), source, shown };
     let reloader = Reloader { plane, gateway, current, gate, adoptions, departure, loading };
     spawn("reload", reloader.run(reloads_asked))?;
     start.ready()?;

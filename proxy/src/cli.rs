@@ -180,6 +180,11 @@ fn run_file(
     console: Console,
     start: &Start,
 ) -> Result<ExitCode> {
+    let source = Source::files(files, move |topology| {
+        if let Some(threads) = threads {
+            topology.threads = threads;
+        }
+    });
     let loaded = match config::load_all(files) {
         Ok(loaded) => loaded,
         Err(rejection) => {
@@ -189,11 +194,6 @@ fn run_file(
         }
     };
     warn(&loaded, console);
-    let source = Source::files(files, move |topology| {
-        if let Some(threads) = threads {
-            topology.threads = threads;
-        }
-    });
     let mut topology = loaded.topology;
     source.adjust(&mut topology);
     serve((topology, Some(loaded.effective)), source, Extras::default(), start, || {})

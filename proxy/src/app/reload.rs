@@ -89,8 +89,7 @@ impl Reloader {
         let mut hang_up = hang_up();
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut seen = self.loading.source.marks();
-        self.loading.marks.clone_from(&seen);
+        let mut seen = self.loading.marks.clone();
         loop {
             let hung_up = async {
                 match &mut hang_up {

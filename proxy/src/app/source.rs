@@ -19,6 +19,8 @@ type Adjust = Arc<dyn Fn(&mut Topology) + Send + Sync>;
 #[derive(Clone)]
 pub struct Source {
     files: Vec<PathBuf>,
+    /// What the files were when this was made.
+    first: Vec<Mark>,
     adjust: Adjust,
 }
 
@@ -31,15 +33,16 @@ impl fmt::Debug for Source {
 impl Source {
     /// One that cannot be read again: the program itself, or its arguments.
     pub fn none() -> Self {
-        Self { files: Vec::new(), adjust: Arc::new(|_| {}) }
+        Self { files: Vec::new(), first: Vec::new(), adjust: Arc::new(|_| {}) }
     }
 
-    /// Files and folders, to whose contents `adjust` is applied each time that they are read.
+    /// Files and folders, to whose contents `adjust` is applied each time that they are read. To
+    /// be made before they are: what changes in between is then found.
     pub fn files(
         paths: &[PathBuf],
         adjust: impl Fn(&mut Topology) + Send + Sync + 'static,
     ) -> Self {
-        Self { files: paths.to_vec(), adjust: Arc::new(adjust) }
+        Self { files: paths.to_vec(), first: marks_of(paths), adjust: Arc::new(adjust) }
     }
 
     /// Returns the names of the files and folders.
@@ -59,17 +62,14 @@ impl Source {
         config::parse("request", text, base).map(|it| self.adjusted(it))
     }
 
+    /// Returns what the files were when this was made.
+    pub(crate) fn first_marks(&self) -> Vec<Mark> {
+        self.first.clone()
+    }
+
     /// Looks at the files, and at those in the folders, for whether they change.
     pub(crate) fn marks(&self) -> Vec<Mark> {
-        let mut marks = Vec::new();
-        for path in &self.files {
-            marks.push(mark(path));
-            let Ok(entries) = fs::read_dir(path) else { continue };
-            let mut inside: Vec<PathBuf> = entries.flatten().map(|it| it.path()).collect();
-            inside.sort();
-            marks.extend(inside.iter().map(|it| mark(it)));
-        }
-        marks
+        marks_of(&self.files)
     }
 
     /// Applies what the command line says otherwise than the files.
@@ -81,4 +81,16 @@ impl Source {
         self.adjust(&mut loaded.topology);
         loaded
     }
+}
+
+fn marks_of(paths: &[PathBuf]) -> Vec<Mark> {
+    let mut marks = Vec::new();
+    for path in paths {
+        marks.push(mark(path));
+        let Ok(entries) = fs::read_dir(path) else { continue };
+        let mut inside: Vec<PathBuf> = entries.flatten().map(|it| it.path()).collect();
+        inside.sort();
+        marks.extend(inside.iter().map(|it| mark(it)));
+    }
+    marks
 }
