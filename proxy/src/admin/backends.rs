@@ -22,7 +22,7 @@ use crate::{
     clock,
     exchange::Generation,
     fleet::{Command, Order, Ordered, Refusal, Target},
-    model::{BackendId, PoolId},
+    model::{BackendId, Intent, PoolId},
     snapshot::PoolSnapshot,
     web::HttpError,
 };
@@ -57,41 +57,102 @@ pub(crate) async fn order(
     body: Body,
 ) -> Result<Response, HttpError> {
     let (command, terms) = command::of_backend(&verb, &order::body_of(body).await?)?;
-    find(&sidecar.state.generation(), &pool, &name)?;
+    let mut seen = Seen::of(sidecar.state.generation(), &pool, &name)?;
     let target = Target::Backend(name.clone(), command);
     let ordered = place(&sidecar, &pool, target, &terms).await?;
-    let until = terms.wait.map(|wait| Instant::now() + wait);
-    let is_done = loop {
-        let is_over = until.is_none_or(|until| until <= Instant::now());
-        match has_come_about(&sidecar, &pool, &name, command, until.is_some())? {
-            true if until.is_none() => break true,
-            // Once more, for stragglers.
-            true => {
-                sleep(STRAGGLERS).await;
-                if has_come_about(&sidecar, &pool, &name, command, true)? {
-                    break true;
-                }
-            }
-            false if is_over => break false,
-            false => sleep(LOOK_EVERY).await,
-        }
-    };
-    let generation = sidecar.state.generation();
-    let id = find(&generation, &pool, &name)?;
-    if !is_done && terms.is_forced && terms.wait.is_some() {
-        // Whoever insists does not wait for conversations that may go on for days.
-        generation.alarms.say(id, Farewell::Now);
-    }
+    let about = ordered.index.map(|index| (index, Some(seen.tier())));
     let change = Change {
         action: action(command),
         target: format!("{pool}/{name}"),
-        before: told(&ordered.before, ordered.index),
-        after: told(&ordered.after, ordered.index),
+        before: told(&ordered.before, about),
+        after: told(&ordered.after, about),
     };
-    let backend = wire::backend(&generation, id);
-    let schema = wire::SCHEMA;
+    let outcome = seen.follow(&sidecar, command, terms.wait).await;
+    if outcome == Outcome::TimeIsUp && terms.is_forced && terms.wait.is_some() {
+        seen.insist(command);
+    }
+    let backend = wire::backend(&seen.generation, seen.id);
+    let (schema, is_done) = (wire::SCHEMA, outcome == Outcome::Done);
     let answer = wire::BackendAnswer { schema, backend, is_done, persists: wire::PERSISTS };
     Ok((change.noted(), Json(answer)).into_response())
+}
+
+/// What became of an order about a backend while it was waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// It has come about.
+    Done,
+    /// It may still come about.
+    TimeIsUp,
+    /// It will not: somebody ordered otherwise, or the backend is configured no more.
+    Overtaken,
+}
+
+/// A backend where it was seen last: one that is configured no more is told of as it was.
+struct Seen {
+    generation: Arc<Generation>,
+    id: BackendId,
+}
+
+impl Seen {
+    fn of(generation: Arc<Generation>, pool: &str, name: &str) -> Result<Self, HttpError> {
+        let id = find(&generation, pool, name)?;
+        Ok(Self { generation, id })
+    }
+
+    fn tier(&self) -> usize {
+        self.generation.topology.backend(self.id).tier
+    }
+
+    fn intent(&self) -> Intent {
+        self.generation.snapshot.load().backend(self.id).intent
+    }
+
+    /// Looks for the backend in the present generation. Tells whether it is there.
+    fn renew(&mut self, sidecar: &Sidecar) -> bool {
+        let topology = &self.generation.topology;
+        let (pool, name) = (&topology.pool(self.id.pool).name, &topology.backend(self.id).name);
+        let found = Self::of(sidecar.state.generation(), pool, name);
+        found.map(|it| *self = it).is_ok()
+    }
+
+    /// Looks until what was ordered has come about, but no longer than `wait`.
+    async fn follow(
+        &mut self,
+        sidecar: &Sidecar,
+        command: Command,
+        wait: Option<Duration>,
+    ) -> Outcome {
+        let until = wait.map(|wait| Instant::now() + wait);
+        let mut was_done = false;
+        loop {
+            let is_over = until.is_none_or(|until| until <= Instant::now());
+            let outcome = if self.renew(sidecar) {
+                let backend = wire::backend(&self.generation, self.id);
+                outcome(command, self.intent(), &backend, until.is_some())
+            } else {
+                Outcome::Overtaken
+            };
+            match outcome {
+                Outcome::Overtaken => return outcome,
+                Outcome::Done if was_done || until.is_none() => return outcome,
+                // Once more, for stragglers.
+                Outcome::Done => sleep(STRAGGLERS).await,
+                Outcome::TimeIsUp if is_over => return outcome,
+                Outcome::TimeIsUp => sleep(LOOK_EVERY).await,
+            }
+            was_done = outcome == Outcome::Done;
+        }
+    }
+
+    /// Ends what is still under way at a backend that was taken out: whoever insists does not wait
+    /// for conversations that may go on for days.
+    fn insist(&self, command: Command) {
+        let is_wanted_out = matches!(command, Command::Intend(intent) if !intent.is_enabled());
+        if is_wanted_out && !self.intent().is_enabled() {
+            self.generation.alarms.say(self.id, Farewell::Now);
+        }
+    }
 }
 
 pub(crate) async fn fail_over(
@@ -100,10 +161,11 @@ pub(crate) async fn fail_over(
     body: Body,
 ) -> Result<Response, HttpError> {
     let (to, terms) = command::of_failover(&order::body_of(body).await?)?;
-    api::pool_named(&sidecar.state.generation().topology, &pool)?;
+    let generation = sidecar.state.generation();
+    let id = api::pool_named(&generation.topology, &pool)?;
     let ordered = place(&sidecar, &pool, Target::FailOver(to), &terms).await?;
     // All traffic has moved when the order is answered.
-    answer_of_pool(&sidecar, &pool, "pool.failover", &ordered, true)
+    Ok(answer_of_pool(&generation, id, "pool.failover", &ordered, true))
 }
 
 pub(crate) async fn fail_back(
@@ -112,14 +174,17 @@ pub(crate) async fn fail_back(
     body: Body,
 ) -> Result<Response, HttpError> {
     let terms = command::of_failback(&order::body_of(body).await?)?;
-    api::pool_named(&sidecar.state.generation().topology, &pool)?;
+    let mut generation = sidecar.state.generation();
+    let mut id = api::pool_named(&generation.topology, &pool)?;
     let ordered = place(&sidecar, &pool, Target::FailBack, &terms).await?;
     let goal = ordered.before.returnable;
     let until = terms.wait.map(|wait| Instant::now() + wait);
     let is_done = loop {
-        let generation = sidecar.state.generation();
-        let id = api::pool_named(&generation.topology, &pool)?;
-        if generation.snapshot.load().pool(id).active_tier <= goal {
+        let present = sidecar.state.generation();
+        // One that is configured no more is told of as it was.
+        let Some(found) = present.topology.pool_named(&pool) else { break false };
+        (generation, id) = (present, found);
+        if generation.snapshot.load().pool(id).active_tier.is_some_and(|it| Some(it) <= goal) {
             break true;
         }
         if until.is_none_or(|until| until <= Instant::now()) {
@@ -127,27 +192,26 @@ pub(crate) async fn fail_back(
         }
         sleep(LOOK_EVERY).await;
     };
-    answer_of_pool(&sidecar, &pool, "pool.failback", &ordered, is_done)
+    Ok(answer_of_pool(&generation, id, "pool.failback", &ordered, is_done))
 }
 
 fn answer_of_pool(
-    sidecar: &Sidecar,
-    name: &str,
+    generation: &Generation,
+    id: PoolId,
     action: &'static str,
     ordered: &Ordered,
     is_done: bool,
-) -> Result<Response, HttpError> {
-    let generation = sidecar.state.generation();
-    let pool = wire::pool(&generation, api::pool_named(&generation.topology, name)?);
+) -> Response {
+    let pool = wire::pool(generation, id);
     let change = Change {
         action,
-        target: name.to_owned(),
+        target: pool.name.clone(),
         before: told(&ordered.before, None),
         after: told(&ordered.after, None),
     };
     let schema = wire::SCHEMA;
     let answer = wire::PoolAnswer { schema, pool, is_done, persists: wire::PERSISTS };
-    Ok((change.noted(), Json(answer)).into_response())
+    (change.noted(), Json(answer)).into_response()
 }
 
 /// Places an order, and says what was wrong with it if it is refused.
@@ -171,23 +235,22 @@ async fn place(
     }
 }
 
-/// Tells whether what was ordered of a backend has come about. `is_waited` is whether somebody waits
-/// for what follows.
-fn has_come_about(
-    sidecar: &Sidecar,
-    pool: &str,
-    name: &str,
+/// Tells what became so far of an order about a backend of which operators now want `present`.
+/// `is_waited` is whether somebody waits for what follows.
+fn outcome(
     command: Command,
+    present: Intent,
+    backend: &wire::OrderedBackend,
     is_waited: bool,
-) -> Result<bool, HttpError> {
-    let generation = sidecar.state.generation();
-    let backend = wire::backend(&generation, find(&generation, pool, name)?);
-    Ok(match command {
-        Command::Intend(intent) if intent.is_enabled() => backend.is_eligible,
-        Command::Intend(_) => backend.in_flight == 0,
+) -> Outcome {
+    let is_done = match command {
+        Command::Intend(intent) if intent != present => return Outcome::Overtaken,
+        Command::Intend(Intent::Enabled) => backend.is_eligible,
+        Command::Intend(Intent::Draining | Intent::Disabled) => backend.in_flight == 0,
         Command::Readmit => backend.is_eligible || !is_waited,
         Command::Weigh(_) | Command::Eject(_) => true,
-    })
+    };
+    if is_done { Outcome::Done } else { Outcome::TimeIsUp }
 }
 
 fn find(generation: &Generation, pool: &str, name: &str) -> Result<BackendId, HttpError> {
@@ -197,23 +260,25 @@ fn find(generation: &Generation, pool: &str, name: &str) -> Result<BackendId, Ht
 
 fn action(command: Command) -> &'static str {
     match command {
-        Command::Intend(crate::model::Intent::Enabled) => "backend.enable",
-        Command::Intend(crate::model::Intent::Draining) => "backend.drain",
-        Command::Intend(crate::model::Intent::Disabled) => "backend.disable",
+        Command::Intend(Intent::Enabled) => "backend.enable",
+        Command::Intend(Intent::Draining) => "backend.drain",
+        Command::Intend(Intent::Disabled) => "backend.disable",
         Command::Weigh(_) => "backend.weight",
         Command::Eject(_) => "backend.eject",
         Command::Readmit => "backend.readmit",
     }
 }
 
-/// Returns what orders change, of a backend or of its pool.
-fn told(pool: &PoolSnapshot, index: Option<usize>) -> Value {
-    match index.map(|index| &pool.backends[index]) {
-        Some(backend) => json!({
+/// Returns what orders change, of a backend or of its pool. `about` is the backend's index, and its
+/// tier unless it is configured no more.
+fn told(pool: &PoolSnapshot, about: Option<(usize, Option<usize>)>) -> Value {
+    match about.map(|(index, tier)| (&pool.backends[index], tier)) {
+        Some((backend, tier)) => json!({
             "intent": backend.intent.name(),
             "weight": backend.weight,
             "condition": backend.condition.name(),
             "is_eligible": backend.is_eligible(),
+            "is_active": tier.map(|tier| backend.is_eligible() && 0.0 < pool.part(tier)),
         }),
         None => json!({ "active_tier": pool.active_tier, "held_tier": pool.held }),
     }
@@ -240,7 +305,7 @@ fn refused(generation: &Generation, order: &Order, refusal: Refusal) -> HttpErro
                 "active" => {
                     json!({ "active_tier": present.active_tier, "active": name_of_active(generation, pool, &present) })
                 }
-                _ => told(&present, index),
+                _ => told(&present, index.map(|index| (index, tier_of(generation, order)))),
             };
             let found = told.get(field).unwrap_or(&Value::Null);
             let message = format!("`{field}` is {found}, which is not what was expected");
@@ -270,6 +335,12 @@ fn refused(generation: &Generation, order: &Order, refusal: Refusal) -> HttpErro
     }
 }
 
+fn tier_of(generation: &Generation, order: &Order) -> Option<usize> {
+    let Target::Backend(name, _) = &order.target else { return None };
+    let id = find(generation, &order.pool, name).ok()?;
+    Some(generation.topology.backend(id).tier)
+}
+
 fn nothing_to_fail_back(generation: &Generation, pool: &str) -> HttpError {
     let id = api::pool_named(&generation.topology, pool);
     match id.and_then(|id: PoolId| failback::returnable(generation, id)) {
@@ -288,4 +359,27 @@ fn name_of_active(generation: &Generation, pool: &str, present: &PoolSnapshot) -
     let id = generation.topology.pool_named(pool)?;
     let backends = &generation.topology.pool(id).backends;
     Some(backends.get(present.active_backend()?)?.name.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{fleet::Fleet, model::sample};
+
+    #[test]
+    fn whoever_waits_is_told_that_somebody_ordered_otherwise() {
+        let topology = sample::topology(vec![sample::pool("api", &[(0, 1)])]);
+        let (facts, _inbox) = tokio::sync::mpsc::channel(1);
+        let generation = Generation::first(topology, facts).unwrap();
+        let fleet = Fleet::new(Arc::clone(&generation.topology), clock::now());
+        generation.snapshot.store(Arc::new(fleet.snapshot()));
+        let id = BackendId { pool: PoolId(0), index: 0 };
+        let mut backend = wire::backend(&generation, id);
+        let drain = Command::Intend(Intent::Draining);
+        assert_eq!(outcome(drain, Intent::Draining, &backend, true), Outcome::Done);
+        assert_eq!(outcome(drain, Intent::Enabled, &backend, true), Outcome::Overtaken);
+        assert_eq!(outcome(drain, Intent::Disabled, &backend, true), Outcome::Overtaken);
+        backend.in_flight = 1;
+        assert_eq!(outcome(drain, Intent::Draining, &backend, true), Outcome::TimeIsUp);
+    }
 }

@@ -40,11 +40,13 @@ pub(crate) struct Terms {
 /// Reads an order about a backend: what its path calls `verb`.
 pub(crate) fn of_backend(verb: &str, body: &[u8]) -> Result<(Command, Terms), HttpError> {
     let own = match verb {
-        "weight" => &["weight"][..],
-        "eject" => &["for"],
-        _ => &[],
+        "weight" => &["force", "weight"][..],
+        "eject" => &["force", "for"],
+        // They take nothing out: there is nothing to force.
+        "undrain" | "enable" | "readmit" => &[],
+        _ => &["force"],
     };
-    let keys = read(body, &[&["wait", "force", "expect"], own].concat())?;
+    let keys = read(body, &[&["wait", "expect"], own].concat())?;
     let command = match verb {
         "drain" => Command::Intend(Intent::Draining),
         "disable" => Command::Intend(Intent::Disabled),
@@ -197,8 +199,11 @@ mod tests {
 
     #[test]
     fn a_mistake_is_answered_with_the_key_and_what_it_may_hold() {
-        check("drain", r#"{"weigth":1}"#, "unknown key `weigth`", "wait, force, expect");
-        check("drain", r#"{"for":"1s"}"#, "unknown key `for`", "wait, force, expect");
+        check("drain", r#"{"weigth":1}"#, "unknown key `weigth`", "wait, expect, force");
+        check("drain", r#"{"for":"1s"}"#, "unknown key `for`", "wait, expect, force");
+        for verb in ["undrain", "enable", "readmit"] {
+            check(verb, r#"{"force":true}"#, "unknown key `force`", "wait, expect");
+        }
         check("weight", "{}", "does not say which `weight`", r#"{"weight":50}"#);
         check("weight", r#"{"weight":-1}"#, "`weight` is -1", "from 0, a spare, to 1000000");
         check("weight", r#"{"weight":"9"}"#, "`weight` is \"9\"", "a whole number");

@@ -9,8 +9,8 @@ use std::time::Duration;
 use crate::{
     clock::Timestamp,
     event::Event,
-    fleet::Fleet,
-    model::{BackendId, Intent, PoolId},
+    fleet::{Fleet, backend::BackendMachine},
+    model::{BackendId, Intent, PoolId, WhenDown},
     snapshot::PoolSnapshot,
 };
 
@@ -123,7 +123,7 @@ pub enum Refusal {
         /// How everything is.
         present: Box<PoolSnapshot>,
     },
-    /// Nobody else of the pool may be picked.
+    /// Nobody else of the pool may be picked, or would be where it fails open.
     LastEligible,
     /// The tier cannot serve as it should; `is_any` is whether anything of it is eligible, so that
     /// it could be forced.
@@ -158,7 +158,7 @@ impl Fleet {
         match (&order.target, index) {
             (Target::Backend(_, command), Some(index)) => {
                 let id = BackendId { pool, index };
-                if command.takes_out() && self.is_last(id) && !order.is_forced {
+                if !order.is_forced && self.takes_last(id, *command) {
                     return Err(Refusal::LastEligible);
                 }
                 self.command(id, *command, now);
@@ -214,11 +214,23 @@ impl Fleet {
         backends.iter().position(|it| it.name == name).ok_or(Refusal::UnknownBackend)
     }
 
-    /// Tells whether the backend may be picked, and nobody else of its pool.
-    fn is_last(&self, id: BackendId) -> bool {
+    /// Tells whether the command would take out the backend and nobody else of its pool may be
+    /// picked. Where a pool fails open, those that operators want are picked.
+    fn takes_last(&self, id: BackendId, command: Command) -> bool {
         let backends = &self.pools[id.pool.0].backends;
+        let is_failing_open = self.topology.pool(id.pool).when_down == WhenDown::FailOpen
+            && !backends.iter().any(BackendMachine::is_eligible);
+        // Failing open asks the ejected, too.
+        let is_picked = |it: &BackendMachine| match command {
+            Command::Intend(_) if is_failing_open => it.intent().is_enabled(),
+            Command::Intend(_) | Command::Weigh(_) | Command::Eject(_) | Command::Readmit => {
+                it.is_eligible()
+            }
+        };
         let mut others = backends.iter().enumerate().filter(|(index, _)| *index != id.index);
-        backends[id.index].is_eligible() && !others.any(|(_, it)| it.is_eligible())
+        command.takes_out()
+            && is_picked(&backends[id.index])
+            && !others.any(|(_, it)| is_picked(it))
     }
 
     fn tier_meant(

@@ -109,7 +109,8 @@ impl PoolMachine {
         let mut shares = self.shares(pool, |index| is_of_tier(index) && is_eligible(index));
         self.slow_start.weigh(&mut shares);
         let mut weights = self.weights.to_vec();
-        for &(index, weight) in &shares {
+        // Also of those that are not eligible: where the pool fails open, they are picked.
+        for (index, weight) in self.shares(pool, is_of_tier).into_iter().chain(shares.clone()) {
             weights[index] = weight;
         }
         self.weights = weights.into();

@@ -278,8 +278,33 @@ fn a_pool_that_fails_open_asks_nobody_who_is_drained() {
     hear(&mut fleet, "1:a+ 1:b+ 10:b- 20:b-");
     fleet.order(&forced(drain("a")), Timestamp::from_millis(30)).unwrap();
     assert_eq!(eligible(&fleet), [1]);
-    fleet.order(&drain("b"), Timestamp::from_millis(40)).unwrap();
+    let now = Timestamp::from_millis(40);
+    for intent in [Intent::Draining, Intent::Disabled] {
+        let order = backend("b", Command::Intend(intent));
+        assert_eq!(fleet.order(&order, now), Err(Refusal::LastEligible));
+    }
+    assert_eq!(eligible(&fleet), [1]);
+    fleet.order(&forced(drain("b")), now).unwrap();
     assert_eq!(eligible(&fleet), [0; 0]);
+}
+
+#[test]
+fn a_pool_that_fails_open_after_a_weight_was_ordered_picks_by_that_weight() {
+    let mut fleet = fleet_of(&[0, 0], |pool| pool.when_down = crate::model::WhenDown::FailOpen);
+    hear(&mut fleet, "1:a- 1:b- 10:a- 10:b-");
+    fleet.order(&backend("a", Command::Weigh(7)), Timestamp::from_millis(20)).unwrap();
+    let snapshot = fleet.snapshot();
+    assert!(snapshot.pools[0].is_failing_open);
+    assert_eq!(snapshot.pools[0].weights[..], [7, 1]);
+}
+
+#[test]
+fn a_backend_disabled_before_its_first_check_does_not_keep_the_others_from_serving() {
+    let mut fleet = fleet_of(&[0, 1], |_| {});
+    let disable = backend("a", Command::Intend(Intent::Disabled));
+    fleet.order(&disable, Timestamp::ZERO).unwrap();
+    hear(&mut fleet, "10:b+");
+    assert_eq!(fleet.snapshot().pools[0].active_tier, Some(1));
 }
 
 #[test]
@@ -337,7 +362,8 @@ proptest! {
                 prop_assert_eq!(is_offered, backend.is_eligible());
             }
         }
-        // An order may leave something that is due at once: a trial of whom it readmitted.
+        // A readmission makes a trial due in the very moment. Time passes after every order, and
+        // leaves nothing to be done over and over.
         fleet.handle_deadline(now);
         prop_assert!(fleet.next_deadline().is_none_or(|at| now < at));
     }

@@ -189,7 +189,9 @@ impl Fleet {
                 tier.eligible += 1;
                 tier.weight_eligible += weight;
             }
-            tier.unknown += usize::from(it.condition() == Condition::Unknown);
+            // What is not checked stays unknown: there is nothing to wait for.
+            let is_awaited = it.condition() == Condition::Unknown && it.intent().is_checked();
+            tier.unknown += usize::from(is_awaited);
         }
         fitness
     }

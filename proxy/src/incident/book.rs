@@ -132,20 +132,19 @@ impl Book {
     /// `active` says which tier serves in each of its pools.
     pub fn adopt(&mut self, topology: SharedTopology, active: Vec<Option<usize>>) {
         let heirs = Succession::between(&self.topology, &topology);
+        // First, as long as all of them are called by the same topology's numbers.
         for index in 0..self.stories.len() {
-            let Some(place) = self.stories[index].incident.place else { continue };
-            let is_left = heirs.backend(place).is_some();
-            if !is_left {
+            let place = self.stories[index].incident.place;
+            if let Some(place) = place.filter(|&place| heirs.backend(place).is_none()) {
                 self.finish_earlier(place);
             }
-            let incident = &mut self.stories[index].incident;
-            incident.heir = incident.heir.and_then(|heir| {
-                let id = BackendId { pool: place.pool, index: heir.index };
-                // By name it is remembered all the same.
-                let BackendId { index, .. } = heirs.backend(id)?;
-                Some(Heir { index, ..heir })
-            });
-            incident.place = heirs.backend(place);
+        }
+        // What has not been fetched is counted by the new topology's series, or by none.
+        for entry in &mut self.entries {
+            rename(Arc::make_mut(&mut entry.incident), &heirs);
+        }
+        for Story { incident, .. } in &mut self.stories {
+            rename(incident, &heirs);
             if let Some(place) = incident.place.filter(|_| incident.state != IncidentState::Closed)
             {
                 incident.from_tier = topology.backend(place).tier;
@@ -484,6 +483,18 @@ impl Book {
     }
 }
 
+/// Has an incident call its backends by the numbers of those that go on.
+fn rename(incident: &mut Incident, heirs: &Succession) {
+    let Some(place) = incident.place else { return };
+    incident.heir = incident.heir.and_then(|heir| {
+        let id = BackendId { pool: place.pool, index: heir.index };
+        // By name it is remembered all the same.
+        let BackendId { index, .. } = heirs.backend(id)?;
+        Some(Heir { index, ..heir })
+    });
+    incident.place = heirs.backend(place);
+}
+
 fn renamed<T>(all: BTreeMap<BackendId, T>, names: &Succession) -> BTreeMap<BackendId, T> {
     all.into_iter().filter_map(|(id, it)| Some((names.backend(id)?, it))).collect()
 }
@@ -514,3 +525,5 @@ fn is_back(active: Option<usize>, incident: &Incident) -> bool {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_adoption;

@@ -15,7 +15,7 @@ pub(crate) struct Fitness {
     pub(crate) size: usize,
     /// Of those, the ones that may be picked.
     pub(crate) eligible: usize,
-    /// Of those, the ones of which nothing is known yet.
+    /// Of those, the ones whose first check is still waited for.
     pub(crate) unknown: usize,
     /// What the backends weigh.
     pub(crate) weight: f64,

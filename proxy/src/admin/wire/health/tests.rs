@@ -32,7 +32,7 @@ pub(crate) fn topology() -> Topology {
 }
 
 fn condition(condition: Condition) -> BackendSnapshot {
-    BackendSnapshot::sample(condition, at(1.0))
+    BackendSnapshot { weight: 100, ..BackendSnapshot::sample(condition, at(1.0)) }
 }
 
 fn snapshot(active_tier: Option<usize>, conditions: [Condition; 2]) -> Snapshot {
@@ -74,8 +74,9 @@ fn a_quiet_pool_has_every_key() {
     let time = |seconds| clock::rfc3339_of(at(seconds));
     let backend = |name: &str, tier: usize, port: u16| {
         json!({
-            "name": name, "url": format!("http://127.0.0.1:{port}"), "tier": tier, "weight": 1,
-            "configured_weight": 100, "intent": "enabled", "ejected_by_operator": false, "state": "up", "eligible": true, "active": tier == 0, "reason": null,
+            "name": name, "url": format!("http://127.0.0.1:{port}"), "tier": tier, "weight": 100,
+            "configured_weight": 100, "intent": "enabled", "ejected_by_operator": false,
+            "state": "up", "eligible": true, "active": tier == 0, "reason": null,
             "since": time(1.0), "ejected_until": null, "in_flight": 0, "requests": 0,
             "failures": 0, "last_check": null, "fault": null,
         })
@@ -85,9 +86,8 @@ fn a_quiet_pool_has_every_key() {
         "started_at": time(0.5), "ready": true, "fault_injection": true, "active": "primary",
         "pools": [{
             "name": "api", "status": "serving", "active_tier": 0, "active_backend": "primary",
-            "since": time(2.0), "shares": [1.0, 0.0], "failback": null, "held_tier": null,
-            "returnable_tier": null,
-            "failing_open": false, "open_incident": null,
+            "since": time(2.0), "shares": [1.0, 0.0], "failback": null, "returnable_tier": null,
+            "held_tier": null, "failing_open": false, "open_incident": null,
             "last_minute": {
                 "requests": 0, "lost": 0, "rescued": 0, "error_ratio": 0.0,
                 "requests_per_second": 0.0, "p50_seconds": null, "p99_seconds": null,
