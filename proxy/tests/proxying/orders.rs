@@ -310,7 +310,9 @@ async fn the_log_says_more_for_a_time() {
     let answer = put(json!({ "level": "debug", "for": "2s" })).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(told().await, json!(["debug", "info", true]));
-    ordered(&proxy, "/backends/api/only/weight", json!({ "weight": 7 })).await;
+    // A request without a host is told of at that level only.
+    let mut client = proxy.connect().await;
+    client.send("GET / HTTP/1.1\r\n\r\n").await;
     until(async || if proxy.log().contains("DEBUG") { Ok(()) } else { Err(proxy.log()) }).await;
     until(async || match told().await {
         ended if ended == json!(["info", "info", false]) => Ok(()),
