@@ -22,6 +22,10 @@ use crate::{
     setup::{Setup, backend},
 };
 
+/// Held by those who stop the proxy or burn every core: each is about one kind of trouble, not about
+/// both at once.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 const HEDGES: &str = r#"bascule_hedges_total{pool="api"}"#;
 
 async fn break_traffic(backend: &Running, kind: FaultKind) {
@@ -164,6 +168,7 @@ async fn a_cold_start_is_no_alarm() {
 /// All timers are late at once, and all answers that came meanwhile lie unread.
 #[tokio::test]
 async fn a_proxy_that_was_held_up_itself_blames_nobody() {
+    let _alone = ALONE.lock().await;
     let (primary, secondary) = (backend("primary"), backend("secondary"));
     let proxy = Setup::tiers(&[&primary, &secondary]).with_defaults().start().await;
     let load = start(LoadPlan::new(&proxy.url("/delay/20"), 200.0).unwrap());
@@ -185,6 +190,7 @@ async fn a_proxy_that_was_held_up_itself_blames_nobody() {
 /// little of them as the proxy does.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_machine_that_is_overloaded_makes_nobody_suspected() {
+    let _alone = ALONE.lock().await;
     let (primary, secondary) = (backend("primary"), backend("secondary"));
     let proxy = Setup::tiers(&[&primary, &secondary]).with_defaults().start().await;
     let load = load(&proxy, "/api/data");
