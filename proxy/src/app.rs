@@ -281,6 +281,10 @@ fn bind(
     extras: Extras,
     start: &Start,
 ) -> Result<(TcpListener, Option<TcpListener>, Vec<Bound>)> {
+    anyhow::ensure!(
+        topology.admin.tls.is_none(),
+        "admin.tls: the sidecar does not speak TLS yet; remove the key, and keep the sidecar on loopback"
+    );
     raise_descriptor_limit();
     let admin = sockets::open("admin", topology.admin.address, &start.inherited)?;
     let page = extras.dashboard.map(|address| ports::bind("dashboard", address)).transpose()?;
