@@ -39,13 +39,13 @@ pub use gate::{Gate, GateError};
 
 use arc_swap::ArcSwap;
 use axum::{
-    Router, middleware,
+    Extension, Router, middleware,
     routing::{delete, get, post},
 };
 use tokio::{
     net::TcpListener,
     sync::{mpsc, watch},
-    time::timeout,
+    time::{MissedTickBehavior, interval, timeout},
 };
 
 use crate::{
@@ -53,6 +53,7 @@ use crate::{
     exchange::{Generation, GenerationCell},
     incident::Incident,
     orders::Orders,
+    server_tls::Tls,
     telemetry::log_stream::LogStream,
     web::{self, HttpClient},
 };
@@ -63,6 +64,8 @@ pub type IncidentList = Arc<ArcSwap<Vec<Arc<Incident>>>>;
 /// Renders the metrics as Prometheus text.
 pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
 
+/// How often changed certificates are looked for.
+const REFRESH: Duration = Duration::from_secs(2);
 /// What a WebSocket gets to say goodbye when the sidecar ends.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -143,17 +146,68 @@ pub fn router(state: AdminState) -> Router {
     routes(state, is_closing)
 }
 
-/// Serves the sidecar on `listener` until `shutdown`, then says goodbye to everybody: six seconds
-/// at most.
-pub async fn serve(listener: TcpListener, state: AdminState, shutdown: impl Future<Output = ()>) {
+/// Serves the sidecar on `listener`, over TLS where it is given, until `shutdown`, then says goodbye to
+/// everybody: six seconds at most.
+pub async fn serve(
+    listener: TcpListener,
+    state: AdminState,
+    tls: Option<Tls>,
+    shutdown: impl Future<Output = ()>,
+) {
     let (closing, is_closing) = watch::channel(false);
     let until_shutdown = async {
         shutdown.await;
         closing.send_replace(true);
     };
-    web::serve(listener, routes(state, is_closing), until_shutdown).await;
+    let acceptor = tls.as_ref().map(|it| it.acceptor.clone());
+    let serving = web::serve(listener, routes(state, is_closing), acceptor, until_shutdown);
+    tokio::select! {
+        () = serving => {}
+        () = refresh(tls.as_ref()) => {}
+    }
     // Every WebSocket holds a receiver; when the last one is gone, all have ended.
     _ = timeout(FAREWELL, closing.closed()).await;
+}
+
+/// Serves the sidecar to the data plane alone, in plain, on an address that nobody else is told: where
+/// the sidecar speaks TLS, what clients of a listener ask for needs neither a second TLS nor a
+/// certificate. Whoever has not the data plane's key finds nothing here.
+pub async fn serve_relayed(listener: TcpListener, state: AdminState) {
+    let (_closing, is_closing) = watch::channel(false);
+    let routes = routes(state, is_closing).layer(Extension(OnlyRelayed));
+    web::serve(listener, routes, None, std::future::pending()).await;
+}
+
+/// In the extensions of requests that came where only the data plane asks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OnlyRelayed;
+
+/// Reads certificates again when their files change; never ends.
+async fn refresh(tls: Option<&Tls>) {
+    let Some(tls) = tls else { return std::future::pending().await };
+    let mut turns = interval(REFRESH);
+    turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut told = String::new();
+    loop {
+        turns.tick().await;
+        let certificates = Arc::clone(&tls.certificates);
+        // Files may lie on slow disks.
+        let refreshed = tokio::task::spawn_blocking(move || certificates.refresh()).await;
+        match refreshed {
+            Ok(Ok(true)) => {
+                tracing::info!(target: "bascule::admin", "certificates read again");
+                told.clear();
+            }
+            Ok(Err(fault)) if fault.to_string() != told => {
+                told = fault.to_string();
+                tracing::warn!(
+                    target: "bascule::admin", fault = told,
+                    "changed certificates cannot be used; the ones read before are kept"
+                );
+            }
+            Ok(Ok(false) | Err(_)) | Err(_) => {}
+        }
+    }
 }
 
 fn routes(state: AdminState, is_closing: watch::Receiver<bool>) -> Router {

@@ -10,6 +10,7 @@ mod record;
 mod reload;
 mod reopen;
 mod shutdown;
+mod sidecar;
 mod source;
 mod start;
 mod upgrade;
@@ -33,13 +34,14 @@ use tokio::{
 use tracing::{error, info, warn};
 
 use crate::{
-    admin::{self, AdminState, Gate, IncidentList, Process, ProcessOrder, RenderMetrics},
+    admin::{AdminState, Gate, IncidentList, Process, ProcessOrder, RenderMetrics},
     app::{
         data_plane::DataPlane,
         life::{Estate, Life, Recorder, Sockets},
         notifier::Notifier,
         reload::{Loading, Reloader},
         shutdown::{Ending, Signals},
+        sidecar::SidecarDoor,
     },
     clock,
     config::Effective,
@@ -55,13 +57,13 @@ use crate::{
     ports,
     pulse::Pulse,
     snapshot::{Live, SnapshotCell},
-    sockets::{self, Bound},
+    sockets::Bound,
     telemetry::{
         log_stream::LogStream,
         sinks::{self, Sinks},
     },
     token,
-    web::reachable,
+    web::{HttpClient, reachable},
 };
 
 pub use source::Source;
@@ -117,7 +119,7 @@ fn serve(
     let (inbox, facts) = mpsc::channel(INBOX);
     let generation = Arc::new(Generation::first(topology, inbox)?);
     let topology = &generation.topology;
-    let (admin_listener, page_listener, servers) = bind(topology, extras, start)?;
+    let (sidecar_door, page_listener, servers) = bind(topology, extras, start)?;
     let departure = Departure::new(topology.shutdown);
     let plane = Arc::new(DataPlane::new(topology.threads.get()));
     let preparation = plane.prepare_from(&start.inherited, topology).map_err(all_of)?;
@@ -145,10 +147,10 @@ fn serve(
         data_plane: None,
     };
     let (leave, leaving) = watch::channel(false);
-    let sidecar = serve_sidecar(admin_listener, state, leaving, (start, &*generation))?;
+    let (sidecar, sidecar_at) = sidecar_door.serve(state, leaving, (start, &*generation))?;
     page_listener.map(|it| serve_page(it, topology)).transpose()?;
     wait_for_first_checks(topology, &generation.snapshot);
-    let gateway = gateway(&generation, &departure, relay_key.clone(), &sinks);
+    let gateway = gateway(&generation, &departure, (sidecar_at, relay_key.clone()), &sinks);
     let runtime = runtime()?;
     let signals = runtime.block_on(async { Signals::take() });
     plane.serve(preparation, &gateway, &departure);
@@ -212,7 +214,7 @@ fn start_control(
 fn gateway(
     generation: &Arc<Generation>,
     departure: &Departure,
-    relay_key: String,
+    (sidecar, relay_key): (SocketAddr, String),
     sinks: &Arc<Sinks>,
 ) -> Gateway {
     let exchange = Exchange::new(Arc::clone(generation)).with_departure(departure.clone());
@@ -222,7 +224,7 @@ fn gateway(
         exchange: Arc::new(exchange),
         listener: 0,
         relay_key,
-        sidecar: reachable(generation.topology.admin.address),
+        sidecar,
         limits,
         sinks: Arc::clone(sinks),
     }
@@ -280,15 +282,11 @@ fn bind(
     topology: &Topology,
     extras: Extras,
     start: &Start,
-) -> Result<(TcpListener, Option<TcpListener>, Vec<Bound>)> {
-    anyhow::ensure!(
-        topology.admin.tls.is_none(),
-        "admin.tls: the sidecar does not speak TLS yet; remove the key, and keep the sidecar on loopback"
-    );
+) -> Result<(SidecarDoor, Option<TcpListener>, Vec<Bound>)> {
     raise_descriptor_limit();
-    let admin = sockets::open("admin", topology.admin.address, &start.inherited)?;
+    let admin = SidecarDoor::open(topology, start)?;
     let page = extras.dashboard.map(|address| ports::bind("dashboard", address)).transpose()?;
-    let again = vec![Bound::Tcp(admin.try_clone()?)];
+    let again = vec![Bound::Tcp(admin.listener.try_clone()?)];
     Ok((admin, page, again))
 }
 
@@ -329,41 +327,18 @@ fn render(
     })
 }
 
-/// Serves the sidecar until it is told that another process does. What is returned ends when it does.
-fn serve_sidecar(
-    listener: TcpListener,
-    state: AdminState,
-    mut leaving: watch::Receiver<bool>,
-    (start, generation): (&Start, &Generation),
-) -> Result<oneshot::Receiver<()>> {
-    if start.predecessor.is_some() {
-        // Until this process is ready, the one before answers.
-        wait_for_first_checks(&generation.topology, &generation.snapshot);
-    }
-    let (running, ended) = oneshot::channel::<()>();
-    spawn("sidecar", async move {
-        let told = async move {
-            if leaving.wait_for(|it| *it).await.is_err() {
-                // Nobody can say so any more.
-                std::future::pending::<()>().await;
-            }
-        };
-        match tokio::net::TcpListener::from_std(listener) {
-            Ok(listener) => admin::serve(listener, state, told).await,
-            Err(error) => {
-                error!(target: "bascule::admin", %error, "the sidecar could not be started");
-            }
-        }
-        drop(running);
-    })?;
-    Ok(ended)
-}
-
 fn serve_page(listener: TcpListener, topology: &Topology) -> Result<()> {
     // The page acts for whoever reaches it, as an operator where there is a token in plain.
     let token = topology.admin.token_file.as_deref().map(token::read).transpose()?;
+    if topology.admin.tls.is_some() {
+        anyhow::bail!(
+            "the page in this process speaks plain HTTP with the sidecar; remove `admin.tls`, or \
+            serve the page with `bascule dashboard --ca FILE`"
+        );
+    }
     let admin = format!("http://{}", reachable(topology.admin.address)).parse()?;
-    let config = DashboardConfig { admin, token, allow_hosts: Vec::new() };
+    let (client, allow_hosts) = (HttpClient::default(), Vec::new());
+    let config = DashboardConfig { admin, client, token, allow_hosts };
     spawn("dashboard", async move {
         match tokio::net::TcpListener::from_std(listener) {
             Ok(listener) => dashboard::serve(listener, config, std::future::pending()).await,

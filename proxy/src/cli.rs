@@ -50,7 +50,8 @@ use crate::{
     dashboard::DashboardConfig,
     model::{Level, LogFormat, LogStreamLimits, Logging, Topology},
     telemetry::{log_stream::LogStream, logging},
-    token::{self, Readers},
+    token::{self, Fresh, Readers},
+    web::HttpClient,
 };
 
 /// Reads the arguments, does what they ask for, and returns the exit code.
@@ -84,10 +85,11 @@ fn run(command: Command, console: Console, start: Start) -> Result<ExitCode, Fai
         Command::Explain { key } => Ok(check::explain(&key)),
         Command::Demo(options) => Ok(demo::run(&options, &start.last())?),
         Command::Proxy { urls, listen, admin } => Ok(run_urls(&urls, listen, admin, &start)?),
-        Command::Dashboard { listen, admin, token_file, allow_host } => {
+        Command::Dashboard { listen, admin, token_file, tls, allow_host } => {
             let token = token_file.as_deref().map(token::read).transpose();
             let token = token.map_err(anyhow::Error::from)?;
-            let config = DashboardConfig { admin, token, allow_hosts: allow_host };
+            let client = HttpClient::of(&admin, &tls.trust()).map_err(anyhow::Error::from)?;
+            let config = DashboardConfig { admin, client, token, allow_hosts: allow_host };
             Ok(run_dashboard(listen, config)?)
         }
         Command::Status(options) => status::run(&options, console),
@@ -107,10 +109,14 @@ fn run(command: Command, console: Console, start: Start) -> Result<ExitCode, Fai
         Command::LogLevel(options) => process::log_level(&options, console),
         Command::Audit(options) => process::audit(&options, console),
         Command::Whoami(options) => process::who_am_i(&options, console),
-        Command::Token(TokenCommand::New { out, readable }) => {
+        Command::Token(TokenCommand::New { out: Some(out), readable }) => {
             let readers = if readable { Readers::Everybody } else { Readers::Owner };
-            token::write_new(&out, readers).map_err(anyhow::Error::from)?;
-            Ok(ExitCode::SUCCESS)
+            let hash = token::write_new(&out, readers).map_err(anyhow::Error::from)?;
+            tell(console, &format!("sha256  {hash}\n"))
+        }
+        Command::Token(TokenCommand::New { out: None, .. }) => {
+            let Fresh { token, hash } = token::fresh().map_err(anyhow::Error::from)?;
+            tell(console, &format!("token   {token}\nsha256  {hash}\n"))
         }
         Command::Graph { config, format } => draw(&config, format, console),
         Command::Schema => tell(console, &config::schema()),

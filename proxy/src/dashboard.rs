@@ -46,6 +46,8 @@ const SECURITY_POLICY: &str = "default-src 'self'; base-uri 'none'; form-action 
 pub struct DashboardConfig {
     /// The sidecar: `http://127.0.0.1:9901`.
     pub admin: Uri,
+    /// Asks the sidecar: over TLS, if its address says so.
+    pub client: HttpClient,
     /// The operators' token, sent with every relayed call.
     pub token: Option<String>,
     /// Names, with or without port, by which browsers may call this server, beside addresses and
@@ -67,7 +69,6 @@ impl fmt::Debug for DashboardConfig {
 /// What the handlers share.
 pub(crate) struct Dashboard {
     pub(crate) config: DashboardConfig,
-    pub(crate) client: HttpClient,
     pub(crate) tunnels: Arc<Semaphore>,
     /// Becomes true when tunnels shall end.
     pub(crate) is_closing: watch::Receiver<bool>,
@@ -84,18 +85,14 @@ pub async fn serve(
         shutdown.await;
         closing.send_replace(true);
     };
-    web::serve(listener, router(config, is_closing), until_shutdown).await;
+    web::serve(listener, router(config, is_closing), None, until_shutdown).await;
     // Every tunnel holds a receiver; when the last one is gone, all have ended.
     _ = timeout(FAREWELL, closing.closed()).await;
 }
 
 fn router(config: DashboardConfig, is_closing: watch::Receiver<bool>) -> Router {
-    let dashboard = Arc::new(Dashboard {
-        config,
-        client: HttpClient::default(),
-        tunnels: Arc::new(Semaphore::new(TUNNELS_MAX)),
-        is_closing,
-    });
+    let dashboard =
+        Arc::new(Dashboard { config, tunnels: Arc::new(Semaphore::new(TUNNELS_MAX)), is_closing });
     let read = || -> MethodRouter<Arc<Dashboard>> { get(relay::relay) };
     // GET is relayed there, too: the sidecar's answer is the command to use.
     let act = || post(relay::relay).get(relay::relay);

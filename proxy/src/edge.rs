@@ -7,11 +7,10 @@
 //! (`http1.rs`, `front.rs`), as a whole over HTTP/2, which Pingora and `h2` bound by themselves.
 //!
 //! What is agreed on before the first request (`connection.rs`): who the client is, by a PROXY
-//! header of a trusted peer; that it has not too many connections; TLS (`tls.rs`,
-//! `certificates.rs`). Each step has a deadline.
+//! header of a trusted peer; that it has not too many connections; TLS (`server_tls.rs`).
+//! Each step has a deadline.
 
 mod admission;
-mod certificates;
 mod connection;
 mod door;
 mod front;
@@ -20,7 +19,6 @@ mod http1;
 mod refuse;
 mod socket;
 mod stream;
-mod tls;
 
 use std::{sync::Arc, time::Duration};
 

@@ -27,6 +27,7 @@ pub mod departure;
 pub mod inbox;
 pub mod orders;
 pub mod pulse;
+pub mod server_tls;
 pub mod sockets;
 pub mod strike;
 

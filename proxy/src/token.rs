@@ -246,12 +246,12 @@ fn fit(text: &str) -> Option<String> {
 }
 
 /// Writes a fresh token to the file at `path`, in place of what was there, in one step: whoever
-/// reads the file meanwhile gets the old token or the new one.
+/// reads the file meanwhile gets the old token or the new one. Returns its hash.
 ///
 /// # Errors
 /// When the file cannot be written; what was there remains.
-pub fn write_new(path: &Path, readers: Readers) -> Result<(), TokenError> {
-    let token = random()?;
+pub fn write_new(path: &Path, readers: Readers) -> Result<TokenHash, TokenError> {
+    let Fresh { token, hash } = fresh()?;
     let mode = match readers {
         Readers::Owner => 0o600,
         Readers::Everybody => 0o644,
@@ -268,7 +268,7 @@ pub fn write_new(path: &Path, readers: Readers) -> Result<(), TokenError> {
         file.sync_all()?;
         fs::rename(&fresh, path)
     };
-    written().map_err(|error| {
+    written().map(|()| hash).map_err(|error| {
         // A half-written file must not stay; that there is none is no further error.
         _ = fs::remove_file(&fresh);
         TokenError::Unwritable { path: path.to_owned(), reason: error.kind().to_string() }

@@ -4,6 +4,8 @@ mod client;
 mod error;
 mod server;
 
-pub use client::{HttpClient, HttpClientError, ask_admin, reachable, under};
+pub use client::{
+    Duplex, HttpClient, HttpClientError, Trust, TrustError, ask_admin, reachable, secure, under,
+};
 pub use error::{HttpError, Rejected};
-pub use server::{closed, serve};
+pub use server::{PeerCertificate, closed, serve};

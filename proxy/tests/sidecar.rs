@@ -15,5 +15,7 @@ mod guard;
 mod logs;
 #[path = "sidecar/reads.rs"]
 mod reads;
+#[path = "sidecar/tls.rs"]
+mod tls;
 #[path = "sidecar/world.rs"]
 mod world;

@@ -16,12 +16,13 @@ use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use crate::{
     access::{self, Asker, Client, Deed, Identity, Kind, Refusal, counted_address},
     admin::{
-        Gate, Sidecar, api,
+        Gate, OnlyRelayed, Sidecar, api,
         audit::{Asked, Trail},
         query::shorten,
     },
+    server_tls::certificates,
     telemetry::logging::AUDIT,
-    web::{HttpError, Rejected},
+    web::{HttpError, PeerCertificate, Rejected},
 };
 
 /// What a ticket comes in: `?ticket=…`.
@@ -36,7 +37,8 @@ pub(crate) async fn guard(
 ) -> Response {
     let gate = &sidecar.state.gate;
     let client = Client::of(peer_of(&request), request.headers(), &sidecar.state.relay_key);
-    if client.is_relayed() && !is_relayed(request.uri().path()) {
+    let is_stranger = !client.is_relayed() && request.extensions().get::<OnlyRelayed>().is_some();
+    if is_stranger || (client.is_relayed() && !is_relayed(request.uri().path())) {
         return api::not_found().await.into_response();
     }
     let deed = Deed::of(request.method(), request.uri().path());
@@ -111,7 +113,9 @@ fn judge(
         return Err(Turned::MustWait(wait));
     }
     let ticket = gate.redeem(ticket.filter(|_| shows), request.uri().path());
-    let asker = Asker { client, headers, certificate: &[], ticket };
+    let shown = request.extensions().get::<PeerCertificate>();
+    let certificate = shown.map(|it| certificates::names(&it.0)).unwrap_or_default();
+    let asker = Asker { client, headers, certificate: &certificate, ticket };
     let decided = gate.with_rules(|rules| access::decide(deed, &asker, rules));
     match &decided {
         Err(Refusal::TokenWrong | Refusal::TicketWrong) => gate.showed(counted, false),

@@ -7,7 +7,7 @@ use clap_complete::Shell;
 
 use crate::cli::{
     backend, check, configuration, console::ColorChoice, demo, examples, fault, graph, incidents,
-    logs, pools, process, sidecar::Format, status, top,
+    logs, pools, process, sidecar, sidecar::Format, status, top,
 };
 
 /// A load-balancing reverse proxy whose failover clients do not notice, with proof of it.
@@ -133,6 +133,8 @@ pub(crate) enum Command {
         /// The operators' token; whoever reaches the page is then an operator
         #[arg(long, env = "BASCULE_TOKEN_FILE", value_name = "FILE")]
         token_file: Option<PathBuf>,
+        #[command(flatten)]
+        tls: sidecar::Tls,
         /// A host name under which browsers may reach the page, beside this machine's own
         #[arg(long, env = "BASCULE_ALLOW_HOST", value_name = "HOST", value_delimiter = ',')]
         allow_host: Vec<String>,
@@ -171,13 +173,14 @@ pub(crate) enum Command {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TokenCommand {
-    /// Write a fresh random token to a file that only its owner can read
+    /// Make a random token, for whoever shall show it, and print its SHA-256, for the proxy
     New {
-        /// The file; it is replaced
+        /// Write the token to this file, which only its owner can read, in place of printing it; the
+        /// file is replaced
         #[arg(long, value_name = "FILE")]
-        out: PathBuf,
+        out: Option<PathBuf>,
         /// Let others read it, too: for a volume that several containers share
-        #[arg(long)]
+        #[arg(long, requires = "out")]
         readable: bool,
     },
 }

@@ -8,6 +8,7 @@ use http::{Method, Request, StatusCode, Uri, header};
 use http_body_util::Full;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use tokio::net::TcpStream;
 
 use crate::{
     cli::{
@@ -16,7 +17,7 @@ use crate::{
         text::Line,
     },
     token,
-    web::{HttpClient, HttpClientError, under},
+    web::{self, Duplex, HttpClient, HttpClientError, Trust, under},
 };
 
 /// Somebody at a terminal waits, or a container's health check does.
@@ -40,6 +41,30 @@ pub(crate) struct Remote {
     /// on the machine can read
     #[arg(long, env = "BASCULE_TOKEN_FILE", value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) tls: Tls,
+}
+
+/// Whom the sidecar is believed to be, and what is shown to it, over TLS.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "TLS (https:// addresses)")]
+pub(crate) struct Tls {
+    /// A PEM file with the authority of the sidecar's certificate, in place of the system's
+    #[arg(long, env = "BASCULE_CA", value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    /// A PEM file with a certificate to show
+    #[arg(long, env = "BASCULE_CERT", value_name = "FILE", requires = "key")]
+    pub(crate) cert: Option<PathBuf>,
+    /// A PEM file with its private key
+    #[arg(long, env = "BASCULE_KEY", value_name = "FILE", requires = "cert")]
+    pub(crate) key: Option<PathBuf>,
+}
+
+impl Tls {
+    /// Returns what a client needs to know.
+    pub(crate) fn trust(&self) -> Trust {
+        Trust { ca: self.ca.clone(), identity: self.cert.clone().zip(self.key.clone()) }
+    }
 }
 
 /// How answers are printed.
@@ -95,6 +120,7 @@ pub(crate) struct Sidecar {
     admin: Uri,
     token: Option<String>,
     client: HttpClient,
+    trust: Trust,
 }
 
 impl Sidecar {
@@ -102,10 +128,11 @@ impl Sidecar {
     pub(crate) fn new(remote: &Remote) -> Result<Self, Failure> {
         let token = remote.token_file.as_deref().map(token::read).transpose();
         let token = token.map_err(|error| Failure::new(Exit::NotAllowed, error.to_string(), ""))?;
-        let sidecar = Self { admin: remote.admin.clone(), token, client: HttpClient::default() };
         // An address that cannot be one is said to be wrong before anything is asked.
-        under(&sidecar.admin, "/").map_err(|error| unreachable(&error))?;
-        Ok(sidecar)
+        under(&remote.admin, "/").map_err(|error| unreachable(&error))?;
+        let trust = remote.tls.trust();
+        let client = HttpClient::of(&remote.admin, &trust).map_err(|error| unreachable(&error))?;
+        Ok(Self { admin: remote.admin.clone(), token, client, trust })
     }
 
     /// Where it listens, as messages say it.
@@ -117,6 +144,14 @@ impl Sidecar {
     /// The address of `path` below it.
     pub(crate) fn address_of(&self, path: &str) -> Result<Uri, Failure> {
         under(&self.admin, path).map_err(|error| unreachable(&error))
+    }
+
+    /// Speaks TLS on a connection to it, if its address says so.
+    pub(crate) async fn secure(
+        &self,
+        stream: TcpStream,
+    ) -> Result<Box<dyn Duplex>, HttpClientError> {
+        web::secure(stream, &self.admin, &self.trust).await
     }
 
     /// What proves who asks.
@@ -277,6 +312,7 @@ pub(crate) fn unreachable(error: &HttpClientError) -> Failure {
         HttpClientError::BadAddress { .. } => {
             (Exit::Usage, "give the sidecar's address: --admin URL or BASCULE_ADMIN")
         }
+        HttpClientError::Distrusted { .. } | HttpClientError::Trust(_) => (Exit::Unreachable, ""),
         HttpClientError::Unreachable { .. } => (
             Exit::Unreachable,
             "start the proxy (`bascule run -c FILE`, `systemctl start bascule`), or say where its \
@@ -312,8 +348,11 @@ mod tests {
     use super::*;
 
     fn check(status: u16, body: &str, exit: Exit, message: &str, remedy: &str) {
-        let remote =
-            Remote { admin: "http://user:secret@proxy:9901".parse().unwrap(), token_file: None };
+        let remote = Remote {
+            admin: "http://user:secret@proxy:9901".parse().unwrap(),
+            token_file: None,
+            tls: Tls::default(),
+        };
         let sidecar = Sidecar::new(&remote).unwrap();
         let status = StatusCode::from_u16(status).unwrap();
         let failure = sidecar.refused("/x", status, body.as_bytes());

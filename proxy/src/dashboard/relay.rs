@@ -39,7 +39,7 @@ pub(crate) async fn relay(
         *relayed.body_mut() = Full::new(body.map_err(|_| late_body())?.map_err(|_| large_body())?);
     }
     let answer =
-        dashboard.client.send(relayed, WITHIN).await.map_err(|error| unreachable(&error))?;
+        dashboard.config.client.send(relayed, WITHIN).await.map_err(|error| unreachable(&error))?;
     Ok(pass_on(answer))
 }
 

@@ -59,7 +59,7 @@ pub(crate) async fn logs(
     };
     let mut relayed = relay::prepare(&dashboard, &head)?;
     copy_handshake(&head.headers, relayed.headers_mut());
-    let answer = dashboard.client.begin(relayed, UPGRADE_WITHIN).await;
+    let answer = dashboard.config.client.begin(relayed, UPGRADE_WITHIN).await;
     let mut answer = answer.map_err(|error| relay::unreachable(&error))?;
     if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
         let (head, body) = answer.into_parts();

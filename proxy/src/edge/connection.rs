@@ -17,15 +17,14 @@ use crate::{
     client_connection::{Aside, ClientConnection},
     edge::{
         admission::Counted,
-        certificates,
         door::{Door, Terms},
         front::{Facts, Front},
         host::{Host, Hosted},
         http1,
         socket::{Socket, Transport},
-        tls,
     },
     model::ProxyProtocol,
+    server_tls,
     telemetry::metrics::Turned,
     wire::proxy_header::{self, ProxyHeader},
 };
@@ -98,9 +97,9 @@ async fn prepare(
     let shown = connection.peer_certificates().and_then(|chain| chain.first());
     let facts = Facts {
         socket: digest,
-        connection: packed(address, shown.map(certificates::forwarded), &aside)?,
+        connection: packed(address, shown.map(server_tls::certificates::forwarded), &aside)?,
         aside,
-        tls: Some(Arc::new(tls::digest(connection))),
+        tls: Some(Arc::new(server_tls::digest(connection))),
         is_http2: connection.alpn_protocol() == Some(b"h2"),
     };
     Ok((Box::new(Front::new(Transport::Tls(Box::new(stream)), facts)), counted))

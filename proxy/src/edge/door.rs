@@ -16,10 +16,10 @@ use crate::{
     edge::{
         admission::{PerClient, Slots},
         socket::Socket,
-        tls::Tls,
     },
     model::{ListenAddress, Listener},
     ports::{self, BindError},
+    server_tls::Tls,
     sockets::{Bound, Inherited},
     telemetry::metrics::Metrics,
     wire::incoming::Limits,

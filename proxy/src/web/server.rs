@@ -11,7 +11,9 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
+use pingora_rustls::{CertificateDer, TlsAcceptor};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::JoinSet,
@@ -22,6 +24,8 @@ use tokio::{
 const CONNECTIONS_MAX: usize = 512;
 /// From the start of a connection, or the end of the last answer, to the end of a request's head.
 const HEAD_WITHIN: Duration = Duration::from_secs(30);
+/// For TLS to be agreed on.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 /// What requests under way get to finish when the server ends.
 const GRACE: Duration = Duration::from_secs(5);
 /// How long a request may be on its way on a connection that looks idle when the server ends.
@@ -29,11 +33,21 @@ const CROSSING: Duration = Duration::from_millis(500);
 /// After a failed accept (mostly: no file descriptor left), so that the loop does not spin.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(100);
 
-/// Serves `router` on `listener` until `shutdown`, then lets requests under way finish, for five
-/// seconds at most. Each request carries its peer as [`ConnectInfo`].
+/// The certificate that a client has proven to be its own, in the extensions of its requests.
+#[derive(Clone, Debug)]
+pub struct PeerCertificate(pub CertificateDer<'static>);
+
+/// Serves `router` on `listener`, over TLS where there is an `acceptor`, until `shutdown`, then lets requests under way finish, for five
+/// seconds at most. Each request carries its peer as [`ConnectInfo`], and a client's certificate as
+/// [`PeerCertificate`].
 ///
 /// Upgraded connections are no longer the server's: whoever upgraded them ends them.
-pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<Output = ()>) {
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    acceptor: Option<TlsAcceptor>,
+    shutdown: impl Future<Output = ()>,
+) {
     let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let (closing, is_closing) = watch::channel(false);
     let mut connections = JoinSet::new();
@@ -45,7 +59,25 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<
             accepted = accept(&listener, &permits) => accepted,
         };
         while connections.try_join_next().is_some() {}
-        connections.spawn(converse(stream, peer, router.clone(), is_closing.clone(), permit));
+        // Answers are small and awaited; waiting for more to send would only delay them.
+        _ = stream.set_nodelay(true);
+        let (router, is_closing, acceptor) = (router.clone(), is_closing.clone(), acceptor.clone());
+        connections.spawn(async move {
+            match acceptor {
+                None => converse(stream, (peer, None), router, is_closing).await,
+                Some(acceptor) => {
+                    // How a handshake fails is the client's to see; there is nobody to answer.
+                    let Ok(Ok(stream)) = timeout(HANDSHAKE_WITHIN, acceptor.accept(stream)).await
+                    else {
+                        return;
+                    };
+                    let chain = stream.get_ref().1.peer_certificates();
+                    let shown = chain.and_then(|it| it.first()).cloned().map(PeerCertificate);
+                    converse(stream, (peer, shown), router, is_closing).await;
+                }
+            }
+            drop(permit);
+        });
     }
     drop(listener);
     closing.send_replace(true);
@@ -77,18 +109,20 @@ async fn accept(
     }
 }
 
-async fn converse(
-    stream: TcpStream,
-    peer: SocketAddr,
+async fn converse<S>(
+    stream: S,
+    (peer, certificate): (SocketAddr, Option<PeerCertificate>),
     router: Router,
     mut is_closing: watch::Receiver<bool>,
-    permit: Option<OwnedSemaphorePermit>,
-) {
-    // Answers are small and awaited; waiting for more to send would only delay them.
-    _ = stream.set_nodelay(true);
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let router = TowerToHyperService::new(router);
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
+        if let Some(certificate) = &certificate {
+            request.extensions_mut().insert(certificate.clone());
+        }
         router.call(request)
     });
     let mut connection = pin!(
@@ -109,5 +143,4 @@ async fn converse(
             }
         }
     }
-    drop(permit);
 }

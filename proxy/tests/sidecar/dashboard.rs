@@ -2,23 +2,32 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use bascule::dashboard::{self, DashboardConfig};
+use bascule::{
+    dashboard::{self, DashboardConfig},
+    web::HttpClient,
+};
 use serde_json::json;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::timeout};
 
 use crate::world::{Client, Fake, TOKEN, VIEWER, Wish, World, until};
 
-struct Page {
-    client: Client,
+pub(crate) struct Page {
+    pub(crate) client: Client,
     stop: watch::Sender<bool>,
     stopped: JoinHandle<()>,
 }
 
 async fn page(admin: SocketAddr, token: Option<&str>) -> Page {
+    page_of(&format!("http://{admin}"), HttpClient::default(), token).await
+}
+
+/// A page whose sidecar is at an address of any scheme.
+pub(crate) async fn page_of(admin: &str, asks: HttpClient, token: Option<&str>) -> Page {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = Client::of(listener.local_addr().unwrap());
     let config = DashboardConfig {
-        admin: format!("http://{admin}").parse().unwrap(),
+        admin: admin.parse().unwrap(),
+        client: asks,
         token: token.map(str::to_owned),
         allow_hosts: vec!["page.example.com".to_owned()],
     };

@@ -178,7 +178,7 @@ impl World {
         let address = listener.local_addr().unwrap();
         let (stop, mut is_stopping) = watch::channel(false);
         let shutdown = async move { _ = is_stopping.wait_for(|it| *it).await };
-        let stopped = tokio::spawn(admin::serve(listener, state.clone(), shutdown));
+        let stopped = tokio::spawn(admin::serve(listener, state.clone(), None, shutdown));
         let clients = Client::of(address);
         Self {
             address,

@@ -14,8 +14,9 @@ use tokio_tungstenite::{
 use crate::cli::{
     failure::{Exit, Failure},
     logs::line::LogLine,
-    sidecar::Sidecar,
+    sidecar::{Sidecar, unreachable},
 };
+use crate::web::Duplex;
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// The sidecar pings every twenty seconds; three pings missed, and nobody is there.
@@ -47,7 +48,7 @@ pub(crate) struct Hello {
 
 /// The connection.
 pub(crate) struct LogStream {
-    socket: WebSocketStream<TcpStream>,
+    socket: WebSocketStream<Box<dyn Duplex>>,
     place: String,
 }
 
@@ -69,10 +70,12 @@ pub(crate) async fn connect(sidecar: &Sidecar, path: &str) -> Result<LogStream, 
         let value = value.map_err(|_| broken("the token cannot be sent".to_owned()))?;
         request.headers_mut().insert(header::AUTHORIZATION, value);
     }
-    let host = if address.port().is_some() { authority } else { format!("{authority}:80") };
+    let port = if address.scheme_str() == Some("https") { 443 } else { 80 };
+    let host = if address.port().is_some() { authority } else { format!("{authority}:{port}") };
     let opening = async {
         let stream =
             TcpStream::connect(&host).await.map_err(|error| broken(error.kind().to_string()))?;
+        let stream = sidecar.secure(stream).await.map_err(|error| unreachable(&error))?;
         client_async(request, stream).await.map_err(|error| {
             let Error::Http(answer) = error else { return broken(error.to_string()) };
             let body = answer.body().as_deref().unwrap_or_default();

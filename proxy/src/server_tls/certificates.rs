@@ -26,16 +26,33 @@ use crate::{
 
 /// Files that are no certificate and its key, with what is wrong.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Unusable {
+pub enum Unusable {
     /// A file cannot be read.
     #[error("{}: {error}; check the path, and that this user may read it", path.display())]
-    Unreadable { path: PathBuf, error: io::Error },
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
     /// A file holds something else.
     #[error("{}: {what}; write PEM, as certificate authorities give it", path.display())]
-    NoPem { path: PathBuf, what: &'static str },
+    NoPem {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: &'static str,
+    },
     /// The certificate and the key are not for each other, or of a kind that is not supported.
     #[error("{} and {}: {error}; check that they belong together", cert.display(), key.display())]
-    Mismatch { cert: PathBuf, key: PathBuf, error: rustls::Error },
+    Mismatch {
+        /// The certificate's file.
+        cert: PathBuf,
+        /// The key's.
+        key: PathBuf,
+        /// In the library's words.
+        error: rustls::Error,
+    },
 }
 
 /// The certificates of one listener.
@@ -174,6 +191,28 @@ fn describe(certificate: &[u8]) -> Option<(Vec<String>, i64)> {
         _ => None,
     });
     Some((names.collect(), parsed.validity().not_after.timestamp()))
+}
+
+/// Returns the names that a client's certificate bears: DNS names, URIs and e-mail addresses; of one
+/// without any, the common names.
+pub(crate) fn names(certificate: &[u8]) -> Vec<String> {
+    let Ok((_, parsed)) = X509Certificate::from_der(certificate) else { return Vec::new() };
+    let alternatives = parsed.subject_alternative_name().ok().flatten();
+    let names: Vec<String> = alternatives
+        .iter()
+        .flat_map(|it| &it.value.general_names)
+        .filter_map(|it| match it {
+            GeneralName::DNSName(name) | GeneralName::URI(name) | GeneralName::RFC822Name(name) => {
+                Some((*name).to_owned())
+            }
+            _ => None,
+        })
+        .collect();
+    if !names.is_empty() {
+        return names;
+    }
+    let subject = parsed.subject().iter_common_name();
+    subject.filter_map(|it| it.as_str().ok()).map(str::to_owned).collect()
 }
 
 /// Tells of a client's certificate in a header's words, as Envoy does in `X-Forwarded-Client-Cert`.

@@ -1,4 +1,6 @@
-//! TLS towards clients.
+//! TLS towards clients: of the listeners, and of the sidecar.
+
+pub(crate) mod certificates;
 
 use std::sync::Arc;
 
@@ -12,19 +14,24 @@ use rustls::{
 };
 
 use crate::{
-    edge::certificates::{Certificates, Unusable, chain},
     model::{ClientAuth, ListenerTls, TlsVersion},
+    server_tls::certificates::{Certificates, chain},
 };
 
 /// Why TLS cannot be spoken.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum TlsFault {
+pub enum TlsFault {
     /// A certificate or its key.
     #[error(transparent)]
-    Certificate(#[from] Unusable),
+    Certificate(#[from] certificates::Unusable),
     /// The certificates by which clients are judged.
     #[error("{}: {error}; it must hold the certificates of authorities", ca.display())]
-    Authorities { ca: std::path::PathBuf, error: String },
+    Authorities {
+        /// Which file.
+        ca: std::path::PathBuf,
+        /// What is wrong with it.
+        error: String,
+    },
     /// The library.
     #[error("TLS: {0}")]
     Library(#[from] rustls::Error),
@@ -32,7 +39,7 @@ pub(crate) enum TlsFault {
 
 /// How TLS is spoken with the clients of one listener.
 #[derive(Clone)]
-pub(crate) struct Tls {
+pub struct Tls {
     pub(crate) acceptor: TlsAcceptor,
     pub(crate) certificates: Arc<Certificates>,
 }
@@ -45,7 +52,10 @@ impl std::fmt::Debug for Tls {
 
 impl Tls {
     /// Reads all that is needed.
-    pub(crate) fn new(tls: &ListenerTls, http2: bool) -> Result<Self, TlsFault> {
+    ///
+    /// # Errors
+    /// When a file cannot be read, or holds something else.
+    pub fn new(tls: &ListenerTls, http2: bool) -> Result<Self, TlsFault> {
         let provider = Arc::new(ring::default_provider());
         let certificates =
             Arc::new(Certificates::load(tls.certificates.clone(), Arc::clone(&provider))?);
