@@ -22,6 +22,7 @@ mod introduction;
 mod keyring;
 mod log_level;
 mod logs;
+pub mod openapi;
 mod order;
 mod process;
 mod query;
@@ -241,6 +242,7 @@ fn routes(state: AdminState, is_closing: watch::Receiver<bool>) -> Router {
         .route("/config/check", post(config::check))
         .route("/config/reload", post(config::reload))
         .route("/audit", get(audit::audit))
+        .route("/openapi.json", get(openapi::show))
         .route("/whoami", get(introduction::who_am_i))
         .route("/tickets", post(introduction::give_ticket).fallback(introduction::how_to_take))
         .fallback(api::not_found)

@@ -85,7 +85,7 @@ pub(crate) async fn not_found() -> HttpError {
          /proxy/health, /proxy/fail, /proxy/recover, /proxy/failback, \
          /proxy/data, /incidents, /series, /process, /drain, /undrain, /upgrade, \
          /metrics, /livez, /readyz, \
-         /config, /config/check, /config/reload, /logs, /audit, /whoami and /tickets",
+         /config, /config/check, /config/reload, /logs, /audit, /whoami, /tickets and /openapi.json",
     )
 }
 

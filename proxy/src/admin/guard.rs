@@ -18,7 +18,7 @@ use crate::{
     admin::{
         Gate, OnlyRelayed, Sidecar, api,
         audit::{Asked, Trail},
-        query::shorten,
+        query::{bad_request, shorten},
     },
     server_tls::certificates,
     telemetry::logging::AUDIT,
@@ -40,6 +40,10 @@ pub(crate) async fn guard(
     let is_stranger = !client.is_relayed() && request.extensions().get::<OnlyRelayed>().is_some();
     if is_stranger || (client.is_relayed() && !is_relayed(request.uri().path())) {
         return api::not_found().await.into_response();
+    }
+    if !is_text(request.uri().path()) {
+        let remedy = "write what is not ASCII as UTF-8, each byte as `%XX`";
+        return bad_request("bad_path", "the path is not text", remedy).into_response();
     }
     let deed = Deed::of(request.method(), request.uri().path());
     let mut asked = Asked {
@@ -123,6 +127,24 @@ fn judge(
         Ok(_) | Err(_) => {}
     }
     decided.map_err(Turned::Refused)
+}
+
+/// Tells whether a path stands for text, as handlers take it to.
+fn is_text(path: &str) -> bool {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        rest = after;
+        let digits = after.get(..2).and_then(|it| std::str::from_utf8(it).ok());
+        match digits.and_then(|it| u8::from_str_radix(it, 16).ok()).filter(|_| first == b'%') {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => bytes.push(first),
+        }
+    }
+    String::from_utf8(bytes).is_ok()
 }
 
 /// Takes the ticket out of an address, so that no handler and no line sees it.
@@ -221,6 +243,16 @@ fn answer(refusal: &Refusal) -> HttpError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_is_text_or_refused() {
+        for path in ["/", "/incidents/api-1", "/incidents/%C3%A4", "/a%2Fb", "/100%", "/%zz"] {
+            assert!(is_text(path), "{path}");
+        }
+        for path in ["/%FF", "/incidents/%C3", "/%c3%28"] {
+            assert!(!is_text(path), "{path}");
+        }
+    }
 
     #[test]
     fn a_ticket_is_taken_out_of_the_address() {

@@ -9,6 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::StatusCode;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use tokio::time::sleep;
@@ -31,7 +32,7 @@ use crate::{
 const LENGTH_MAX: Duration = Duration::from_secs(24 * 3_600);
 
 /// The answer about the level.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub(crate) struct LevelAnswer {
     schema: u32,
     /// What is written at present: `error`, `warn`, `info` or `debug`, each with those before it.

@@ -28,13 +28,14 @@ pub use incident::{
 pub use process::{Process, ProcessChanged, Upgrade};
 pub use series::{Series, series};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Rises when a shape changes in a way that a reader must know of.
 pub const SCHEMA: u32 = 1;
 
 /// The answer to `POST /proxy/fail`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct FailAccepted {
     /// The pool's name.
     pub pool: String,
@@ -50,7 +51,7 @@ pub struct FailAccepted {
 }
 
 /// The answer to `POST /proxy/recover`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Recovered {
     /// Backends that have no fault left.
     pub recovered: Vec<String>,
@@ -59,7 +60,7 @@ pub struct Recovered {
 }
 
 /// The answer to `POST /proxy/failback`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct FailbackAccepted {
     /// The pool's name.
     pub pool: String,
@@ -70,7 +71,7 @@ pub struct FailbackAccepted {
 }
 
 /// A backend that did not say that it recovered.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct NotRecovered {
     /// The pool's name.
     pub pool: String,

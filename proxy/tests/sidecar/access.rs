@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use bascule::admin;
 use serde_json::json;
 
 use crate::world::{Answer, TOKEN, VIEWER, Wish, World, until};
@@ -62,6 +63,7 @@ const TABLE: &[(&str, &str, &str, &str, [u16; 8])] = &[
     ("GET", "/incidents", "/incidents", "", state(200)),
     ("GET", "/incidents/api-1", "/incidents/{id}", "", state(404)),
     ("GET", "/series", "/series", "", state(200)),
+    ("GET", "/openapi.json", "/openapi.json", "", state(200)),
     ("GET", "/metrics", "/metrics", "", state(200)),
     ("HEAD", "/metrics", "/metrics", "", state(200)),
     ("GET", "/logs", "/logs", "", records(426)),
@@ -111,11 +113,31 @@ async fn everybody_gets_what_the_table_says() {
     assert_eq!(wrong, Vec::<String>::new());
 }
 
-#[test]
-fn the_table_has_every_path_that_there_is() {
+/// Every path in the router.
+fn paths() -> BTreeSet<&'static str> {
     let source = include_str!("../../src/admin.rs");
     let routes = source.split(".route(\"").skip(1).filter_map(|it| it.split_once('"'));
-    let there_are: BTreeSet<&str> = routes.map(|(path, _)| path).collect();
+    routes.map(|(path, _)| path).collect()
+}
+
+#[test]
+fn the_document_has_every_path_that_there_is_and_is_current() {
+    let document = admin::openapi::document();
+    let described: BTreeSet<&str> =
+        document["paths"].as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(described, paths());
+    let file = std::path::Path::new("docs/openapi.json");
+    let text = format!("{}\n", serde_json::to_string_pretty(&document).unwrap());
+    if std::env::var_os("BASCULE_BLESS").is_some() {
+        std::fs::write(file, &text).unwrap();
+    }
+    let command = "BASCULE_BLESS=1 cargo test -p bascule --test sidecar";
+    assert!(std::fs::read_to_string(file).unwrap() == text, "not current; run: {command}");
+}
+
+#[test]
+fn the_table_has_every_path_that_there_is() {
+    let there_are = paths();
     let tried: BTreeSet<&str> = TABLE.iter().map(|it| it.2).filter(|it| !it.is_empty()).collect();
     assert!(10 < there_are.len());
     assert_eq!(tried, there_are);

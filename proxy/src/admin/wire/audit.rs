@@ -1,10 +1,11 @@
 //! Who asks, and the trail of what was changed.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
 /// The answer to `GET /audit`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Audit {
     /// See [`SCHEMA`](crate::admin::wire::SCHEMA).
     pub schema: u32,
@@ -13,7 +14,7 @@ pub struct Audit {
 }
 
 /// A change, or the attempt at one.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct AuditEntry {
     /// Counts up from 1 in each process.
     pub id: u64,
@@ -42,7 +43,7 @@ pub struct AuditEntry {
 }
 
 /// How a change ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AuditResult {
     /// It was made, or has begun.
@@ -54,7 +55,7 @@ pub enum AuditResult {
 }
 
 /// Who made a change.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Who {
     /// By what they are known: `token`, `certificate`, `local`, `anonymous`, or `signal`.
     pub kind: String,
@@ -69,7 +70,7 @@ pub struct Who {
 }
 
 /// The answer to `GET /whoami`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct WhoAmI {
     /// See [`SCHEMA`](crate::admin::wire::SCHEMA).
     pub schema: u32,
@@ -86,7 +87,7 @@ pub struct WhoAmI {
 }
 
 /// The answer to `POST /tickets`.
-#[derive(Clone, PartialEq, Serialize)]
+#[derive(Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Ticket {
     /// See [`SCHEMA`](crate::admin::wire::SCHEMA).
     pub schema: u32,

@@ -1,12 +1,13 @@
 //! `/config`: what is configured, and how one configuration follows another.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::config::{difference::Change, problem::Problem};
 
 /// What is configured at present.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Config {
     /// See [`SCHEMA`](crate::admin::wire::SCHEMA).
     pub schema: u32,
@@ -26,7 +27,7 @@ pub struct Config {
 }
 
 /// How an attempt to load a configuration ended.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Reload {
     /// See [`SCHEMA`](crate::admin::wire::SCHEMA).
     pub schema: u32,
@@ -49,7 +50,7 @@ pub struct Reload {
 }
 
 /// Something wrong with a configuration.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct ConfigFault {
     /// Names the kind of problem.
     pub code: &'static str,

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
 };
 
 /// The answer to `GET /backends`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Backends {
     /// See [`SCHEMA`].
     pub schema: u32,
@@ -22,7 +23,7 @@ pub struct Backends {
 }
 
 /// The answer to `GET /backends/{pool}/{name}`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct OneBackend {
     /// See [`SCHEMA`].
     pub schema: u32,
@@ -31,7 +32,7 @@ pub struct OneBackend {
 }
 
 /// One backend, as operators order it about.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct OrderedBackend {
     /// Its pool's name.
     pub pool: String,
@@ -68,7 +69,7 @@ pub struct OrderedBackend {
 }
 
 /// The answer to an order about a backend.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct BackendAnswer {
     /// See [`SCHEMA`].
     pub schema: u32,
@@ -82,7 +83,7 @@ pub struct BackendAnswer {
 }
 
 /// The answer to an order about a pool.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct PoolAnswer {
     /// See [`SCHEMA`].
     pub schema: u32,
@@ -95,7 +96,7 @@ pub struct PoolAnswer {
 }
 
 /// One pool, as operators order it about.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct OrderedPool {
     /// Unique.
     pub name: String,
@@ -112,7 +113,7 @@ pub struct OrderedPool {
 }
 
 /// What an order outlives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Persists {
     /// A reload; unless its configuration changes the very weight that was ordered.
     pub reload: bool,
@@ -126,7 +127,7 @@ pub struct Persists {
 pub const PERSISTS: Persists = Persists { reload: true, upgrade: true, restart: false };
 
 /// The answer to `GET /faults`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Faults {
     /// See [`SCHEMA`].
     pub schema: u32,
@@ -135,7 +136,7 @@ pub struct Faults {
 }
 
 /// A fault under way, and where.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct FaultAt {
     /// The pool's name.
     pub pool: String,

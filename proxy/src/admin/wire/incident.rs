@@ -1,5 +1,6 @@
 //! `GET /incidents`: the record of each failover.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
@@ -10,7 +11,7 @@ use crate::{
 };
 
 /// A list of incidents.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Incidents {
     /// See [`SCHEMA`](crate::admin::wire::SCHEMA).
     pub schema: u32,
@@ -19,7 +20,7 @@ pub struct Incidents {
 }
 
 /// One incident.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Incident {
     /// Its pool's name, and its number there.
     pub id: String,
@@ -58,7 +59,7 @@ pub struct Incident {
 }
 
 /// One sign of trouble.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Evidence {
     /// When it was seen.
     pub at: String,
@@ -69,7 +70,7 @@ pub struct Evidence {
 }
 
 /// When each part of the story happened.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Moments {
     /// The first sign of trouble.
     pub suspected_at: String,
@@ -86,7 +87,7 @@ pub struct Moments {
 }
 
 /// What the counts cover, in whole 100 ms.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Window {
     /// The first slot begins.
     pub from: String,
@@ -95,7 +96,7 @@ pub struct Window {
 }
 
 /// The requests that finished inside the window.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Requests {
     /// All that finished.
     pub total: u64,
@@ -114,7 +115,7 @@ pub struct Requests {
 }
 
 /// Latency before, inside and after the window.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Latencies {
     /// The ten seconds before the window.
     pub before: Option<Latency>,
@@ -125,7 +126,7 @@ pub struct Latencies {
 }
 
 /// Latency over some time.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Latency {
     /// How many were measured.
     pub requests: u64,

@@ -1,11 +1,12 @@
 //! `GET /process`: this process.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::admin::wire::control::Persists;
 
 /// The answer to `GET /process`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Process {
     /// Of this answer.
     pub schema: u32,
@@ -37,7 +38,7 @@ pub struct Process {
 }
 
 /// An attempt at an upgrade.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Upgrade {
     /// When it ended.
     pub at: String,
@@ -50,7 +51,7 @@ pub struct Upgrade {
 }
 
 /// The answer to what changes this process.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct ProcessChanged {
     /// Of this answer.
     pub schema: u32,

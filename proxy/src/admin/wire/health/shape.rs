@@ -1,11 +1,12 @@
 //! The shapes of `GET /proxy/health`.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::event::{self, FaultMode};
 
 /// The whole state.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Health {
     /// See [`SCHEMA`](crate::admin::wire::SCHEMA).
     pub schema: u32,
@@ -26,7 +27,7 @@ pub struct Health {
 }
 
 /// One pool.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Pool {
     /// Unique.
     pub name: String,
@@ -57,7 +58,7 @@ pub struct Pool {
 }
 
 /// How a pool is, in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PoolStatus {
     /// The first tier serves, and every backend is eligible.
@@ -71,7 +72,7 @@ pub enum PoolStatus {
 }
 
 /// A return of traffic that waits for its hold-down, or is under way.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Failback {
     /// The tier that gets its traffic back.
     pub to_tier: usize,
@@ -84,7 +85,7 @@ pub struct Failback {
 }
 
 /// The requests that finished in the last sixty seconds, or since the start if that is less.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct LastMinute {
     /// All that finished.
     pub requests: u64,
@@ -103,7 +104,7 @@ pub struct LastMinute {
 }
 
 /// One backend.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Backend {
     /// Unique in its pool.
     pub name: String,
@@ -144,7 +145,7 @@ pub struct Backend {
 }
 
 /// How a backend is, in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BackendState {
     /// All is well.
@@ -160,7 +161,7 @@ pub enum BackendState {
 }
 
 /// The latest health check.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct LastCheck {
     /// When it ended.
     pub at: String,
@@ -173,7 +174,7 @@ pub struct LastCheck {
 }
 
 /// How a health check ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckResult {
     /// The backend is well.
@@ -185,7 +186,7 @@ pub enum CheckResult {
 }
 
 /// A fault under way.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Fault {
     /// What goes wrong, and for whom.
     #[serde(flatten)]
@@ -197,7 +198,7 @@ pub struct Fault {
 }
 
 /// What goes wrong, and for whom.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct FaultTerms {
     /// What goes wrong.
     pub mode: &'static str,
