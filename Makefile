@@ -46,7 +46,7 @@ deb: ## build the Debian package; needs cargo-deb
 deny: ## check licences, sources and advisories of the dependencies
 	@.ci/setup deny && .ci/test deny
 
-regen: ## write schema, reference, recorded errors and Grafana dashboards anew
+regen: ## write schema, references, recorded errors and Grafana dashboards anew
 	@.ci/regen
 
 setup: ## install what building and testing need

@@ -25,7 +25,7 @@ pub use peak_ewma::PeakEwma;
 pub use rate::RateWindow;
 pub use schedule::Schedule;
 pub use timeline::{Latencies, SLOT, Timeline, WindowCounts};
-pub use times::{Kind, Measure, Times};
+pub use times::{Kind, Measure, Times, Usual};
 
 use crate::{
     clock::Timestamp,

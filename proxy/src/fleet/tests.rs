@@ -74,7 +74,7 @@ fn input(what: &str, now: Timestamp) -> Input {
         "@" => Input::TrialTaken { backend, at: now },
         "=" => {
             let median = millis(number, 0);
-            let measure = Measure { median, latest: median, answers: 20 };
+            let measure = Measure { quartile: median, median, latest: median, answers: 20 };
             Input::Measured { backend, measure }
         }
         _ => {
@@ -235,7 +235,8 @@ mod properties {
             2 => Input::AttemptFailed { backend, symptom, waited: took, run: *run, recent, at },
             3 => Input::Overstayed { backend, symptom: Symptom::Overstayed, waited: took, at },
             4 => {
-                let measure = Measure { median: took, latest: took, answers: number };
+                let measure =
+                    Measure { quartile: took, median: took, latest: took, answers: number };
                 Input::Measured { backend, measure }
             }
             5 => Input::TrialTaken { backend, at },

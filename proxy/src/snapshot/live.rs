@@ -14,7 +14,7 @@ use crate::{
     clock::Timestamp,
     event::Fault,
     model::{Backend, BackendId, Place, Pool, PoolId, Succession, Topology},
-    snapshot::{PeakEwma, RateWindow, Timeline, Times},
+    snapshot::{PeakEwma, RateWindow, Timeline, Times, Usual},
 };
 
 /// Everything that requests count or read live, for one topology.
@@ -75,6 +75,8 @@ pub struct PoolLive {
     pub retries: Arc<RateWindow>,
     /// Requests by when they finished, how they ended and how long they took.
     pub timeline: Timeline,
+    /// What answers take at all backends together.
+    usual: Arc<Usual>,
     /// Whether an incident of this pool is in its window.
     pub incident_is_open: Arc<AtomicBool>,
     /// The latest incidents, newest first, for whoever asks which of them counts a request.
@@ -85,14 +87,17 @@ pub struct PoolLive {
 
 impl PoolLive {
     fn new(pool: &Pool) -> Self {
+        let usual = Arc::default();
+        let backend = |it: &Backend| Arc::new(BackendLive::new(it, &usual));
         Self {
+            backends: pool.backends.iter().map(backend).collect(),
             cursors: (0..pool.tier_count()).map(|_| AtomicUsize::new(0)).collect(),
             requests: Arc::default(),
             retries: Arc::default(),
             timeline: Timeline::new(pool.backends.len()),
             incident_is_open: Arc::default(),
             incidents: Arc::default(),
-            backends: pool.backends.iter().map(|it| Arc::new(BackendLive::new(it))).collect(),
+            usual,
         }
     }
 
@@ -110,7 +115,7 @@ impl PoolLive {
         let turn = |tier: usize| self.cursors.get(tier).map_or(0, |it| it.load(Relaxed));
         let backends = pool.backends.iter().enumerate().map(|(index, it)| match before(index) {
             Some(before) => Arc::clone(&self.backends[before]),
-            None => Arc::new(BackendLive::new(it)),
+            None => Arc::new(BackendLive::new(it, &self.usual)),
         });
         Self {
             cursors: (0..pool.tier_count()).map(|tier| AtomicUsize::new(turn(tier))).collect(),
@@ -119,6 +124,7 @@ impl PoolLive {
             timeline: self.timeline.succeeded_by((0..pool.backends.len()).map(&before)),
             incident_is_open: Arc::clone(&self.incident_is_open),
             incidents: Arc::clone(&self.incidents),
+            usual: Arc::clone(&self.usual),
             backends: backends.collect(),
         }
     }
@@ -175,7 +181,7 @@ pub struct BackendLive {
 }
 
 impl BackendLive {
-    fn new(backend: &Backend) -> Self {
+    fn new(backend: &Backend, usual: &Arc<Usual>) -> Self {
         let place = backend.address.place().map(Arc::new);
         Self {
             in_flight: AtomicU64::new(0),
@@ -184,7 +190,7 @@ impl BackendLive {
             failure_run: AtomicU32::new(0),
             recent_attempts: RateWindow::default(),
             recent_failures: RateWindow::default(),
-            times: Times::default(),
+            times: Times::beside(usual),
             peak_ewma: PeakEwma::default(),
             is_watched: AtomicBool::new(false),
             trial_from: AtomicU64::new(0),

@@ -11,9 +11,16 @@
 //! this backend slower than its equals?* is answered from the last ten seconds alone: otherwise one
 //! that answers more would notice first that everybody has become slower, and one that stands by
 //! would be judged by what it did last week.
+//!
+//! Equals may get different kinds: two clients that ask in turn can give one of two backends all that
+//! is quick. What is compared is therefore *evened*: each answer as long as it would have taken if its
+//! kind were the average one, by what all backends of the pool take for either ([`Usual`]).
 
 use std::{
-    sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -34,6 +41,8 @@ const NEARLY_ALL: f64 = 0.999;
 /// An answer counts as no longer than this multiple of the longest known: a single hang teaches
 /// little, and what has really become slower is learned in a few steps.
 const STEP: u32 = 2;
+/// Answers that an average goes by, more or less.
+const AVERAGED: i64 = 64;
 /// Seconds, the present one included, that tell how long answers take just now.
 const JUST_NOW: u64 = 2;
 
@@ -65,11 +74,46 @@ impl Kind {
     }
 }
 
+/// What answers take on the average at all backends of a pool, by kind and altogether, in
+/// nanoseconds; 0 while nothing is known.
+#[derive(Debug)]
+pub struct Usual {
+    kinds: [AtomicU64; KINDS],
+    all: AtomicU64,
+}
+
+impl Default for Usual {
+    fn default() -> Self {
+        Self { kinds: std::array::from_fn(|_| AtomicU64::new(0)), all: AtomicU64::new(0) }
+    }
+}
+
+impl Usual {
+    /// Learns from an answer, and returns how long it would have taken if its kind were the average.
+    fn even(&self, kind: Kind, took: Duration) -> Duration {
+        let (of_kind, of_all) = (average(&self.kinds[kind.0], took), average(&self.all, took));
+        Duration::from_nanos((took.as_nanos() * of_all / of_kind).try_into().unwrap_or(u64::MAX))
+    }
+}
+
+/// Moves an average a little towards `took`, and returns it; 1 at least. What another thread learns
+/// at the same moment may be lost, which is nothing.
+fn average(cell: &AtomicU64, took: Duration) -> u128 {
+    let took = i64::try_from(took.as_nanos()).unwrap_or(i64::MAX).max(1);
+    let before = i64::try_from(cell.load(Relaxed)).unwrap_or(i64::MAX);
+    let after = if before == 0 { took } else { before + (took - before) / AVERAGED };
+    let after = after.unsigned_abs().max(1);
+    cell.store(after, Relaxed);
+    u128::from(after)
+}
+
 /// The times of one backend's answers.
 #[derive(Debug)]
 pub struct Times {
     kinds: Vec<KindTimes>,
-    /// The answers of the last ten seconds, by how long they took.
+    /// What its pool's backends take.
+    usual: Arc<Usual>,
+    /// The answers of the last ten seconds, by how long they took, evened.
     recent: [RateWindow; BUCKETS],
     /// Microseconds at which the backend last answered anybody.
     answered: AtomicU64,
@@ -84,22 +128,33 @@ struct KindTimes {
 
 impl Default for Times {
     fn default() -> Self {
+        Self::beside(&Arc::default())
+    }
+}
+
+impl Times {
+    /// Knows nothing yet of a backend of the pool whose backends take what is `usual`.
+    pub fn beside(usual: &Arc<Usual>) -> Self {
         let kind = || KindTimes {
             buckets: std::array::from_fn(|_| AtomicU32::new(0)),
             longest_micros: AtomicU64::new(0),
         };
         Self {
             kinds: (0..KINDS).map(|_| kind()).collect(),
+            usual: Arc::clone(usual),
             recent: std::array::from_fn(|_| RateWindow::default()),
             answered: AtomicU64::new(0),
         }
     }
 }
 
-/// How long the answers of the last ten seconds took.
+/// How long the answers of the last ten seconds took, evened, from sending the request to the
+/// beginning of the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Measure {
-    /// The median, from sending the request to the beginning of the response.
+    /// What a quarter of them stayed below.
+    pub quartile: Duration,
+    /// The median.
     pub median: Duration,
     /// The median of the last two seconds, or of all ten if there was no answer in them.
     pub latest: Duration,
@@ -120,7 +175,7 @@ impl Times {
 
     /// Learns that an answer of `now` to a request of this kind took so long.
     pub fn learn(&self, kind: Kind, took: Duration, now: Timestamp) {
-        self.recent[bucket_of(took)].add(now);
+        self.recent[bucket_of(self.usual.even(kind, took))].add(now);
         let most = self.longest(kind).map_or(Duration::MAX, |it| it * STEP);
         self.kinds[kind.0].buckets[bucket_of(took.min(most))].fetch_add(1, Relaxed);
     }
@@ -174,13 +229,14 @@ impl Times {
             return None;
         }
         let just_now = self.recent.each_ref().map(|it| it.count_last(JUST_NOW, now));
+        let quartile = Duration::from_micros(micros_at(&all, 0.25));
         let median = Duration::from_micros(micros_at(&all, 0.5));
         let latest = if just_now.iter().all(|&count| count == 0) {
             median
         } else {
             Duration::from_micros(micros_at(&just_now, 0.5))
         };
-        Some(Measure { median, latest, answers })
+        Some(Measure { quartile, median, latest, answers })
     }
 }
 

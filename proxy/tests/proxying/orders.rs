@@ -47,9 +47,7 @@ fn posts(proxy: &Proxy) -> LoadRun {
 #[tokio::test]
 async fn every_backend_is_drained_in_turn_and_no_request_fails() {
     let backends = ["a", "b", "c"].map(backend);
-    // A busy machine makes answers late, which is another test's matter.
-    let setup = one_tier(&backends).with("pools.api.suspicion.enabled", false);
-    let proxy = setup.start().await;
+    let proxy = one_tier(&backends).start().await;
     let (gets, posts) = (load(&proxy, "/api/data"), posts(&proxy));
     served(&gets, 50).await;
     for drained in &backends {

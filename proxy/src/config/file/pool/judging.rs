@@ -120,8 +120,9 @@ pub(crate) struct OutlierDetection {
     /// a quiet night do not.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(crate) failure_ratio_min: NonZeroU32,
-    /// A backend whose median answer takes this many times as long as that of its tier is ejected.
-    /// In a tier of one backend there is nothing to compare with.
+    /// A backend is ejected when three quarters of its answers take this many times as long as the
+    /// median of its tier's. Requests are compared with others of their kind: of the same route,
+    /// method and path. In a tier of one backend there is nothing to compare with.
     #[schemars(extend("minimum" = 1, "maximum" = 100))]
     pub(crate) latency_factor: Factor,
     /// How long an ejection lasts.
