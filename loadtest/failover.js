@@ -4,7 +4,7 @@ import { Counter, Trend } from 'k6/metrics';
 import exec from 'k6/execution';
 import { PROMISE, faultFor, schedule } from './lib/settings.js';
 import { countFailovers, failActive, recover, requireReady, waitFor } from './lib/sidecar.js';
-import { GENERATOR_KEPT_UP, SYSTEM_TAGS, TREND_STATS, get, phaseNow, phaseThresholds, traffic } from './lib/traffic.js';
+import { GENERATOR_KEPT_UP, SYSTEM_TAGS, TREND_STATS, breakage, get, phaseNow, phaseThresholds, traffic } from './lib/traffic.js';
 import { summary, switchNumbers } from './lib/summary.js';
 
 const plan = schedule({ before: 10, during: 10, after: 10 });
@@ -16,15 +16,7 @@ const switchSeen = new Counter('failover_seen');
 export const options = {
   scenarios: {
     traffic: traffic(plan.total),
-    fault: {
-      executor: 'per-vu-iterations',
-      exec: 'fault',
-      vus: 1,
-      iterations: 1,
-      // A little into the phase, so that no request of `before` meets the fault.
-      startTime: `${plan.before * 1000 + 100}ms`,
-      maxDuration: `${plan.during}s`,
-    },
+    fault: breakage(plan),
   },
   systemTags: SYSTEM_TAGS,
   summaryTrendStats: TREND_STATS,

@@ -10,7 +10,7 @@ import {
 } from './lib/settings.js';
 import { countFailovers, executions, failActive, recover, requireReady, waitFor } from './lib/sidecar.js';
 import {
-  GENERATOR_KEPT_UP, SYSTEM_TAGS, TREND_STATS, constantRate, get, phaseNow, phaseThresholds, traffic,
+  GENERATOR_KEPT_UP, SYSTEM_TAGS, TREND_STATS, breakage, constantRate, get, phaseNow, phaseThresholds, traffic,
 } from './lib/traffic.js';
 import { summary, switchNumbers } from './lib/summary.js';
 
@@ -30,10 +30,7 @@ export const options = {
     posts: constantRate('post', MIXED.postRate, plan.total),
     uploads: constantRate('upload', MIXED.uploadRate, plan.total),
     websockets: { executor: 'constant-vus', exec: 'converse', vus: MIXED.websockets, duration: `${plan.total}s`, gracefulStop: '15s' },
-    fault: {
-      executor: 'per-vu-iterations', exec: 'fault', vus: 1, iterations: 1,
-      startTime: `${plan.before * 1000 + 100}ms`, maxDuration: `${plan.during}s`,
-    },
+    fault: breakage(plan),
   },
   systemTags: SYSTEM_TAGS,
   summaryTrendStats: TREND_STATS,

@@ -53,6 +53,18 @@ export function spikingTraffic(schedule, factor) {
   };
 }
 
+/** The scenario that breaks something, once: a little into `during`, so that no request of `before` meets it. */
+export function breakage(schedule) {
+  return {
+    executor: 'per-vu-iterations',
+    exec: 'fault',
+    vus: 1,
+    iterations: 1,
+    startTime: `${schedule.before * 1000 + 100}ms`,
+    maxDuration: `${schedule.during}s`,
+  };
+}
+
 /** The phase that the schedule says it is. Users share no memory, so the clock is all they have in common. */
 export function phaseNow(schedule) {
   const seconds = (Date.now() - exec.scenario.startTime) / 1000;

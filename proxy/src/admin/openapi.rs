@@ -2,7 +2,7 @@
 //!
 //! Shapes of answers are made from the types in [`wire`](crate::admin::wire) by `schemars`, which makes
 //! the configuration's schema as well. Which paths there are is a table; who may ask is
-//! [`Deed`](crate::access::Deed)'s to say, and the refusals that follow are added by it. utoipa and
+//! [`Deed`]'s to say, and the refusals that follow are added by it. utoipa and
 //! aide were considered: both make parameters and bodies from what handlers extract, and these read
 //! bodies and queries by hand, for the sake of their messages, so that all of it would have to be said
 //! a second time all the same, and every type would need a second derive. Tests hold the table to the
