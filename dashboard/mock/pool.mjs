@@ -39,7 +39,7 @@ export class PoolPlay {
     this.restartAfter = restartAfter;
     this.failbackAfter = failbackAfter;
     this.backends = backends.map((it) => ({
-      weight: 100, state: 'up', reason: null, since: now, fault: null, backAt: null, requests: 0, failures: 0, ...it,
+      weight: 100, state: 'up', intent: 'enabled', ejectedByOperator: false, reason: null, since: now, fault: null, backAt: null, requests: 0, failures: 0, ...it,
     }));
     /** Who answered since when; the charts follow from it. */
     this.history = [{ at: now - HISTORY_SECONDS * 1000, backend: this.backends[0].name }];
@@ -187,6 +187,7 @@ export class PoolPlay {
     return {
       name: this.name, status, active_tier: active?.tier ?? null, active_backend: active?.name ?? null, since: iso(this.since),
       failback: this.failbackAt === null ? null : { to_tier: first, at: iso(this.failbackAt), remaining_seconds: (this.failbackAt - now) / 1000, share: 0 },
+      shares: [], returnable_tier: null, held_tier: this.heldTier ?? null, failing_open: this.failingOpen ?? false,
       open_incident: open ? `${this.name}-${open.number}` : null,
       last_minute: this.lastMinute(now),
       backends: this.backends.map((it) => this.backendHealth(it, now)),
@@ -197,7 +198,8 @@ export class PoolPlay {
     const up = it.state === 'up';
     const interval = up ? 1000 : 100;
     return {
-      name: it.name, url: it.url, tier: it.tier, weight: it.weight, state: it.state, eligible: up, active: this.active() === it.name,
+      name: it.name, url: it.url, tier: it.tier, weight: it.weight, configured_weight: it.configuredWeight ?? 100, state: it.state,
+      intent: it.intent, ejected_by_operator: it.ejectedByOperator, eligible: up && it.intent === 'enabled', active: this.active() === it.name,
       reason: it.reason, since: iso(it.since), ejected_until: null, in_flight: this.active() === it.name ? 1 : 0,
       requests: it.requests, failures: it.failures,
       last_check: { at: iso(now - (now % interval)), result: up ? 'pass' : 'fail', duration_seconds: 0.0007, detail: up ? '200 OK' : it.reason },

@@ -1,4 +1,4 @@
-// Holds the built page to its budget: at most 60 KiB gzipped of script and style, everything its
+// Holds the built page to its budget: at most 80 KiB gzipped of script and style, everything its
 // own, nothing inline that the content security policy would refuse; and a lock file without hosts.
 
 import { readdirSync, readFileSync, existsSync } from 'node:fs';
@@ -7,7 +7,7 @@ import { gzipSync } from 'node:zlib';
 
 const root = new URL('..', import.meta.url).pathname;
 const dist = join(root, 'dist');
-const BUDGET_BYTES = 60 * 1024;
+const BUDGET_BYTES = 80 * 1024;
 /** Names of XML vocabularies; nobody fetches them. */
 const VOCABULARIES = /https?:\/\/www\.w3\.org\/[\w/.#-]*/g;
 

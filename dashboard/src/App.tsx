@@ -3,6 +3,7 @@
 import { connection, health } from './feed/store';
 import { route } from './route';
 import { Header } from './view/Header';
+import { Help } from './view/Help';
 import { IncidentPage } from './view/IncidentPage';
 import { Icon } from './view/Icon';
 import { Incidents } from './view/Incidents';
@@ -32,7 +33,7 @@ export function App() {
           <NothingYet />
         ) : at.page === 'incident' ? (
           <IncidentPage id={at.id} />
-        ) : (
+        ) : at.page === 'logs' ? null : (
           <>
             <PoolView />
             <Incidents />
@@ -42,6 +43,7 @@ export function App() {
         <LogPanel />
       </main>
       <Footer />
+      <Help />
     </>
   );
 }

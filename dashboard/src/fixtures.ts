@@ -6,7 +6,7 @@ export const T = '2026-03-12T09:03:13.012Z';
 
 export function backend(change: Partial<Backend> = {}): Backend {
   return {
-    name: 'primary', url: 'http://127.0.0.1:3001', tier: 0, weight: 100, state: 'up', eligible: true, active: true,
+    name: 'primary', url: 'http://127.0.0.1:3001', tier: 0, weight: 100, configured_weight: 100, state: 'up', intent: 'enabled', ejected_by_operator: false, eligible: true, active: true,
     reason: null, since: T, ejected_until: null, in_flight: 0, requests: 12, failures: 0,
     last_check: { at: T, result: 'pass', duration_seconds: 0.0007, detail: '200 OK' }, fault: null, ...change,
   };
@@ -17,7 +17,7 @@ export const SECONDARY: Partial<Backend> = { name: 'secondary', url: 'http://127
 export function pool(change: Partial<Pool> = {}): Pool {
   return {
     name: 'api', status: 'serving', active_tier: 0, active_backend: 'primary', since: T, shares: [1, 0],
-    failback: null, returnable_tier: null, failing_open: false, open_incident: null,
+    failback: null, returnable_tier: null, held_tier: null, failing_open: false, open_incident: null,
     last_minute: { requests: 12000, lost: 0, rescued: 0, error_ratio: 0, requests_per_second: 200, p50_seconds: 0.001, p99_seconds: 0.004 },
     backends: [backend(), backend(SECONDARY)], ...change,
   };

@@ -5,6 +5,7 @@ import { App } from './App';
 import { selectPool, startFeed } from './feed/feed';
 import { selectedPool } from './feed/store';
 import { startRoute } from './route';
+import { startKeys } from './keys';
 import { startTheme } from './theme';
 import './style/tokens.css';
 import './style/base.css';
@@ -24,5 +25,6 @@ startRoute((name) => {
   else selectPool(name);
 });
 startFeed();
+startKeys();
 const root = document.getElementById('app');
 if (root !== null) render(<App />, root);

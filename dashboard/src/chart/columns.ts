@@ -1,6 +1,6 @@
 // Turns the wire's series, pool and incidents into what the charts draw. Pure.
 
-import type { Incident, Series } from '../wire/types';
+import type { Column, Incident, Series } from '../wire/types';
 import type { Band } from './bands';
 
 export function timesOf(series: Series): number[] {
@@ -9,12 +9,12 @@ export function timesOf(series: Series): number[] {
 
 /** Share of requests lost in each step; null where there were none to lose. */
 export function errorRatios(series: Series): (number | null)[] {
-  return series.requests.map((requests, index) => (requests > 0 ? Math.min(1, (series.lost[index] ?? 0) / requests) : null));
+  return series.requests.map((requests, index) => (requests !== null && requests > 0 ? Math.min(1, (series.lost[index] ?? 0) / requests) : null));
 }
 
 /** Requests per second, whatever the step. */
-export function perSecond(column: readonly number[], step: number): number[] {
-  return step === 1 ? [...column] : column.map((it) => it / step);
+export function perSecond(column: Column, step: number): Column {
+  return step === 1 ? column : column.map((it) => (it === null ? null : it / step));
 }
 
 /** From the first suspicion until traffic is back where it was; still open ones reach to `now`. */
@@ -71,10 +71,10 @@ export function highest(a: number | null, b: number | null): number | null {
   return b === null ? a : Math.max(a, b);
 }
 
-export function maximum(column: readonly (number | null)[]): number | null {
+export function maximum(column: Column): number | null {
   return column.reduce(highest, null);
 }
 
-export function total(column: readonly number[]): number {
-  return column.reduce((a, b) => a + b, 0);
+export function total(column: Column): number {
+  return column.reduce<number>((a, b) => a + (b ?? 0), 0);
 }

@@ -1,13 +1,13 @@
 // The part of a series that is over and will not change.
 
-import type { Series } from '../wire/types';
+import type { Column, Series } from '../wire/types';
 
 /** Without the second still under way at `now` (unix seconds), which would read as a drop at the right edge. */
 export function complete(series: Series, now: number): Series {
   const points = series.requests.length;
   const whole = Math.min(points, Math.max(0, Math.floor((now - series.start) / series.step_seconds)));
   if (whole === points) return series;
-  const cut = <T>(column: T[]): T[] => column.slice(0, whole);
+  const cut = (column: Column): Column => column.slice(0, whole);
   return {
     ...series,
     requests: cut(series.requests),

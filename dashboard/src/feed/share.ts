@@ -17,7 +17,7 @@ export function shares(series: Series, pool: Pool): Map<string, number> {
   const sums = new Map<string, number>();
   let total = 0;
   for (const [name, column] of Object.entries(series.backends)) {
-    const sum = column.slice(first).reduce((a, b) => a + b, 0);
+    const sum = column.slice(first).reduce<number>((a, b) => a + (b ?? 0), 0);
     sums.set(name, sum);
     total += sum;
   }

@@ -6,6 +6,7 @@ import { connection, health, pool, pools, tick } from '../feed/store';
 import { toneOf } from '../feed/verdict';
 import { poolHref } from '../route';
 import { clock } from '../format';
+import { HelpButton } from './Help';
 import { Icon, Mark } from './Icon';
 import type { IconName } from './Icon';
 
@@ -21,6 +22,7 @@ export function Header() {
       {pools.value.length > 1 && shown !== null && <PoolSelect shown={shown.name} />}
       <span class="spacer" />
       <ConnectionState />
+      <HelpButton />
       <ThemeChoice />
     </header>
   );

@@ -9,7 +9,7 @@ import type { Line } from '../chart/line';
 import { clockSkew, connection, health, incidents, pool, restartedAt, series, seriesProblem, wholeSeries } from '../feed/store';
 import { SERIES_SECONDS } from '../feed/feed';
 import { count, duration, durationOrNone, plural, rate, ratio } from '../format';
-import type { Series } from '../wire/types';
+import type { Column, Series } from '../wire/types';
 import { ChartTable } from './ChartTable';
 import { Age } from './Incidents';
 import { ProblemBox } from './Notices';
@@ -130,7 +130,7 @@ function Errors({ series: drawn, axis }: SignalProps) {
   const ratios = errorRatios(drawn);
   const lost = total(drawn.lost);
   const rescued = total(drawn.rescued);
-  const quiet = axis.times.every((time, index) => time < axis.from || (drawn.lost[index] === 0 && drawn.rescued[index] === 0));
+  const quiet = axis.times.every((time, index) => time < axis.from || ((drawn.lost[index] ?? 0) === 0 && (drawn.rescued[index] ?? 0) === 0));
   const summary = `Lost and rescued requests per second: ${plural(lost, 'request')} lost, ${count(rescued)} rescued, highest error rate ${ratio(maximum(ratios) ?? 0)}.`;
   return (
     <Panel title="Errors" note="requests per second, and share lost">
@@ -154,7 +154,7 @@ function Errors({ series: drawn, axis }: SignalProps) {
 }
 
 /** Bars of no height would be drawn as a line along the axis. */
-function nonZero(column: readonly number[]): (number | null)[] {
+function nonZero(column: Column): Column {
   return column.map((it) => (it === 0 ? null : it));
 }
 
@@ -180,7 +180,7 @@ function Latency({ series: drawn, axis }: SignalProps) {
 }
 
 /** A logarithmic axis has no place for zero. */
-function positive(column: readonly (number | null)[]): (number | null)[] {
+function positive(column: Column): Column {
   return column.map((it) => (it === null || it <= 0 ? null : it));
 }
 

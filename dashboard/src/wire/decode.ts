@@ -15,7 +15,10 @@ const backend = object<wire.Backend>({
   url: text,
   tier: amount,
   weight: amount,
+  configured_weight: nullable(amount),
   state: oneOf('up', 'failing', 'down', 'ejected', 'unknown'),
+  intent: nullable(oneOf('enabled', 'draining', 'disabled')),
+  ejected_by_operator: nullable(flag),
   eligible: flag,
   active: flag,
   reason: nullable(text),
@@ -54,6 +57,7 @@ const pool = object<wire.Pool>({
     object<wire.Failback>({ to_tier: amount, at: timestamp, remaining_seconds: number, share: nullable(amount) }),
   ),
   returnable_tier: nullable(amount),
+  held_tier: nullable(amount),
   failing_open: nullable(flag),
   open_incident: nullable(text),
   last_minute: object<wire.LastMinute>({
@@ -129,17 +133,26 @@ export const incidents: Decoder<wire.IncidentList> = object<wire.IncidentList>({
   incidents: list(incident),
 });
 
+/** Numbers in a row, quickly: a day of seconds has many. */
+const column: Decoder<wire.Column> = (value, path) => {
+  if (!Array.isArray(value)) throw new DecodeError(path, 'a list', value);
+  for (const [index, it] of value.entries()) {
+    if (it !== null && !(typeof it === 'number' && it >= 0)) throw new DecodeError(`${path}[${index}]`, 'a number of at least 0', it);
+  }
+  return value as wire.Column;
+};
+
 const rawSeries = object<wire.Series>({
   schema: amount,
   pool: text,
   step_seconds: amount,
   start: number,
-  requests: list(amount),
-  lost: list(amount),
-  rescued: list(amount),
-  p50_seconds: list(nullable(amount)),
-  p99_seconds: list(nullable(amount)),
-  backends: record(list(amount)),
+  requests: column,
+  lost: column,
+  rescued: column,
+  p50_seconds: column,
+  p99_seconds: column,
+  backends: record(column),
 });
 
 /** The longest series the page takes: a day of seconds. More is a mistake, not a history. */
@@ -151,18 +164,25 @@ export const series: Decoder<wire.Series> = (value, path) => {
   const points = decoded.requests.length;
   if (points > SERIES_POINTS_MAX) throw new DecodeError('requests', `at most ${SERIES_POINTS_MAX} points`, points);
   if (!(decoded.step_seconds > 0)) throw new DecodeError('step_seconds', 'more than 0', decoded.step_seconds);
-  const columns: [string, readonly unknown[]][] = [
+  const columns: [string, wire.Column][] = [
     ['lost', decoded.lost],
     ['rescued', decoded.rescued],
     ['p50_seconds', decoded.p50_seconds],
     ['p99_seconds', decoded.p99_seconds],
-    ...Object.entries(decoded.backends).map(([name, column]): [string, number[]] => [`backends.${name}`, column]),
+    ...Object.entries(decoded.backends).map(([name, it]): [string, wire.Column] => [`backends.${name}`, it]),
   ];
-  for (const [name, column] of columns) {
-    if (column.length !== points) throw new DecodeError(name, `${points} points`, column.length);
+  for (const [name, it] of columns) {
+    if (it.length !== points) throw new DecodeError(name, `${points} points`, it.length);
   }
   return decoded;
 };
+
+export const process: Decoder<wire.Process> = object<wire.Process>({
+  state: oneOf('serving', 'upgrading', 'draining'),
+  is_ready: flag,
+  reason: nullable(text),
+  requests_in_flight: amount,
+});
 
 const logLine = object<wire.LogLine>({
   seq: amount,

@@ -5,6 +5,8 @@ export type Timestamp = string;
 
 export type PoolStatus = 'serving' | 'degraded' | 'failed_over' | 'down';
 export type BackendState = 'up' | 'failing' | 'down' | 'ejected' | 'unknown';
+/** What operators want of a backend; how it is does not depend on it. */
+export type Intent = 'enabled' | 'draining' | 'disabled';
 export type FaultMode = string;
 
 export interface Health {
@@ -29,6 +31,8 @@ export interface Pool {
   failback: Failback | null;
   /** The tier that POST /proxy/failback would return traffic to. */
   returnable_tier: number | null;
+  /** The tier that an operator moved the pool to, until traffic is asked back. */
+  held_tier: number | null;
   /** Nothing is eligible, and requests are sent to any backend all the same. */
   failing_open: boolean | null;
   open_incident: string | null;
@@ -58,8 +62,13 @@ export interface Backend {
   name: string;
   url: string;
   tier: number;
+  /** As last ordered. */
   weight: number;
+  /** Null from a proxy that does not say. */
+  configured_weight: number | null;
   state: BackendState;
+  intent: Intent | null;
+  ejected_by_operator: boolean | null;
   eligible: boolean;
   active: boolean;
   reason: string | null;
@@ -161,19 +170,31 @@ export interface Latency {
   p99_seconds: number | null;
 }
 
+/** One value for each step; null where the proxy did not run, or where nothing can be said. */
+export type Column = readonly (number | null)[];
+
 export interface Series {
   schema: number;
   pool: string;
   step_seconds: number;
   /** Unix seconds of the first point. */
   start: number;
-  requests: number[];
-  lost: number[];
-  rescued: number[];
-  p50_seconds: (number | null)[];
-  p99_seconds: (number | null)[];
+  requests: Column;
+  lost: Column;
+  rescued: Column;
+  p50_seconds: Column;
+  p99_seconds: Column;
   /** Attempts answered in each step, by backend. */
-  backends: Record<string, number[]>;
+  backends: Record<string, Column>;
+}
+
+/** Answer of GET /process. */
+export interface Process {
+  state: 'serving' | 'upgrading' | 'draining';
+  is_ready: boolean;
+  /** Why no traffic is wanted. */
+  reason: string | null;
+  requests_in_flight: number;
 }
 
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug';

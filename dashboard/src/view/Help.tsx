@@ -1,0 +1,69 @@
+// The keys of the page, and the switch that turns them off.
+
+import { signal } from '@preact/signals';
+import { useEffect, useRef } from 'preact/hooks';
+import { addShortcuts, keysAreOn, shortcuts, turnKeys } from '../keys';
+import { Icon } from './Icon';
+
+const isOpen = signal(false);
+
+function goTo(hash: string): void {
+  location.hash = hash;
+}
+
+export function Help() {
+  useEffect(
+    () =>
+      addShortcuts([
+        { keys: '?', says: 'Show these keys', act: () => void (isOpen.value = true) },
+        { keys: 'g o', says: 'Go to the overview', act: () => goTo('#/') },
+        { keys: 'g l', says: 'Go to the log', act: () => goTo('#/logs') },
+      ]),
+    [],
+  );
+  return isOpen.value ? <HelpDialog /> : null;
+}
+
+export function HelpButton() {
+  return (
+    <button type="button" class="button quiet icon-only" title="Keys (?)" aria-label="Keys" onClick={() => (isOpen.value = true)}>
+      <Icon name="keys" />
+    </button>
+  );
+}
+
+function HelpDialog() {
+  const dialog = useRef<HTMLDialogElement>(null);
+  useEffect(() => dialog.current?.showModal(), []);
+  return (
+    <dialog ref={dialog} class="dialog" aria-labelledby="help-title" onClose={() => (isOpen.value = false)}>
+      <h2 id="help-title">Keys</h2>
+      <dl class="keys">
+        {shortcuts.value.map((it) => (
+          <div key={it.keys}>
+            <dt>
+              {it.keys.split(' ').filter(Boolean).map((key) => <kbd key={key}>{key}</kbd>)}
+              {it.keys === ' ' && <kbd>Space</kbd>}
+            </dt>
+            <dd>{it.says}</dd>
+          </div>
+        ))}
+        <div>
+          <dt>
+            <kbd>Esc</kbd>
+          </dt>
+          <dd>Close what is open, follow the log again</dd>
+        </div>
+      </dl>
+      <label class="check">
+        <input type="checkbox" checked={keysAreOn.value} onChange={(event) => turnKeys(event.currentTarget.checked)} />
+        Keys act on the page
+      </label>
+      <div class="dialog-buttons">
+        <button type="button" class="button primary" onClick={() => dialog.current?.close()}>
+          Close
+        </button>
+      </div>
+    </dialog>
+  );
+}
