@@ -38,8 +38,21 @@ const source: Source = {
   },
 };
 
+/** Why the process wants no traffic; asked only then. */
+async function followProcess(isReady: boolean): Promise<void> {
+  if (isReady) {
+    store.notReady.value = null;
+    return;
+  }
+  const answer = await call({ path: '/api/process', decode: decode.process });
+  if (answer.ok) store.notReady.value = answer.value.is_ready ? null : answer.value;
+}
+
 const sink: Sink = {
-  health: (value) => batch(() => store.acceptHealth(value, Date.now())),
+  health: (value) => {
+    batch(() => store.acceptHealth(value, Date.now()));
+    void followProcess(value.ready);
+  },
   incidents: (answer) =>
     batch(() => {
       store.incidentsProblem.value = answer.ok ? null : answer.problem;

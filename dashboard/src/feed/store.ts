@@ -4,7 +4,7 @@
 import { computed, signal } from '@preact/signals';
 import { complete } from './complete';
 import type { Problem } from './api';
-import type { Health, Incident, Pool, Series } from '../wire/types';
+import type { Health, Incident, Pool, Process, Series } from '../wire/types';
 
 /** A value and when it arrived (browser clock, ms). */
 export interface Sample<T> {
@@ -30,6 +30,8 @@ export const wholeSeries = computed<Series | null>(() => {
 export const seriesProblem = signal<Problem | null>(null);
 /** When the proxy was last seen to have started anew while this page was open. */
 export const restartedAt = signal<string | null>(null);
+/** Of a process that wants no traffic: why. Null while it wants some. */
+export const notReady = signal<Process | null>(null);
 export const selectedPool = signal<string | null>(null);
 
 /** The browser's clock, renewed a few times a second for ages and countdowns. */

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { backend, pool, SECONDARY, T } from '../fixtures';
 import { clock } from '../format';
-import { othersInNeed, title, toneOf, verdict, worst } from './verdict';
+import { othersInNeed, tabTone, title, toneOf, verdict, worst } from './verdict';
 
 const at = clock(Date.parse(T));
 const refused = { state: 'down', eligible: false, active: false, reason: 'connection refused' } as const;
@@ -36,6 +36,38 @@ test('every state has words', () => {
     backends: [backend(), backend({ name: 'b', state: 'failing', eligible: true, reason: 'timeout' }), backend({ name: 'c', state: 'unknown', eligible: false }), backend({ name: 'd', state: 'ejected', eligible: false, ejected_until: T })],
   });
   expect(verdict(ailing).sentence).toContain('b is failing: timeout; c is not checked yet; 1 more problem.');
+});
+
+test('what operators want is told apart from what is wrong', () => {
+  const drained = backend({ name: 'b', intent: 'draining', eligible: false, active: false, in_flight: 14 });
+  const planned = pool({ status: 'degraded', backends: [backend(), drained] });
+  expect(verdict(planned)).toMatchObject({ tone: 'moved', word: 'Maintenance', sentence: `Serving from primary since ${at}; b is draining, 14 left.` });
+  expect(verdict(pool({ status: 'degraded', backends: [backend(), { ...drained, in_flight: 0 }] })).sentence).toContain('b is drained.');
+  expect(verdict(pool({ status: 'degraded', backends: [backend(), { ...drained, intent: 'disabled', state: 'down' }] })).sentence).toContain('b is disabled by an operator.');
+  const alsoBroken = pool({ status: 'degraded', backends: [backend(), drained, backend({ name: 'c', ...refused })] });
+  expect(verdict(alsoBroken)).toMatchObject({ tone: 'warn', word: 'Degraded' });
+});
+
+test('a pool held on a tier says who holds it', () => {
+  expect(verdict({ ...failedOver, held_tier: 1, backends: [backend({ active: false }), backend({ ...SECONDARY, active: true })] })).toMatchObject({
+    tone: 'moved', word: 'Held', sentence: `Serving from secondary since ${at}, held on tier 1 by an operator.`,
+  });
+});
+
+test('an injected fault is never shown as good', () => {
+  const fault = { mode: 'slow', scope: 'all', percent: 10, ends_at: null, remaining_seconds: null };
+  expect(verdict(pool({ backends: [backend({ fault }), backend(SECONDARY)] }))).toMatchObject({ tone: 'warn', word: 'Fault injected', sentence: `Serving from primary since ${at}; primary is failing on purpose (slow).` });
+});
+
+test('failing open and having nobody are as bad as down', () => {
+  expect(verdict({ ...down, failing_open: true })).toMatchObject({ tone: 'bad', word: 'Failing open' });
+  expect(verdict({ ...down, failing_open: true }).sentence).toBe(`No backend is eligible since ${at}; requests are sent to any of them all the same. primary and secondary are down: connection refused.`);
+  expect(verdict(pool({ backends: [] }))).toMatchObject({ tone: 'bad', word: 'No backends', sentence: 'Pool api has no backends: every request to it is lost.' });
+});
+
+test('a process that wants no traffic says so in the tab', () => {
+  expect(title([pool()], null, false)).toBe('Not ready · Serving · primary · Bascule');
+  expect([tabTone([pool()], true), tabTone([pool()], false), tabTone([down], false), tabTone([], true)]).toEqual(['good', 'moved', 'bad', 'off']);
 });
 
 test('several active backends are all named', () => {

@@ -19,17 +19,36 @@ export interface Verdict {
 const SEVERITY: Record<Tone, number> = { off: 4, bad: 3, warn: 2, moved: 1, good: 0 };
 
 export function verdict(pool: Pool): Verdict {
-  const cost = costOf(pool);
-  const tone = toneOf(pool);
-  const ailing = ailments(pool);
-  if (pool.status === 'down' || pool.active_tier === null) {
-    const why = ailing.length > 0 ? `: ${ailing.join('; ')}` : '';
-    return { tone, word: 'Down', sentence: `Nothing can serve since ${clock(Date.parse(pool.since))}${why}.`, cost };
-  }
-  const who = names(serving(pool));
+  return { tone: toneOf(pool), word: wordOf(pool), sentence: sentenceOf(pool), cost: costOf(pool) };
+}
+
+function sentenceOf(pool: Pool): string {
+  if (pool.backends.length === 0) return `Pool ${pool.name} has no backends: every request to it is lost.`;
   const since = clock(Date.parse(pool.since));
-  const what = ailing.length > 0 ? `; ${ailing.join('; ')}` : '';
-  return { tone, word: wordOf(pool), sentence: `Serving from ${who} since ${since}${what}.`, cost };
+  const ailing = ailments(pool);
+  if (pool.failing_open === true) {
+    const why = ailing.length > 0 ? ` ${ailing.join('; ')}.` : '';
+    return `No backend is eligible since ${since}; requests are sent to any of them all the same.${why}`;
+  }
+  if (isDown(pool)) {
+    const why = ailing.length > 0 ? `: ${ailing.join('; ')}` : '';
+    return `Nothing can serve since ${since}${why}.`;
+  }
+  const held = pool.held_tier === null ? '' : `, held on tier ${pool.held_tier} by an operator`;
+  return `Serving from ${names(serving(pool))} since ${since}${held}${ailing.map((it) => `; ${it}`).join('')}.`;
+}
+
+function isDown(pool: Pool): boolean {
+  return pool.status === 'down' || pool.active_tier === null;
+}
+
+/** An operator wants no traffic there, so that it is out is no trouble. */
+export function isPlanned(backend: Backend): boolean {
+  return backend.ejected_by_operator === true || backend.intent === 'draining' || backend.intent === 'disabled';
+}
+
+function isAiling(backend: Backend): boolean {
+  return backend.state !== 'up' || !backend.eligible;
 }
 
 function serving(pool: Pool): string[] {
@@ -39,31 +58,46 @@ function serving(pool: Pool): string[] {
 }
 
 export function toneOf(pool: Pool): Tone {
-  if (pool.status === 'down' || pool.active_tier === null) return 'bad';
+  if (pool.backends.length === 0 || isDown(pool) || pool.failing_open === true) return 'bad';
   if (pool.last_minute.lost > 0) return 'warn';
+  if (pool.backends.some((it) => it.fault !== null)) return 'warn';
   if (pool.status === 'failed_over') return 'moved';
-  return pool.status === 'degraded' ? 'warn' : 'good';
+  if (pool.status !== 'degraded') return 'good';
+  return pool.backends.some((it) => isAiling(it) && !isPlanned(it)) ? 'warn' : 'moved';
 }
 
 function wordOf(pool: Pool): string {
+  if (pool.backends.length === 0) return 'No backends';
+  if (pool.failing_open === true) return 'Failing open';
+  if (isDown(pool)) return 'Down';
+  if (pool.held_tier !== null) return 'Held';
   if (pool.status === 'failed_over') return 'Failed over';
-  return pool.status === 'degraded' ? 'Degraded' : 'Serving';
+  if (pool.backends.some((it) => it.fault !== null)) return 'Fault injected';
+  if (pool.status === 'serving') return 'Serving';
+  return toneOf(pool) === 'moved' ? 'Maintenance' : 'Degraded';
 }
 
-/** What is wrong with which backends; those in the same trouble are named together, at most two troubles. */
+/**
+ * What is wrong with which backends, and what operators took out or broke; those in the same trouble are
+ * named together, at most two troubles.
+ */
 function ailments(pool: Pool): string[] {
   const troubles = new Map<string, string[]>();
   for (const backend of pool.backends) {
-    if (backend.state === 'up' && backend.eligible) continue;
     const trouble = ailment(backend);
-    troubles.set(trouble, [...(troubles.get(trouble) ?? []), backend.name]);
+    if (trouble !== null) troubles.set(trouble, [...(troubles.get(trouble) ?? []), backend.name]);
   }
   const all = [...troubles].map(([trouble, who]) => `${names(who)} ${who.length === 1 ? 'is' : 'are'} ${trouble}`);
   const rest = all.length - 2;
   return rest > 0 ? [...all.slice(0, 2), `${plural(rest, 'more problem')}`] : all;
 }
 
-function ailment(backend: Backend): string {
+function ailment(backend: Backend): string | null {
+  if (backend.fault !== null) return `failing on purpose (${backend.fault.mode})`;
+  if (backend.ejected_by_operator === true) return 'ejected by an operator';
+  if (backend.intent === 'disabled') return 'disabled by an operator';
+  if (backend.intent === 'draining') return backend.in_flight > 0 ? `draining, ${count(backend.in_flight)} left` : 'drained';
+  if (!isAiling(backend)) return null;
   const why = backend.reason === null ? '' : `: ${backend.reason}`;
   switch (backend.state) {
     case 'up':
@@ -102,13 +136,21 @@ export function othersInNeed(pools: readonly Pool[], shown: string): Pool[] {
     .sort((a, b) => SEVERITY[toneOf(b)] - SEVERITY[toneOf(a)]);
 }
 
-/** The page's title: short enough for a tab, the state first. */
-export function title(pools: readonly Pool[], lostFor: number | null): string {
+/** The page's title: short enough for a tab, the state first. `isReady` is false while the process wants no traffic. */
+export function title(pools: readonly Pool[], lostFor: number | null, isReady = true): string {
   if (lostFor !== null) return `Not connected (${span(lostFor)}) · Bascule`;
   const pool = worst(pools);
   if (pool === null) return 'Bascule';
-  const prefix = pools.length > 1 ? `${pool.name}: ` : '';
-  if (toneOf(pool) === 'bad') return `${prefix}Down · Bascule`;
-  return `${prefix}${wordOf(pool)} · ${names(serving(pool))} · Bascule`;
+  const prefix = `${isReady ? '' : 'Not ready · '}${pools.length > 1 ? `${pool.name}: ` : ''}`;
+  const word = wordOf(pool);
+  if (toneOf(pool) === 'bad') return `${prefix}${word} · Bascule`;
+  return `${prefix}${word} · ${names(serving(pool))} · Bascule`;
 }
 
+/** The tab's icon: as bad as the worst pool, and never good while the process wants no traffic. */
+export function tabTone(pools: readonly Pool[], isReady: boolean): Tone {
+  const pool = worst(pools);
+  if (pool === null) return 'off';
+  const tone = toneOf(pool);
+  return isReady || tone !== 'good' ? tone : 'moved';
+}

@@ -3,8 +3,8 @@
 import type { ComponentChildren } from 'preact';
 import type { Problem } from '../feed/api';
 import { retryNow } from '../feed/feed';
-import { connection, health, restartedAt } from '../feed/store';
-import { clock } from '../format';
+import { connection, health, notReady, restartedAt } from '../feed/store';
+import { clock, plural } from '../format';
 import { Icon } from './Icon';
 import { Moment, SinceHere, UntilHere } from './Moment';
 
@@ -12,6 +12,7 @@ export function Notices() {
   return (
     <>
       <Disconnected />
+      <NotReady />
       <Restarted />
     </>
   );
@@ -45,6 +46,24 @@ function Disconnected() {
       <button type="button" class="button" onClick={retryNow}>
         <Icon name="refresh" size={14} /> Retry now
       </button>
+    </section>
+  );
+}
+
+/** The process is about to end, or an operator wants no traffic here. */
+function NotReady() {
+  const process = notReady.value;
+  if (process === null) return null;
+  const word = process.state === 'draining' ? 'This process is about to end' : process.state === 'upgrading' ? 'This process is being replaced' : 'Not ready';
+  return (
+    <section class="notice tone-moved" aria-label="Process" data-testid="not-ready">
+      <Icon name="clock" size={18} />
+      <div class="notice-words">
+        <p>
+          <strong>{word}:</strong> {process.reason ?? 'load balancers in front are told to send traffic elsewhere'}.
+        </p>
+        <p class="notice-detail">{plural(process.requests_in_flight, 'request')} in flight.</p>
+      </div>
     </section>
   );
 }

@@ -4,9 +4,9 @@ import { useSignalEffect } from '@preact/signals';
 import { useRef } from 'preact/hooks';
 import { clock, durationOrNone, rate, ratio, span } from '../format';
 import { connection, health, pool, pools, tick } from '../feed/store';
-import { othersInNeed, title, toneOf, verdict, worst } from '../feed/verdict';
+import { othersInNeed, tabTone, title, toneOf, verdict } from '../feed/verdict';
 import type { Tone } from '../feed/verdict';
-import { poolHref } from '../route';
+import { incidentHref, poolHref } from '../route';
 import type { LastMinute } from '../wire/types';
 import faviconBad from '../icons/favicon-bad.svg';
 import faviconMoved from '../icons/favicon-moved.svg';
@@ -33,6 +33,12 @@ export function Verdict() {
         <p class="verdict-badge">
           {lost ? `Not connected · last known at ${clock(at)}` : said.word}
           {several && ` · pool ${shown.name}`}
+          {shown.open_incident !== null && (
+            <>
+              {' · '}
+              <a href={incidentHref(shown.open_incident)}>Incident {shown.open_incident}</a>
+            </>
+          )}
         </p>
         <h1 id="verdict">{`${said.sentence} ${said.cost}`}</h1>
         <Others shown={shown.name} />
@@ -133,14 +139,14 @@ export function Announcer() {
     const state = connection.value;
     const lost = state.kind === 'lost';
     const now = lost ? tick.value : 0;
-    const text = title(pools.value, lost ? (now - state.since) / 1000 : null);
+    const isReady = health.value?.value.ready !== false;
+    const text = title(pools.value, lost ? (now - state.since) / 1000 : null, isReady);
     if (document.title !== text) document.title = text;
-    const first = worst(pools.value);
-    const tone: Tone = lost || first === null ? 'off' : toneOf(first);
+    const tone: Tone = lost ? 'off' : tabTone(pools.value, isReady);
     const link = document.querySelector<HTMLLinkElement>('link[rel=icon]');
     if (link !== null && link.getAttribute('href') !== FAVICON[tone]) link.href = FAVICON[tone];
     const shown = pool.value;
-    const key = lost ? 'lost' : shown === null ? '' : `${shown.name} ${shown.status} ${shown.active_backend}`;
+    const key = lost ? 'lost' : shown === null ? '' : `${shown.name} ${verdict(shown).word} ${shown.active_backend}`;
     if (key !== told.current && region.current !== null) {
       told.current = key;
       region.current.textContent = lost ? 'Not connected to the proxy.' : shown === null ? '' : verdict(shown).sentence;
