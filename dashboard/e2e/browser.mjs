@@ -75,3 +75,22 @@ export async function untilSentence(page, wanted, timeout = 10_000) {
 export async function picture(page, name) {
   await page.screenshot({ path: `${RESULTS}/${name}.png`, fullPage: true });
 }
+
+/** No task of the page may keep its thread busy for longer: people notice. */
+export const TASK_MS = 100;
+
+/**
+ * Runs something and tells how long the page's longest task kept its thread busy, in ms of processor time, which
+ * a machine with other things to do does not stretch; and how long that took on the clock.
+ */
+export async function longestTask(browser, page, run) {
+  await browser.startTracing(page, { categories: ['toplevel', '__metadata'] });
+  await run();
+  const { traceEvents } = JSON.parse((await browser.stopTracing()).toString());
+  const thread = ({ pid, tid }) => `${pid}/${tid}`;
+  const main = new Set(traceEvents.filter((it) => it.name === 'thread_name' && it.args.name === 'CrRendererMain').map(thread));
+  const tasks = traceEvents.filter((it) => it.name.endsWith('RunTask') && main.has(thread(it)));
+  if (tasks.length === 0) throw new Error('the browser traced no task');
+  const longest = tasks.reduce((a, b) => ((b.tdur ?? 0) > (a.tdur ?? 0) ? b : a));
+  return { longest: longest.tdur / 1000, clock: Math.max(...tasks.map((it) => it.dur ?? 0)) / 1000, tasks: tasks.length };
+}

@@ -185,7 +185,7 @@ describe('charts', () => {
     playing('storied', async (url) => {
       const { page, close } = await open(browser, url);
       await page.getByText('Table of Latency').click();
-      await page.getByRole('region', { name: /Latency by 10 seconds/ }).waitFor();
+      await page.getByRole('region', { name: /Latency by 10\ss/ }).waitFor();
       assert.ok((await page.locator('.chart-table tbody tr').count()) >= 30);
       assert.deepEqual(await violations(page), []);
       await close();
@@ -196,7 +196,7 @@ describe('charts', () => {
 function inkContrast(page) {
   return page.evaluate(() => {
     const canvas = document.querySelector('#chart-latency canvas');
-    const panel = getComputedStyle(document.querySelector('.signal')).backgroundColor.match(/\d+/g).map(Number);
+    const panel = getComputedStyle(document.querySelector('.stack')).backgroundColor.match(/\d+/g).map(Number);
     const { data } = canvas.getContext('2d').getImageData(0, 0, 40 * devicePixelRatio, canvas.height);
     const luminance = (rgb) => {
       const [r, g, b] = rgb.map((it) => (it / 255 <= 0.03928 ? it / 255 / 12.92 : ((it / 255 + 0.055) / 1.055) ** 2.4));

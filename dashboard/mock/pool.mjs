@@ -1,7 +1,9 @@
 // One pool played by rules: backends fail, traffic moves, backends come back, traffic returns.
 // Everything the API answers about the pool is computed here from a few facts and the clock.
 
-const HISTORY_SECONDS = 900;
+/** What a series has at most; longer ones have longer steps. */
+const POINTS_MAX = 1500;
+const STEPS = [1, 5, 10, 15, 30, 60];
 
 /** @param {string} text "30s", "2m" */
 export function milliseconds(text) {
@@ -32,17 +34,21 @@ const CAUSE = { crash: 'crash', refuse: 'partition', hang: 'hang', error: 'error
 const DETECTION = { crash: 0.013, refuse: 0.011, hang: 0.512, error: 0.048, slow: 0.538 };
 
 export class PoolPlay {
-  constructor({ name, backends, rate, now, log, restartAfter = 3_000, failbackAfter = 6_000 }) {
+  constructor({ name, backends, rate, now, log, restartAfter = 3_000, failbackAfter = 6_000, spread = false, gaps = [] }) {
     this.name = name;
     this.rate = rate;
     this.log = log;
     this.restartAfter = restartAfter;
     this.failbackAfter = failbackAfter;
+    /** All backends of the first tier that are up answer, not only its first. */
+    this.spread = spread;
+    /** When the proxy did not run, in ms. */
+    this.gaps = gaps;
     this.backends = backends.map((it) => ({
       weight: 100, state: 'up', intent: 'enabled', ejectedByOperator: false, reason: null, since: now, fault: null, backAt: null, requests: 0, failures: 0, ...it,
     }));
     /** Who answered since when; the charts follow from it. */
-    this.history = [{ at: now - HISTORY_SECONDS * 1000, backend: this.backends[0].name }];
+    this.history = [{ at: 0, backend: this.backends[0].name }];
     this.since = now;
     this.failbackAt = null;
     this.incidents = [];
@@ -134,7 +140,7 @@ export class PoolPlay {
 
   /** What a second looked like. */
   second(at) {
-    const owner = [...this.history].reverse().find((it) => it.at <= (at + 0.5) * 1000)?.backend ?? null;
+    const owner = this.history.findLast((it) => it.at <= (at + 0.5) * 1000)?.backend ?? null;
     const requests = Math.max(0, Math.round(this.rate * (1 + 0.06 * (noise(at) - 0.5))));
     const cost = this.costs.get(at);
     return {
@@ -147,23 +153,32 @@ export class PoolPlay {
     };
   }
 
-  series(seconds, now) {
-    const length = Math.min(seconds, HISTORY_SECONDS);
-    const start = Math.floor(now / 1000) - length + 1;
-    const points = Array.from({ length }, (_, index) => this.second(start + index));
-    const part = (now % 1000) / 1000;
-    const last = points[points.length - 1];
-    last.requests = Math.round(last.requests * part);
-    const names = this.backends.map((it) => it.name);
+  /** At most so many points, each the sum of its step; null where the proxy did not run. */
+  series(seconds, now, end = null) {
+    const step = STEPS.find((it) => it >= seconds / POINTS_MAX) ?? 900;
+    const current = Math.floor(now / 1000);
+    const last = Math.min(current, end ?? current);
+    const start = Math.floor((last - seconds + 1) / step) * step;
+    const points = Array.from({ length: Math.floor((last - start) / step) + 1 }, (_, index) => this.point(start + index * step, step));
+    const newest = points[points.length - 1];
+    if (newest !== undefined && newest !== null && last === current && step === 1) newest.requests = Math.round((newest.requests * (now % 1000)) / 1000);
+    const column = (pick) => points.map((it) => (it === null ? null : pick(it)));
+    const up = this.backends.filter((it) => it.tier === this.backends[0].tier && it.state === 'up');
+    const answered = (name) => (it) => (this.spread ? (up.some((one) => one.name === name) ? Math.round((it.requests / up.length) * (0.7 + 0.6 * noise(it.at + name.length * 7 + name.charCodeAt(name.length - 1)))) : 0) : it.owner === name ? it.requests : 0);
     return {
-      schema: 1, pool: this.name, step_seconds: 1, start,
-      requests: points.map((it) => it.requests),
-      lost: points.map((it) => Math.min(it.lost, it.requests)),
-      rescued: points.map((it) => it.rescued),
-      p50_seconds: points.map((it) => it.p50),
-      p99_seconds: points.map((it) => it.p99),
-      backends: Object.fromEntries(names.map((name) => [name, points.map((it) => (it.owner === name ? it.requests : 0))])),
+      schema: 1, pool: this.name, step_seconds: step, start,
+      requests: column((it) => it.requests), lost: column((it) => Math.min(it.lost, it.requests)), rescued: column((it) => it.rescued),
+      p50_seconds: column((it) => it.p50), p99_seconds: column((it) => it.p99),
+      backends: Object.fromEntries(this.backends.map(({ name }) => [name, column(answered(name))])),
     };
+  }
+
+  point(at, step) {
+    if (this.gaps.some((gap) => at * 1000 >= gap.from && at * 1000 < gap.to)) return null;
+    const seconds = Array.from({ length: step }, (_, index) => this.second(at + index));
+    const sum = (key) => seconds.reduce((total, it) => total + it[key], 0);
+    const most = (key) => seconds.reduce((highest, it) => (it[key] === null ? highest : Math.max(highest ?? 0, it[key])), null);
+    return { at, owner: seconds[step - 1].owner, requests: sum('requests'), lost: sum('lost'), rescued: sum('rescued'), p50: most('p50'), p99: most('p99') };
   }
 
   lastMinute(now) {
@@ -202,7 +217,7 @@ export class PoolPlay {
       intent: it.intent, ejected_by_operator: it.ejectedByOperator, eligible: up && it.intent === 'enabled', active: this.active() === it.name,
       reason: it.reason, since: iso(it.since), ejected_until: null, in_flight: this.active() === it.name ? 1 : 0,
       requests: it.requests, failures: it.failures,
-      last_check: { at: iso(now - (now % interval)), result: up ? 'pass' : 'fail', duration_seconds: 0.0007, detail: up ? '200 OK' : it.reason },
+      last_check: { at: iso(now - (now % interval)), result: up ? 'pass' : 'fail', duration_seconds: 0.0007, detail: up ? '200 OK' : (it.reason ?? 'no answer') },
       fault: it.fault && { mode: it.fault.mode, scope: it.fault.scope, percent: it.fault.percent, ends_at: iso(it.fault.ends_at), remaining_seconds: (it.fault.ends_at - now) / 1000 },
     };
   }

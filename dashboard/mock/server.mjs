@@ -25,6 +25,7 @@ export function createMock({ scenario = 'calm', dist = null } = {}) {
     /** Addresses (by their last word) that answer with an error. */
     broken: new Set(),
     linesPerSecond: 3,
+    process: { schema: 1, state: 'serving', is_ready: true, reason: null, requests_in_flight: 0 },
     posts: [],
     sockets: new Set(),
     every: () => {},
@@ -125,8 +126,9 @@ async function answer(play, request, response, url) {
     if (found) return send(response, 200, found);
     return sendError(response, 404, 'unknown_incident', `no incident ${path.slice(11)}`, 'GET /incidents lists those that are kept');
   }
+  if (path === '/process') return send(response, 200, play.process);
   const pool = play.pools.find((it) => it.name === url.searchParams.get('pool'));
-  if (path === '/series' && pool) return send(response, 200, pool.series(Number(url.searchParams.get('seconds') ?? 300), now));
+  if (path === '/series' && pool) return send(response, 200, pool.series(Number(url.searchParams.get('seconds') ?? 300), now, url.searchParams.has('end') ? Number(url.searchParams.get('end')) : null));
   return sendError(response, 404, 'unknown_pool', 'no such pool', 'GET /proxy/health lists the pools');
 }
 
@@ -134,7 +136,7 @@ function health(play, now) {
   const pools = play.pools.map((it) => it.health(now));
   return {
     schema: 1, now: new Date(now).toISOString(), version: '0.1.0', started_at: new Date(play.startedAt).toISOString(),
-    ready: true, fault_injection: play.faultInjection, active: pools[0]?.active_backend ?? null, pools,
+    ready: play.process.is_ready, fault_injection: play.faultInjection, active: pools[0]?.active_backend ?? null, pools,
   };
 }
 

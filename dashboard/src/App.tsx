@@ -1,6 +1,6 @@
 // The page: one column of answers, from "are users affected?" down to "why?".
 
-import { connection, health } from './feed/store';
+import { connection, health, pool } from './feed/store';
 import { route } from './route';
 import { Header } from './view/Header';
 import { Help } from './view/Help';
@@ -11,7 +11,7 @@ import { LogPanel } from './view/LogPanel';
 import { Moment } from './view/Moment';
 import { Notices } from './view/Notices';
 import { PoolView } from './view/PoolView';
-import { Signals } from './view/Signals';
+import { History } from './view/History';
 import { Announcer, Verdict } from './view/Verdict';
 
 export function App() {
@@ -36,8 +36,8 @@ export function App() {
         ) : at.page === 'logs' ? null : (
           <>
             <PoolView />
+            {pool.value !== null && <History heading="What happened" pool={pool.value.name} />}
             <Incidents />
-            <Signals />
           </>
         )}
         <LogPanel />

@@ -45,14 +45,23 @@ export function chooseTheme(choice: Theme): void {
 }
 
 let swatch: HTMLElement | null = null;
+/** Asking what a colour computes to makes the browser lay out the page; charts ask for each line and band. */
+const known = new Map<string, string>();
+let knownAt = -1;
 
 /** The colour a CSS variable resolves to here and now, as canvas understands it. */
 export function cssColor(variable: string): string {
+  if (knownAt !== themeVersion.peek()) known.clear();
+  knownAt = themeVersion.peek();
+  const before = known.get(variable);
+  if (before !== undefined) return before;
   if (swatch === null) {
     swatch = document.createElement('i');
     swatch.hidden = true;
     document.body.append(swatch);
   }
   swatch.style.color = `var(${variable})`;
-  return getComputedStyle(swatch).color;
+  const color = getComputedStyle(swatch).color;
+  known.set(variable, color);
+  return color;
 }

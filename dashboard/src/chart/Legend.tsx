@@ -1,28 +1,29 @@
 // Names the lines of a chart, with the value under the cursor or else the latest.
 
-import { clock, NONE } from '../format';
+import { NONE } from '../format';
+import type { Column } from '../wire/types';
+import { cursorAt, indexAt } from './cursor';
 import type { Line } from './line';
 
 export interface LegendProps {
   lines: readonly Line[];
-  values: readonly (number | null)[];
-  /** Unix seconds under the cursor; null shows the latest values. */
-  at: number | null;
+  columns: readonly Column[];
+  times: readonly number[];
 }
 
-export function Legend({ lines, values, at }: LegendProps) {
+export function Legend({ lines, columns, times }: LegendProps) {
+  const index = indexAt(times, cursorAt.value);
   return (
     <ul class="legend">
-      {lines.map((line, index) => {
-        const value = values[index] ?? null;
+      {lines.map((line, it) => {
+        const value = columns[it]?.[index] ?? null;
         return (
           <li key={line.label}>
             <Swatch line={line} />
-            {line.label} <b>{value === null ? (line.none ?? NONE) : line.format(value)}</b>
+            <span class="legend-name">{line.label}</span> <b>{value === null ? (line.none ?? NONE) : line.format(value)}</b>
           </li>
         );
       })}
-      <li class="legend-at">{at === null ? 'latest' : clock(at * 1000)}</li>
     </ul>
   );
 }

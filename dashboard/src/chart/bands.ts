@@ -21,26 +21,45 @@ export interface Mark {
 /** An incident can be shorter than a pixel; it is still seen. */
 const BAND_WIDTH_MIN = 3;
 
-export function bandsPlugin(current: () => { bands: readonly Band[]; marks: readonly Mark[] }): uPlot.Plugin {
+export function bandsPlugin(current: () => { bands: readonly Band[]; marks: readonly Mark[]; gaps: readonly { from: number; to: number }[] }): uPlot.Plugin {
   return {
     hooks: {
       drawClear: (u) => {
         const { ctx, bbox } = u;
-        const { bands, marks } = current();
+        const { bands, marks, gaps } = current();
         const scale = devicePixelRatio;
         ctx.save();
         ctx.beginPath();
         ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
         ctx.clip();
-        ctx.font = `${11 * scale}px sans-serif`;
-        ctx.textAlign = 'left';
-        ctx.textBaseline = 'top';
+        for (const gap of gaps) drawGap(u, gap, scale);
         for (const band of bands) drawBand(u, band, scale);
         for (const mark of marks) drawMark(u, mark, scale);
         ctx.restore();
       },
     },
   };
+}
+
+/** Hatched, because an empty stretch would read as no traffic. */
+function drawGap(u: uPlot, gap: { from: number; to: number }, scale: number): void {
+  const { ctx, bbox } = u;
+  const left = Math.max(bbox.left, u.valToPos(gap.from, 'x', true));
+  const right = Math.min(bbox.left + bbox.width, u.valToPos(gap.to, 'x', true));
+  if (right - left < 1) return;
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(left, bbox.top, right - left, bbox.height);
+  ctx.clip();
+  ctx.strokeStyle = cssColor('--chart-gap');
+  ctx.lineWidth = scale;
+  ctx.beginPath();
+  for (let x = left - bbox.height; x < right; x += 8 * scale) {
+    ctx.moveTo(x, bbox.top + bbox.height);
+    ctx.lineTo(x + bbox.height, bbox.top);
+  }
+  ctx.stroke();
+  ctx.restore();
 }
 
 function drawBand(u: uPlot, band: Band, scale: number): void {
@@ -57,8 +76,6 @@ function drawBand(u: uPlot, band: Band, scale: number): void {
   ctx.fillRect(innerLeft, bbox.top, innerWidth, bbox.height);
   ctx.fillStyle = cssColor('--chart-band-edge');
   ctx.fillRect(left, bbox.top, width, 2 * scale);
-  ctx.fillStyle = cssColor('--chart-ink');
-  if (ctx.measureText(band.label).width + 8 * scale < width) ctx.fillText(band.label, Math.max(left, bbox.left) + 4 * scale, bbox.top + 5 * scale);
 }
 
 function drawMark(u: uPlot, mark: Mark, scale: number): void {
@@ -73,8 +90,4 @@ function drawMark(u: uPlot, mark: Mark, scale: number): void {
   ctx.lineTo(x, bbox.top + bbox.height);
   ctx.stroke();
   ctx.setLineDash([]);
-  ctx.fillStyle = cssColor('--chart-ink');
-  const width = ctx.measureText(mark.label).width;
-  const fits = x + width + 6 * scale < bbox.left + bbox.width;
-  ctx.fillText(mark.label, fits ? x + 4 * scale : x - width - 4 * scale, bbox.top + 5 * scale);
 }

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { complete } from '../feed/complete';
 import { shares } from '../feed/share';
 import { incident, pool, series, T } from '../fixtures';
-import { bandsOf, errorRatios, perSecond, tableRows } from './columns';
+import { bandsOf, errorRatios, perSecond, rowSeconds, tableRows } from './columns';
 
 test('the second still under way is left out', () => {
   expect(complete(series(), 1002.5).requests).toEqual([10, 10]);
@@ -39,6 +39,7 @@ test('a closed incident ends when traffic was back, its window when traffic had 
 });
 
 test('the table sums counts and keeps the worst percentile', () => {
-  expect(tableRows(series())).toEqual([{ at: 1000, requests: 24, lost: 1, rescued: 2, p50: 0.002, p99: 0.3, backends: [10, 14] }]);
-  expect(perSecond([10, 20], 5)).toEqual([2, 4]);
+  expect(tableRows(series(), 10)).toEqual([{ at: 1000, requests: 24, lost: 1, rescued: 2, p50: 0.002, p99: 0.3, backends: [10, 14] }]);
+  expect(perSecond([10, null, 20], 5)).toEqual([2, null, 4]);
+  expect([rowSeconds(900), rowSeconds(3600), rowSeconds(86_400)]).toEqual([10, 60, 900]);
 });

@@ -45,15 +45,18 @@ export interface TableRow {
   backends: number[];
 }
 
-/** Seconds a row of the table stands for; ten keep five minutes readable. */
-export const ROW_SECONDS = 10;
+/** Seconds a row of the table stands for, so that a table has a hundred rows at most. */
+export function rowSeconds(span: number): number {
+  return [10, 60, 300, 900].find((it) => span / it <= 100) ?? 3600;
+}
 
-/** The same numbers for readers of tables, newest first. */
-export function tableRows(series: Series): TableRow[] {
+/** The same numbers for readers of tables, newest first; a row without requests because the proxy did not run is left out. */
+export function tableRows(series: Series, length: number, from = 0): TableRow[] {
   const rows = new Map<number, TableRow>();
   const columns = Object.values(series.backends);
   timesOf(series).forEach((time, index) => {
-    const at = Math.floor(time / ROW_SECONDS) * ROW_SECONDS;
+    if (time < from || series.requests[index] === null) return;
+    const at = Math.floor(time / length) * length;
     const row = rows.get(at) ?? { at, requests: 0, lost: 0, rescued: 0, p50: null, p99: null, backends: columns.map(() => 0) };
     row.requests += series.requests[index] ?? 0;
     row.lost += series.lost[index] ?? 0;

@@ -9,8 +9,8 @@ import { startPoll } from './poll';
 import type { Poll, Sink, Source, World } from './poll';
 import * as store from './store';
 
-/** The charts show five minutes; the API answers one point a second. */
-export const SERIES_SECONDS = 300;
+/** Enough for shares, and for the charts to grow by; the rest of the past is asked for by `past.ts`. */
+const SERIES_SECONDS = 30;
 const INCIDENTS_MAX = 100;
 /** Countdowns and ages show whole seconds, so four looks a second never skip one. */
 const TICK_MS = 250;

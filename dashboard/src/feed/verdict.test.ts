@@ -35,7 +35,7 @@ test('every state has words', () => {
     status: 'degraded',
     backends: [backend(), backend({ name: 'b', state: 'failing', eligible: true, reason: 'timeout' }), backend({ name: 'c', state: 'unknown', eligible: false }), backend({ name: 'd', state: 'ejected', eligible: false, ejected_until: T })],
   });
-  expect(verdict(ailing).sentence).toContain('b is failing: timeout; c is not checked yet; 1 more problem.');
+  expect(verdict(ailing).sentence).toContain('b is failing: timeout; c is not checked yet; 1 more.');
 });
 
 test('what operators want is told apart from what is wrong', () => {

@@ -89,7 +89,7 @@ function ailments(pool: Pool): string[] {
   }
   const all = [...troubles].map(([trouble, who]) => `${names(who)} ${who.length === 1 ? 'is' : 'are'} ${trouble}`);
   const rest = all.length - 2;
-  return rest > 0 ? [...all.slice(0, 2), `${plural(rest, 'more problem')}`] : all;
+  return rest > 0 ? [...all.slice(0, 2), `${count(rest)} more`] : all;
 }
 
 function ailment(backend: Backend): string | null {

@@ -4,27 +4,13 @@ import { useState } from 'preact/hooks';
 import type { Problem } from '../feed/api';
 import { recover } from '../feed/feed';
 import { actionsRefused } from '../feed/store';
+import { isPlanned } from '../feed/verdict';
 import { count, duration, ratio } from '../format';
-import type { Backend, BackendState, Fault, LastCheck } from '../wire/types';
+import type { Backend, Fault, LastCheck } from '../wire/types';
+import { IntentTag, STATE_TONE, STATE_WORD } from './Condition';
 import { Icon, STATE_ICON } from './Icon';
 import { Ago, Moment, Since, Until } from './Moment';
 import { ProblemBox } from './Notices';
-
-const STATE_WORD: Record<BackendState, string> = {
-  up: 'Up',
-  failing: 'Failing',
-  down: 'Down',
-  ejected: 'Ejected',
-  unknown: 'Not checked yet',
-};
-
-const STATE_TONE: Record<BackendState, string> = {
-  up: 'good',
-  failing: 'warn',
-  down: 'bad',
-  ejected: 'bad',
-  unknown: 'off',
-};
 
 export interface BackendCardProps {
   pool: string;
@@ -36,10 +22,11 @@ export interface BackendCardProps {
 
 export function BackendCard({ pool, backend, share, onFail }: BackendCardProps) {
   return (
-    <article class={backend.active ? 'card active' : 'card'} aria-label={`Backend ${backend.name}`} data-backend={backend.name}>
+    <article class={backend.active ? 'card active' : 'card'} aria-label={`Backend ${backend.name}`} data-backend={backend.name} data-focus tabIndex={-1}>
       <div class="card-head">
         <h4>{backend.name}</h4>
         <span class="card-url">{backend.url.replace(/^https?:\/\//, '')}</span>
+        <IntentTag backend={backend} />
         {backend.active && <span class="tag tone-good">Active</span>}
       </div>
       <p class={`state tone-${STATE_TONE[backend.state]}`}>
@@ -108,7 +95,7 @@ function reason(backend: Backend) {
     );
   }
   if (backend.reason !== null) return backend.reason;
-  return backend.eligible ? '' : 'Not eligible for traffic';
+  return backend.eligible || isPlanned(backend) ? '' : 'Not eligible for traffic';
 }
 
 function Share(props: { share: number | null }) {

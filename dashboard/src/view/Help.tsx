@@ -11,6 +11,18 @@ function goTo(hash: string): void {
   location.hash = hash;
 }
 
+/** Moves the focus to the next backend's card or row; false where there is none. */
+function step(by: 1 | -1): boolean {
+  const all = [...document.querySelectorAll<HTMLElement>('[data-backend]')];
+  const at = all.findIndex((it) => it.contains(document.activeElement));
+  const next = all[at < 0 ? (by > 0 ? 0 : all.length - 1) : Math.min(all.length - 1, Math.max(0, at + by))];
+  if (next === undefined) return false;
+  const target = next.matches('[data-focus]') ? next : next.querySelector<HTMLElement>('[data-focus]');
+  target?.focus();
+  next.scrollIntoView({ block: 'nearest' });
+  return true;
+}
+
 export function Help() {
   useEffect(
     () =>
@@ -18,6 +30,8 @@ export function Help() {
         { keys: '?', says: 'Show these keys', act: () => void (isOpen.value = true) },
         { keys: 'g o', says: 'Go to the overview', act: () => goTo('#/') },
         { keys: 'g l', says: 'Go to the log', act: () => goTo('#/logs') },
+        { keys: 'j', says: 'Next backend', act: () => step(1) },
+        { keys: 'k', says: 'Backend before', act: () => step(-1) },
       ]),
     [],
   );

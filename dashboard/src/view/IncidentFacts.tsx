@@ -35,7 +35,7 @@ export const SOURCE: Record<Incident['evidence'][number]['source'], string> = {
   operator: 'Operator',
 };
 
-const STATE: Record<IncidentState, { word: string; icon: IconName; tone: string }> = {
+export const STATE_LOOK: Record<IncidentState, { word: string; icon: IconName; tone: string }> = {
   open: { word: 'Open', icon: 'octagon', tone: 'bad' },
   serving: { word: 'Failed over', icon: 'swap', tone: 'moved' },
   recovered: { word: 'Recovered', icon: 'check', tone: 'good' },
@@ -48,7 +48,7 @@ export function shownState(incident: Incident): IncidentState {
 }
 
 export function StateTag(props: { incident: Incident }) {
-  const state = STATE[shownState(props.incident)];
+  const state = STATE_LOOK[shownState(props.incident)];
   return (
     <span class={`tag tone-${state.tone}`}>
       <Icon name={state.icon} size={12} /> {state.word}

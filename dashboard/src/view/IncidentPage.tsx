@@ -10,7 +10,7 @@ import { Icon } from './Icon';
 import { causeWord, Counts, DETECTOR, LatencyTable, SOURCE, StateTag } from './IncidentFacts';
 import { Moment } from './Moment';
 import { ProblemBox } from './Notices';
-import { Signals } from './Signals';
+import { History } from './History';
 import { Timeline } from './Timeline';
 
 const REFRESH_MS = 1_000;
@@ -100,9 +100,19 @@ function Detail(props: { incident: Incident }) {
           </div>
         </section>
       </div>
-      <Signals />
+      <History heading="Before, during, after" pool={incident.pool} fixed={around(incident)} />
     </>
   );
+}
+
+/** Seconds before and after that are shown, too. */
+const MARGIN = 30;
+
+function around(incident: Incident): { from: number; to: number | null } {
+  const { suspected_at, recovered_at, failed_back_at } = incident.moments;
+  const over = failed_back_at ?? (incident.state === 'closed' ? (recovered_at ?? incident.window.to) : null);
+  const at = (moment: string): number => Math.round(Date.parse(moment) / 1000);
+  return { from: at(suspected_at) - MARGIN, to: over === null ? null : at(over) + MARGIN };
 }
 
 function story(incident: Incident): string {

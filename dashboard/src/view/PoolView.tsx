@@ -3,9 +3,11 @@
 import { useState } from 'preact/hooks';
 import type { Backend, Pool } from '../wire/types';
 import { actionsRefused, connection, pool, wholeSeries } from '../feed/store';
+import { CARDS_MAX } from '../feed/rows';
 import { shares } from '../feed/share';
 import { names, ratio } from '../format';
 import { BackendCard } from './BackendCard';
+import { BackendTable } from './BackendTable';
 import { FailDialog } from './FailDialog';
 import { Icon } from './Icon';
 import { Since, Until } from './Moment';
@@ -42,11 +44,18 @@ export function PoolView() {
           </p>
         )}
       </div>
-      <ol class="tiers">
-        {tiers.map((tier) => (
-          <TierColumn key={tier.number} pool={shown} tier={tier} first={tiers[0]?.number ?? 0} onFail={setFailing} />
-        ))}
-      </ol>
+      {shown.backends.length > CARDS_MAX ? (
+        <BackendTable
+          pool={shown}
+          card={(backend, share) => <BackendCard pool={shown.name} backend={backend} share={share} onFail={() => setFailing(backend.name)} />}
+        />
+      ) : (
+        <ol class="tiers">
+          {tiers.map((tier) => (
+            <TierColumn key={tier.number} pool={shown} tier={tier} first={tiers[0]?.number ?? 0} onFail={setFailing} />
+          ))}
+        </ol>
+      )}
       {target !== undefined && <FailDialog pool={shown} backend={target} onClose={() => setFailing(null)} />}
     </section>
   );

@@ -1,123 +1,62 @@
 // The signals on one time axis: errors, latency, and who answered, with incidents shaded.
 
 import type { ComponentChildren } from 'preact';
-import { useState } from 'preact/hooks';
 import { Chart } from '../chart/Chart';
-import type { Band, Mark } from '../chart/bands';
-import { bandsOf, errorRatios, maximum, perSecond, tableRows, timesOf, total } from '../chart/columns';
+import type { Axis } from '../chart/Chart';
+import { errorRatios, maximum, perSecond, rowSeconds, tableRows, total } from '../chart/columns';
+import type { TableRow } from '../chart/columns';
+import { Legend } from '../chart/Legend';
 import type { Line } from '../chart/line';
-import { clockSkew, connection, health, incidents, pool, restartedAt, series, seriesProblem, wholeSeries } from '../feed/store';
-import { SERIES_SECONDS } from '../feed/feed';
-import { count, duration, durationOrNone, plural, rate, ratio } from '../format';
-import type { Column, Series } from '../wire/types';
+import { pool } from '../feed/store';
+import { count, duration, durationOrNone, plural, rate, ratio, span } from '../format';
+import type { Backend, Column, Series } from '../wire/types';
 import { ChartTable } from './ChartTable';
-import { Age } from './Incidents';
-import { ProblemBox } from './Notices';
 
-export function Signals() {
-  const sample = series.value;
-  const whole = wholeSeries.value;
-  const problem = seriesProblem.value;
-  const [span, setSpan] = useState(SERIES_SECONDS);
-  return (
-    <section class="section" aria-labelledby="signals-heading">
-      <div class="section-head">
-        <h2 id="signals-heading">Signals</h2>
-        <span class="quiet-text">incidents shaded</span>
-        <Age at={sample?.at ?? null} />
-        <span class="spacer" />
-        <SpanChoice span={span} onPick={setSpan} />
-      </div>
-      {problem !== null && <ProblemBox problem={problem} />}
-      {whole === null ? (
-        problem === null && connection.value.kind !== 'lost' && <Bones />
-      ) : (
-        <Charts series={whole} span={span} />
-      )}
-    </section>
-  );
-}
-
-const SPANS: readonly [number, string][] = [
-  [60, '1 minute'],
-  [SERIES_SECONDS, '5 minutes'],
-];
-
-function SpanChoice(props: { span: number; onPick: (span: number) => void }) {
-  return (
-    <fieldset class="segments">
-      <legend class="sr-only">Time shown</legend>
-      {SPANS.map(([seconds, name]) => (
-        <label key={seconds}>
-          <input type="radio" name="span" class="sr-only" checked={props.span === seconds} onChange={() => props.onPick(seconds)} />
-          <span>{name}</span>
-        </label>
-      ))}
-    </fieldset>
-  );
-}
-
-function Bones() {
-  return (
-    <div class="charts" aria-busy="true">
-      <div class="panel bone tall" />
-      <div class="panel bone tall" />
-      <div class="panel bone tall" />
-    </div>
-  );
-}
-
-interface Axis {
-  times: readonly number[];
-  from: number;
-  to: number;
-  bands: readonly Band[];
-  marks: readonly Mark[];
-}
-
-/** Seconds before the start that are shown, so that its mark stands clear of the axis. */
-const YOUNG_MARGIN = 4;
-const SPAN_MIN = 60;
-
-function axisOf(drawn: Series, span: number): Axis {
-  const times = timesOf(drawn);
-  const to = (times[times.length - 1] ?? (Date.now() + clockSkew.value) / 1000) + drawn.step_seconds;
-  const bands = bandsOf(incidents.value?.value ?? [], drawn.pool, to);
-  const started = health.value?.value.started_at;
-  const restarted = restartedAt.value ?? started;
-  const marks: Mark[] = restarted === undefined ? [] : [{ at: Date.parse(restarted) / 1000, label: 'proxy started' }];
-  // A young proxy's history fills the chart rather than its right edge.
-  const age = started === undefined ? span : to - Date.parse(started) / 1000 + YOUNG_MARGIN;
-  return { times, from: to - Math.min(span, Math.max(SPAN_MIN, age)), to, bands, marks };
-}
-
-function Charts(props: { series: Series; span: number }) {
-  const drawn = props.series;
-  const axis = axisOf(drawn, props.span);
-  return (
-    <div class="charts">
-      <Errors series={drawn} axis={axis} />
-      <Latency series={drawn} axis={axis} />
-      <Backends series={drawn} axis={axis} />
-    </div>
-  );
-}
-
-interface SignalProps {
+export interface SignalsProps {
   series: Series;
   axis: Axis;
+  onBrush: (from: number, to: number) => void;
+  onPick: (at: number) => void;
 }
 
-function Panel(props: { title: string; note: string; children: ComponentChildren }) {
+export function Signals(props: SignalsProps) {
   return (
-    <figure class="panel signal" aria-label={props.title}>
-      <figcaption>
-        <h3>{props.title}</h3>
-        <span class="quiet-text">{props.note}</span>
+    <>
+      <Errors {...props} />
+      <Latency {...props} />
+      <Backends {...props} />
+    </>
+  );
+}
+
+interface PanelProps {
+  title: string;
+  note: string;
+  lines: readonly Line[];
+  columns: readonly Column[];
+  axis: Axis;
+  children: ComponentChildren;
+  table: ComponentChildren;
+}
+
+function Panel({ title, note, lines, columns, axis, children, table }: PanelProps) {
+  return (
+    <figure class={lines.length > 4 ? 'stack-row signal' : 'stack-row signal short'} aria-label={title}>
+      <figcaption class="stack-name">
+        <h3>{title}</h3>
+        <span class="quiet-text">{note}</span>
+        <Legend lines={lines} columns={columns} times={axis.times} />
       </figcaption>
-      {props.children}
+      <div class="stack-plot">{children}</div>
+      {table}
     </figure>
   );
+}
+
+/** "by 10 seconds", "by minute". */
+function tableOf(axis: Axis): { length: number; by: string; rows: (series: Series) => TableRow[] } {
+  const length = rowSeconds(axis.to - axis.from);
+  return { length, by: `by ${span(length)}`, rows: (series) => tableRows(series, length, axis.from) };
 }
 
 const ERROR_LINES: readonly Line[] = [
@@ -126,29 +65,26 @@ const ERROR_LINES: readonly Line[] = [
   { label: 'error rate', color: '--series-error', kind: 'line', axis: 'right', dash: [6, 4], format: ratio },
 ];
 
-function Errors({ series: drawn, axis }: SignalProps) {
+function Errors({ series: drawn, axis, onBrush, onPick }: SignalsProps) {
   const ratios = errorRatios(drawn);
   const lost = total(drawn.lost);
   const rescued = total(drawn.rescued);
   const quiet = axis.times.every((time, index) => time < axis.from || ((drawn.lost[index] ?? 0) === 0 && (drawn.rescued[index] ?? 0) === 0));
-  const summary = `Lost and rescued requests per second: ${plural(lost, 'request')} lost, ${count(rescued)} rescued, highest error rate ${ratio(maximum(ratios) ?? 0)}.`;
+  const summary = `Lost and rescued requests: ${plural(lost, 'request')} lost, ${count(rescued)} rescued, highest error rate ${ratio(maximum(ratios) ?? 0)}.`;
+  const columns = [nonZero(drawn.rescued), nonZero(drawn.lost), ratios];
+  const { by, rows } = tableOf(axis);
+  const table = (
+    <ChartTable
+      caption={`Errors ${by}`}
+      head={['Requests', 'Lost', 'Rescued', 'Error rate']}
+      rows={() => rows(drawn)}
+      cells={(row) => [count(row.requests), count(row.lost), count(row.rescued), ratio(row.requests > 0 ? row.lost / row.requests : 0)]}
+    />
+  );
   return (
-    <Panel title="Errors" note="requests per second, and share lost">
-      <Chart
-        id="chart-errors"
-        summary={summary}
-        lines={ERROR_LINES}
-        columns={[nonZero(drawn.rescued), nonZero(drawn.lost), ratios]}
-        leftScale="linear"
-        {...axis}
-      />
+    <Panel title="Errors" note={`in each ${axis.step === 1 ? 'second' : span(axis.step)}`} lines={ERROR_LINES} columns={columns} axis={axis} table={table}>
+      <Chart id="chart-errors" summary={summary} lines={ERROR_LINES} columns={columns} leftScale="linear" isLast={false} axis={axis} onBrush={onBrush} onPick={onPick} />
       {quiet && <p class="chart-calm">No request lost or rescued</p>}
-      <ChartTable
-        caption="Errors by 10 seconds"
-        head={['Requests', 'Lost', 'Rescued', 'Error rate']}
-        rows={() => tableRows(drawn)}
-        cells={(row) => [count(row.requests), count(row.lost), count(row.rescued), ratio(row.requests > 0 ? row.lost / row.requests : 0)]}
-      />
     </Panel>
   );
 }
@@ -163,18 +99,21 @@ const LATENCY_LINES: readonly Line[] = [
   { label: 'p50', color: '--series-p50', kind: 'line', axis: 'left', dash: [6, 4], format: duration },
 ];
 
-function Latency({ series: drawn, axis }: SignalProps) {
-  const highest99 = maximum(drawn.p99_seconds);
-  const summary = `Latency of requests: highest p99 ${durationOrNone(highest99)}, highest p50 ${durationOrNone(maximum(drawn.p50_seconds))}.`;
+function Latency({ series: drawn, axis, onBrush, onPick }: SignalsProps) {
+  const summary = `Latency of requests: highest p99 ${durationOrNone(maximum(drawn.p99_seconds))}, highest p50 ${durationOrNone(maximum(drawn.p50_seconds))}.`;
+  const columns = [positive(drawn.p99_seconds), positive(drawn.p50_seconds)];
+  const { by, rows } = tableOf(axis);
+  const table = (
+    <ChartTable
+      caption={`Latency ${by}, the slowest point of each`}
+      head={['p50', 'p99', 'Requests']}
+      rows={() => rows(drawn)}
+      cells={(row) => [durationOrNone(row.p50), durationOrNone(row.p99), count(row.requests)]}
+    />
+  );
   return (
-    <Panel title="Latency" note="p50 and p99, logarithmic">
-      <Chart id="chart-latency" summary={summary} lines={LATENCY_LINES} columns={[positive(drawn.p99_seconds), positive(drawn.p50_seconds)]} leftScale="log" {...axis} />
-      <ChartTable
-        caption="Latency by 10 seconds, the slowest second of each"
-        head={['p50', 'p99', 'Requests']}
-        rows={() => tableRows(drawn)}
-        cells={(row) => [durationOrNone(row.p50), durationOrNone(row.p99), count(row.requests)]}
-      />
+    <Panel title="Latency" note="logarithmic" lines={LATENCY_LINES} columns={columns} axis={axis} table={table}>
+      <Chart id="chart-latency" summary={summary} lines={LATENCY_LINES} columns={columns} leftScale="log" isLast={false} axis={axis} onBrush={onBrush} onPick={onPick} />
     </Panel>
   );
 }
@@ -184,31 +123,46 @@ function positive(column: Column): Column {
   return column.map((it) => (it === null || it <= 0 ? null : it));
 }
 
-/** As many colours as stay apart for most eyes; further backends repeat them with dashes. */
+/** As many colours as stay apart for most eyes. */
 const BACKEND_COLORS = 6;
+const DASHES: readonly number[][] = [[8, 3], [3, 3], [10, 3, 2, 3]];
 
-function Backends({ series: drawn, axis }: SignalProps) {
-  const order = pool.value?.backends.map((it) => it.name) ?? [];
-  const known = Object.keys(drawn.backends).sort((a, b) => order.indexOf(a) - order.indexOf(b));
-  const lines: Line[] = known.map((name, index) => ({
+function sumOf(drawn: Series, members: readonly Backend[]): Column {
+  const columns = members.map((it) => drawn.backends[it.name]);
+  return drawn.requests.map((requests, index) => (requests === null ? null : columns.reduce((sum, it) => sum + (it?.[index] ?? 0), 0)));
+}
+
+/** Each backend; of many, the tiers, because so many lines tell nothing. */
+function answerers(drawn: Series, members: readonly Backend[]): { name: string; column: Column }[] {
+  if (members.length <= BACKEND_COLORS) {
+    const order = members.map((it) => it.name);
+    const all = Object.entries(drawn.backends).map(([name, column]) => ({ name, column }));
+    return all.sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name));
+  }
+  const tiers = [...new Set(members.map((it) => it.tier))].sort((a, b) => a - b);
+  return tiers.map((tier) => ({ name: `tier ${tier}`, column: sumOf(drawn, members.filter((it) => it.tier === tier)) }));
+}
+
+function Backends({ series: drawn, axis, onBrush, onPick }: SignalsProps) {
+  const told = answerers(drawn, pool.value?.backends ?? []);
+  const lines: Line[] = told.map(({ name }, index) => ({
     label: name,
     color: `--series-${(index % BACKEND_COLORS) + 1}`,
     kind: 'area',
     axis: 'left',
     format: rate,
-    ...(index === 0 ? {} : { dash: [[8, 3], [3, 3], [10, 3, 2, 3]][(index - 1) % 3] ?? [8, 3] }),
+    ...(index === 0 ? {} : { dash: DASHES[(index - 1) % DASHES.length] ?? [8, 3] }),
   }));
-  const columns = known.map((name) => perSecond(drawn.backends[name] ?? [], drawn.step_seconds));
-  const summary = `Requests answered per second by backend: ${known.map((name) => `${name} ${count(total(drawn.backends[name] ?? []))} in all`).join(', ')}.`;
+  const columns = told.map((it) => perSecond(it.column, drawn.step_seconds));
+  const summary = `Requests answered per second by backend: ${told.map(({ name, column }) => `${name} ${count(total(column))} in all`).join(', ')}.`;
+  const { by, rows } = tableOf(axis);
+  const narrowed: Series = { ...drawn, backends: Object.fromEntries(told.map((it) => [it.name, it.column])) };
+  const table = (
+    <ChartTable caption={`Requests answered ${by}`} head={told.map((it) => it.name)} rows={() => rows(narrowed)} cells={(row) => row.backends.map((it) => count(it))} />
+  );
   return (
-    <Panel title="Backends" note="requests answered per second">
-      <Chart id="chart-backends" summary={summary} lines={lines} columns={columns} leftScale="linear" {...axis} />
-      <ChartTable
-        caption="Requests answered by 10 seconds"
-        head={known}
-        rows={() => tableRows(drawn)}
-        cells={(row) => Object.keys(drawn.backends).map((name, index) => ({ name, value: row.backends[index] ?? 0 })).sort((a, b) => known.indexOf(a.name) - known.indexOf(b.name)).map((it) => count(it.value))}
-      />
+    <Panel title="Backends" note="answers/s" lines={lines} columns={columns} axis={axis} table={table}>
+      <Chart id="chart-backends" summary={summary} lines={lines} columns={columns} leftScale="linear" isLast axis={axis} onBrush={onBrush} onPick={onPick} />
     </Panel>
   );
 }

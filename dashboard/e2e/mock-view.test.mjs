@@ -1,0 +1,257 @@
+// What is looked at: many backends, the time axis, what operators did, and keys.
+
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { createMock } from '../mock/server.mjs';
+import { DIST, launch, longestTask, open, picture, sidewaysScroll, TASK_MS, untilSentence, violations } from './browser.mjs';
+
+let browser;
+before(async () => {
+  browser = await launch();
+});
+after(() => browser.close());
+
+async function playing(scenario, body) {
+  const mock = createMock({ scenario, dist: DIST });
+  const url = await mock.listen(0);
+  try {
+    await body(url, mock.play);
+  } finally {
+    await mock.close();
+  }
+}
+
+const LOOKS = ['light', 'dark'].flatMap((scheme) => ['desk', 'phone'].map((device) => ({ scheme, device })));
+
+describe('every look', () => {
+  for (const { scheme, device } of LOOKS) {
+    for (const [scenario, path, wanted] of [
+      ['wide', '', /ams-007 is down: connection refused/],
+      ['wide', '#/?only=trouble&sort=health', /ams-007 is down/],
+      ['day', '#/?range=24h', /Serving from primary/],
+      ['operated', '', /held on tier 1 by an operator; ams-1 is drained; fra-2 is disabled by an operator/],
+      ['open', '', /No backend is eligible since .* requests are sent to any of them all the same/],
+      ['leaving', '', /Serving from primary/],
+    ]) {
+      test(`${scenario}${path} is accessible, fits and is quiet: ${scheme}, ${device}`, () =>
+        playing(scenario, async (url) => {
+          const { page, complaints, close } = await open(browser, url, { scheme, device, path: `/${path}` });
+          await untilSentence(page, wanted);
+          await page.locator('canvas').first().waitFor();
+          await page.waitForTimeout(400);
+          await picture(page, `${scenario}${path.replace(/[#/?=&]+/g, '-')}-${scheme}-${device}`);
+          assert.deepEqual(await violations(page), []);
+          assert.equal(await sidewaysScroll(page), 0);
+          assert.deepEqual(complaints, []);
+          await close();
+        }));
+    }
+  }
+});
+
+describe('200 backends', () => {
+  const names = (page) => page.locator('.row .row-name').allTextContents();
+
+  test('are a table that sorts and filters, and keeps both in the address', () =>
+    playing('wide', async (url) => {
+      const { page, close } = await open(browser, url);
+      await page.locator('.row').first().waitFor();
+      assert.equal((await names(page)).length, 200);
+      assert.equal(await page.locator('.row-tier').count(), 3);
+      await page.getByText('Tier 0: 115 of 120 eligible').waitFor();
+      await page.getByRole('columnheader', { name: 'Health' }).getByRole('button').click();
+      assert.equal(await page.locator('.col-health[aria-sort=ascending]').count(), 1);
+      assert.deepEqual((await names(page)).slice(0, 3), ['ams-007', 'ams-031', 'fra-150']);
+      await page.getByRole('radio', { name: 'In trouble' }).check({ force: true });
+      assert.equal((await names(page)).length, 7);
+      await page.getByPlaceholder('Find by name').fill('draining');
+      assert.deepEqual(await names(page), ['ams-040']);
+      assert.match(page.url(), /sort=health&only=trouble&find=draining/);
+      await page.reload();
+      await page.locator('.row').first().waitFor();
+      assert.deepEqual(await names(page), ['ams-040']);
+      const row = page.locator('[data-backend=ams-040]').first();
+      assert.match((await row.textContent()) ?? '', /Up.*Drained/);
+      await row.getByRole('button').click();
+      await page.getByRole('article', { name: 'Backend ams-040' }).waitFor();
+      assert.deepEqual(await violations(page), []);
+      await close();
+    }));
+
+  test('are drawn each second without a long task', () =>
+    playing('wide', async (url) => {
+      const { page, complaints, close } = await open(browser, url);
+      await page.locator('.row').first().waitFor();
+      await page.waitForTimeout(1_000);
+      const { longest, clock, tasks } = await longestTask(browser, page, () => page.waitForTimeout(8_000));
+      console.log(`# 200 backends, 8 updates: longest of ${tasks} tasks ${longest.toFixed(0)} ms of processor, ${clock.toFixed(0)} ms on the clock`);
+      assert.ok(longest < TASK_MS, `a task of ${longest} ms`);
+      assert.deepEqual(complaints, []);
+      await close();
+    }));
+});
+
+describe('the time axis', () => {
+  test('is chosen by keyboard, kept in the address, and leads to an incident', () =>
+    playing('day', async (url, play) => {
+      const { page, complaints, close } = await open(browser, url);
+      await page.getByRole('radio', { name: '15 minutes' }).focus();
+      await page.keyboard.press('ArrowRight');
+      await page.keyboard.press('ArrowRight');
+      assert.match(page.url(), /range=24h/);
+      await page.locator('.cluster').nth(20).waitFor();
+      const asked = await page.locator('[data-lane=primary] svg').getAttribute('aria-label');
+      assert.match(asked ?? '', /primary: served .* out of service 4\d times for .* the proxy did not run for 20.m/);
+      assert.match((await page.getByRole('img', { name: /Latency of requests/ }).getAttribute('aria-label')) ?? '', /highest p99 5\d\d/);
+      // Two at once are looked at closer, one is a link.
+      await page.locator('button.cluster').nth(3).click();
+      assert.match(page.url(), /from=\d+&to=\d+/);
+      const mark = page.locator('a.cluster').first();
+      await mark.waitFor();
+      const id = await mark.getAttribute('data-mark');
+      await mark.focus();
+      await page.keyboard.press('Enter');
+      await page.getByRole('heading', { name: `Incident ${id}` }).waitFor();
+      assert.ok(play.pools[0].incidents.length > 40);
+      assert.deepEqual(complaints, []);
+      await close();
+    }));
+
+  test('is looked at closer by the brush, and shown whole again', () =>
+    playing('storied', async (url) => {
+      const { page, close } = await open(browser, url);
+      const box = await page.locator('#chart-latency .u-over').boundingBox();
+      await page.mouse.move(box.x + box.width * 0.5, box.y + 20);
+      await page.mouse.down();
+      await page.mouse.move(box.x + box.width * 0.9, box.y + 30, { steps: 5 });
+      await page.mouse.up();
+      const whole = page.getByRole('button', { name: /show all/ });
+      await whole.waitFor();
+      assert.match(page.url(), /from=\d+&to=\d+/);
+      await page.locator('#chart-latency canvas').waitFor();
+      await picture(page, 'zoomed-light-desk');
+      await whole.click();
+      assert.doesNotMatch(page.url(), /from=/);
+      await close();
+    }));
+
+  test('has one cursor for all charts, moved by pointer or by keys', () =>
+    playing('storied', async (url) => {
+      const { page, close } = await open(browser, url);
+      const box = await page.locator('#chart-errors .u-over').boundingBox();
+      await page.mouse.move(box.x + box.width * 0.4, box.y + 20);
+      const time = page.locator('.cursor-time');
+      await time.waitFor();
+      const lefts = () => page.evaluate(() => [...document.querySelectorAll('.chart .u-cursor-x')].map((it) => Math.round(new DOMMatrix(getComputedStyle(it).transform).m41)));
+      const [first, ...others] = await lefts();
+      assert.ok(first > 50 && others.length === 2 && others.every((it) => Math.abs(it - first) <= 1), `${first} ${others}`);
+      const before = await time.textContent();
+      await page.getByRole('slider', { name: 'Cursor on the time axis' }).focus();
+      await page.keyboard.press('ArrowLeft');
+      await page.keyboard.press('ArrowLeft');
+      assert.notEqual(await time.textContent(), before);
+      await close();
+    }));
+
+  test('24 hours are drawn without a long task', () =>
+    playing('day', async (url) => {
+      const { page, close } = await open(browser, url);
+      await page.locator('canvas').first().waitFor();
+      await page.waitForTimeout(500);
+      const { longest, clock } = await longestTask(browser, page, async () => {
+        await page.getByRole('radio', { name: '24 hours' }).check({ force: true });
+        await page.locator('.cluster').nth(20).waitFor();
+        await page.waitForTimeout(4_000);
+      });
+      console.log(`# 24 hours: longest task ${longest.toFixed(0)} ms of processor, ${clock.toFixed(0)} ms on the clock`);
+      assert.ok(longest < TASK_MS, `a task of ${longest} ms`);
+      await close();
+    }));
+});
+
+describe('colours', () => {
+  for (const scheme of ['light', 'dark']) {
+    test(`of lines, bands and gaps stand out on the canvas: ${scheme}`, () =>
+      playing('day', async (url) => {
+        const { page, close } = await open(browser, url, { scheme, path: '/#/?range=24h' });
+        await page.locator('.cluster').nth(20).waitFor();
+        await page.waitForTimeout(400);
+        for (const [chart, variable] of [['latency', '--series-p99'], ['latency', '--series-p50'], ['errors', '--series-rescued'], ['errors', '--series-lost'], ['backends', '--series-1'], ['backends', '--chart-band-edge']]) {
+          const { pixels, contrast } = await drawnIn(page, `#chart-${chart}`, variable);
+          assert.ok(pixels > 10, `${variable}: ${pixels} pixels in ${chart}`);
+          assert.ok(contrast >= 3, `${variable}: contrast ${contrast.toFixed(2)}`);
+        }
+        assert.ok((await drawnIn(page, '#chart-latency', '--chart-gap')).pixels > 10, 'the gap is hatched');
+        await close();
+      }));
+  }
+});
+
+/** How many pixels of a chart have a colour, and its contrast with the panel. */
+function drawnIn(page, chart, variable) {
+  return page.evaluate(
+    ([selector, name]) => {
+      const swatch = document.createElement('i');
+      swatch.style.color = `var(${name})`;
+      document.body.append(swatch);
+      const rgb = (text) => text.match(/[\d.]+/g).slice(0, 3).map(Number);
+      const wanted = rgb(getComputedStyle(swatch).color);
+      swatch.remove();
+      const panel = rgb(getComputedStyle(document.querySelector('.stack')).backgroundColor);
+      const canvas = document.querySelector(`${selector} canvas`);
+      const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+      let pixels = 0;
+      for (let i = 0; i < data.length; i += 4) {
+        if (data[i + 3] > 200 && [0, 1, 2].every((it) => Math.abs(data[i + it] - wanted[it]) <= 6)) pixels += 1;
+      }
+      const luminance = (it) => it.map((one) => (one / 255 <= 0.03928 ? one / 255 / 12.92 : ((one / 255 + 0.055) / 1.055) ** 2.4)).reduce((sum, one, index) => sum + one * [0.2126, 0.7152, 0.0722][index], 0);
+      const [a, b] = [luminance(wanted), luminance(panel)].sort((x, y) => y - x);
+      return { pixels, contrast: (a + 0.05) / (b + 0.05) };
+    },
+    [chart, variable],
+  );
+}
+
+describe('keys', () => {
+  test('are listed, walk the backends, go to screens, and can be turned off', () =>
+    playing('operated', async (url) => {
+      const { page, close } = await open(browser, url);
+      await page.locator('[data-backend=ams-1]').waitFor();
+      const focused = () => page.evaluate(() => document.activeElement?.closest('[data-backend]')?.getAttribute('data-backend'));
+      await page.keyboard.press('j');
+      assert.equal(await focused(), 'ams-1');
+      await page.keyboard.press('j');
+      assert.equal(await focused(), 'ams-2');
+      await page.keyboard.press('k');
+      assert.equal(await focused(), 'ams-1');
+      await page.keyboard.press('?');
+      const dialog = page.getByRole('dialog', { name: 'Keys' });
+      await dialog.waitFor();
+      assert.deepEqual(await violations(page), []);
+      await page.screenshot({ path: 'test-results/keys-light-desk.png' });
+      await dialog.getByRole('checkbox').uncheck();
+      await page.keyboard.press('Escape');
+      await dialog.waitFor({ state: 'detached' });
+      await page.keyboard.press('?');
+      assert.equal(await dialog.count(), 0);
+      await page.getByRole('button', { name: 'Keys' }).click();
+      await dialog.getByRole('checkbox').check();
+      await page.keyboard.press('Escape');
+      await page.keyboard.press('g');
+      await page.keyboard.press('l');
+      assert.match(page.url(), /#\/logs/);
+      await close();
+    }));
+});
+
+test('a process that wants no traffic says why, in the page and in the tab', () =>
+  playing('leaving', async (url, play) => {
+    const { page, close } = await open(browser, url);
+    await page.getByTestId('not-ready').getByText('draining: requests in flight are finished').waitFor();
+    await page.getByText('14 requests in flight.').waitFor();
+    await page.waitForFunction(() => document.title.startsWith('Not ready · Serving'));
+    assert.match((await page.locator('link[rel=icon]').getAttribute('href')) ?? '', /favicon-moved/);
+    play.process.is_ready = true;
+    await page.getByTestId('not-ready').waitFor({ state: 'detached' });
+    await close();
+  }));
