@@ -355,6 +355,37 @@ impl Fleet {
         now: Timestamp,
         act: impl FnOnce(&mut BackendMachine, &Pool) -> Option<(Option<Evidence>, Reaction)>,
     ) -> Option<Reaction> {
+        let (before, trouble) = self.apply(id, now, act);
+        self.recall(id, now);
+        let after = Face::of(&self.pools[id.pool.0].backends[id.index]);
+        let reaction = trouble.map(|(_, reaction)| reaction);
+        if let Some(ejection) = reaction.and_then(|reaction| reaction.ejection) {
+            self.emit(Event::BackendEjected { backend: id, ejection });
+        }
+        if let Some(reason) = reaction.and_then(|reaction| reaction.loss) {
+            self.lost(id, reason, now);
+        } else if before.intent != after.intent {
+            self.intended(id, &before, &after, now);
+        } else {
+            self.turned(id, &before, &after, now);
+        }
+        // Before anybody can take a trial its success is listened for.
+        self.tell_watched(id.pool);
+        if before.has_trial != after.has_trial {
+            let output = if after.has_trial { Output::Trial(id) } else { Output::TrialOver(id) };
+            self.outputs.push_back(output);
+        }
+        reaction
+    }
+
+    /// Lets `act` change one backend, and says what concerns it alone. Returns what it was like before,
+    /// and the sign of trouble.
+    fn apply(
+        &mut self,
+        id: BackendId,
+        now: Timestamp,
+        act: impl FnOnce(&mut BackendMachine, &Pool) -> Option<(Option<Evidence>, Reaction)>,
+    ) -> (Face, Option<(Option<Evidence>, Reaction)>) {
         let pool = self.topology.pool(id.pool);
         let machine = &mut self.pools[id.pool.0].backends[id.index];
         let before = Face::of(machine);
@@ -377,24 +408,7 @@ impl Fleet {
             });
         }
         self.pools[id.pool.0].adapt(self.topology.pool(id.pool), id.index, &before, now);
-        let reaction = trouble.map(|(_, reaction)| reaction);
-        if let Some(ejection) = reaction.and_then(|reaction| reaction.ejection) {
-            self.emit(Event::BackendEjected { backend: id, ejection });
-        }
-        if let Some(reason) = reaction.and_then(|reaction| reaction.loss) {
-            self.lost(id, reason, now);
-        } else if before.intent != after.intent {
-            self.intended(id, &before, &after, now);
-        } else {
-            self.turned(id, &before, &after, now);
-        }
-        // Before anybody can take a trial its success is listened for.
-        self.tell_watched(id.pool);
-        if before.has_trial != after.has_trial {
-            let output = if after.has_trial { Output::Trial(id) } else { Output::TrialOver(id) };
-            self.outputs.push_back(output);
-        }
-        reaction
+        (before, trouble)
     }
 
     /// Says what follows from a backend's turn for the better.

@@ -187,6 +187,15 @@ impl BackendMachine {
         self.ejections.until().is_some()
     }
 
+    /// Tells whether it is out on the word of traffic alone: checks have passed since, and operators
+    /// want it to serve.
+    pub(crate) fn is_vouched_for(&self) -> bool {
+        self.is_ejected()
+            && self.dispute == Some(Source::HealthCheck)
+            && self.intent.is_enabled()
+            && self.is_passing()
+    }
+
     /// Tells whether the latest check passed.
     pub(crate) fn is_passing(&self) -> bool {
         self.health.is_passing()

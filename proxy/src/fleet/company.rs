@@ -6,7 +6,12 @@ use std::time::Duration;
 use crate::{
     clock::Timestamp,
     event::Event,
-    fleet::{Fleet, Output, backend::Others, latency, outlier::ejectable},
+    fleet::{
+        Face, Fleet, Output,
+        backend::{BackendMachine, Others},
+        latency,
+        outlier::ejectable,
+    },
     model::{BackendId, PoolId},
 };
 
@@ -23,6 +28,33 @@ impl Fleet {
             .enumerate()
             .any(|(index, it)| index != id.index && it.is_eligible());
         others && ejected < ejectable(pool.backends.len(), &pool.outlier_detection)
+    }
+
+    /// Takes back those whom traffic alone has condemned, if nobody else of the pool may be picked.
+    ///
+    /// An ejection says that others do better. When there are no others any more it says nothing: a
+    /// backend that passes its checks and fails some requests beats a pool that refuses them all. They
+    /// are on probation then, as at the end of an ejection. Of `changing`, which is being changed, its
+    /// return is not told.
+    pub(crate) fn recall(&mut self, changing: BackendId, now: Timestamp) {
+        let pool = changing.pool;
+        if self.pools[pool.0].backends.iter().any(BackendMachine::is_eligible) {
+            return;
+        }
+        for index in 0..self.pools[pool.0].backends.len() {
+            if !self.pools[pool.0].backends[index].is_vouched_for() {
+                continue;
+            }
+            let id = BackendId { pool, index };
+            let (before, _) = self.apply(id, now, |machine, _| {
+                machine.readmit(now);
+                None
+            });
+            let after = Face::of(&self.pools[pool.0].backends[index]);
+            if id != changing && before.is_regained(&after) {
+                self.emit(Event::BackendRegained { backend: id });
+            }
+        }
     }
 
     /// Says who could take over from this backend, as far as checks know.

@@ -23,7 +23,8 @@
 //!
 //! A backend that fails its second trial, or gives trouble soon after it was acquitted, is not
 //! unlucky but ill in a way that checks do not see: [`Ruling`] says so, and it is ejected if the
-//! pool can do without it. A trial that overstays has not failed by that: the backend may have become
+//! pool can do without it. Of attempts that overstayed it takes one acquittal more: a machine that is
+//! busy may hold a backend up twice, and nobody failed by it. A trial that overstays has not failed by that: the backend may have become
 //! slower for good, and is well. It has when it is not answered by the time at which another is
 //! granted; that is told by the next one that overstays.
 
@@ -50,6 +51,8 @@ const SILENCE: Duration = Duration::from_millis(1_500);
 const WAITED: Duration = Duration::from_secs(30);
 /// Trouble that comes this soon after an acquittal makes a repeat offender.
 const REPEAT: Duration = Duration::from_secs(10);
+/// How often it may come in the shape of attempts that overstay, and no more than that.
+const OVERSTAYS: u32 = 1;
 
 /// Follows the trust in one backend.
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,6 +60,8 @@ pub(crate) struct Suspicion {
     doubt: Doubt,
     /// When a suspicion raised by traffic last ended well.
     acquitted: Option<Timestamp>,
+    /// Suspicions in a row that traffic raised soon after the one before had ended well.
+    repeats: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -196,7 +201,12 @@ impl Suspicion {
     pub(crate) fn overstayed(&mut self, began: Timestamp, now: Timestamp) -> Ruling {
         match &mut self.doubt {
             Doubt::Traffic(inquiry) => inquiry.overstayed(began),
-            Doubt::None | Doubt::Checks => self.attempt_failed(began, now),
+            Doubt::None | Doubt::Checks => match self.attempt_failed(began, now) {
+                Ruling::Repeated if self.repeats <= OVERSTAYS => Ruling::Noted,
+                ruling @ (Ruling::Repeated | Ruling::Stale | Ruling::Noted | Ruling::Convicted) => {
+                    ruling
+                }
+            },
         }
     }
 
@@ -209,9 +219,12 @@ impl Suspicion {
             return Ruling::Stale;
         }
         self.doubt = Doubt::Traffic(Inquiry::new(Grounds::Accusation, now));
-        match self.acquitted {
-            Some(at) if now.since(at) < REPEAT => Ruling::Repeated,
-            Some(_) | None => Ruling::Noted,
+        if self.acquitted.is_some_and(|at| now.since(at) < REPEAT) {
+            self.repeats = self.repeats.saturating_add(1);
+            Ruling::Repeated
+        } else {
+            self.repeats = 0;
+            Ruling::Noted
         }
     }
 
@@ -273,7 +286,8 @@ impl Suspicion {
     }
 
     fn acquit(&mut self, now: Timestamp) {
-        *self = Self { doubt: Doubt::None, acquitted: Some(now) };
+        self.doubt = Doubt::None;
+        self.acquitted = Some(now);
     }
 }
 

@@ -191,6 +191,30 @@ fn when_nothing_is_left_the_first_to_return_serves_at_once() {
 }
 
 #[test]
+fn whom_traffic_alone_has_condemned_is_taken_back_when_nobody_else_is_left() {
+    let ejected = "1:a+ 2:b+ 10:a!3 11:b*";
+    let said = "->0 a? aX 0>1 b*";
+    // Its checks pass: it takes over at once, on probation, and is as good as the last one.
+    check(
+        &[0, 1],
+        &format!("{ejected} 20:a+ 30:b- 40:b- 41:. 42:a!1 43:a*"),
+        &format!("{said} a# b? b~ a= aO bX 1>0 aT a? a*"),
+    );
+    // A check that passes only then does the same.
+    check(
+        &[0, 1],
+        &format!("{ejected} 30:b- 40:b- 50:a+"),
+        &format!("{said} b? b~ bX 1>- a# a= aO ->0"),
+    );
+    // One that checks condemn as well is not.
+    check(
+        &[0, 1],
+        &format!("{ejected} 20:a- 30:b- 40:b- 50:a-"),
+        &format!("{said} a~ b? b~ bX 1>- a~"),
+    );
+}
+
+#[test]
 fn a_tier_of_two_serves_on_with_one() {
     check(&[0, 0, 1], "1:a+ 2:b+ 3:c+ 10:a!3 11:b*", "->0 a? aX b*");
 }

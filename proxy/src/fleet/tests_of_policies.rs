@@ -54,7 +54,7 @@ fn a_failback_along_a_ramp_is_told_when_all_traffic_is_back() {
 fn a_failure_that_traffic_meets_on_the_ramp_aborts_it_and_checks_alone_do_not() {
     for (script, expected) in [
         ("15500:a!1%1/200 15600:a+ 15700:a+ 35499:. 35500:. 37400:.", "a? 0! a. 0% 1<0"),
-        ("15500:a^90 17000:.", "a? aX 0!"),
+        ("15500:a^90 17000:.", "a? 0!"),
         ("15500:a- 15600:a+ 15700:a+ 16910:.", "a? a. 1<0"),
         // From before the loss.
         ("15500:a!1<10600 16910:.", "a~ 1<0"),

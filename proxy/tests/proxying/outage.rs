@@ -67,6 +67,34 @@ async fn the_last_backend_is_not_taken_out_by_failing_requests() {
 }
 
 #[tokio::test]
+async fn a_backend_that_traffic_alone_condemned_serves_when_the_other_one_dies() {
+    let (primary, mut secondary) = (backend("primary"), backend("secondary"));
+    let proxy = Setup::tiers(&[&primary, &secondary])
+        .with("pools.api.outlier_detection", json!({ "eject_for": { "base": "1h", "max": "1h" } }))
+        .start()
+        .await;
+    let fault = Fault::new(
+        FaultKind::Error { status: http::StatusCode::SERVICE_UNAVAILABLE },
+        Duration::from_secs(600),
+    );
+    primary.inject(fault.in_scope(bascule_backend::Scope::Traffic)).await.unwrap();
+    let load = load(&proxy, "/api/data");
+    // Its checks pass, so that it is vouched for.
+    let ejected = |pool: &serde_json::Value| {
+        pool["backends"][0]["state"] == "ejected"
+            && pool["backends"][0]["last_check"]["result"] == "pass"
+    };
+    proxy.pool_until(ejected).await;
+    load.stop().await;
+    primary.recover().await;
+    secondary.kill().await;
+    let pool = proxy.pool_until(|pool| pool["active_backend"] == "primary").await;
+    assert_eq!(pool["active_tier"], 0);
+    let answer = proxy.get("/api/data").await;
+    assert_eq!((answer.status, answer.backend()), (200, "primary"));
+}
+
+#[tokio::test]
 async fn a_backend_whose_port_is_closed_and_opened_again_gets_its_traffic_back() {
     let (primary, secondary) = (backend("primary"), backend("secondary"));
     let proxy = Setup::tiers(&[&primary, &secondary]).start().await;

@@ -125,8 +125,18 @@ fn trouble_soon_after_an_acquittal_ejects_unless_it_is_rare() {
     let story = |rest: &str| format!("{acquitted} {rest}");
     check(&[0, 1], &story("900:a!1%2/200"), "->0 a? aT aT aT a. a? aX 0>1");
     check(&[0, 1], &story("900:a!1%2/201"), "->0 a? aT aT aT a. a?");
-    check(&[0, 1], &story("900:a^50"), "->0 a? aT aT aT a. a? aX 0>1");
     check(&[0, 1], &story("10214:a!1"), "->0 a? aT aT aT a. a?");
+}
+
+#[test]
+fn a_third_suspicion_in_a_row_ejects_when_attempts_only_overstay() {
+    let acquitted = "1:a+ 2:b+ 10:a^50 12:a+ 14:a* 114:a* 214:a*";
+    let again = "900:a^50 912:a+ 914:a* 1014:a* 1114:a*";
+    let said = "->0 a? aT aT aT a. a? aT aT aT a.";
+    check(&[0, 1], &format!("{acquitted} {again} 1900:a^50"), &format!("{said} a? aX 0>1"));
+    check(&[0, 1], &format!("{acquitted} {again} 11114:a^50"), &format!("{said} a?"));
+    // What failed counts as before.
+    check(&[0, 1], &format!("{acquitted} 900:a!1"), "->0 a? aT aT aT a. a? aX 0>1");
 }
 
 #[test]

@@ -128,7 +128,8 @@ pub(crate) struct OutlierDetection {
     /// How long an ejection lasts.
     pub(crate) eject_for: EjectFor,
     /// Share of a pool's backends that may be ejected at once; always at least one backend, never
-    /// the last eligible one.
+    /// the last eligible one. When no other backend is eligible any more, an ejected one that passes
+    /// its health checks is taken back at once.
     pub(crate) max_ejected: Percent,
 }
 
