@@ -5,8 +5,12 @@ from html import escape
 
 from lib.points import quantile
 
-WIDTH, HEIGHT = 960, 260
-LEFT, RIGHT, TOP, BOTTOM = 56, 16, 28, 28
+WIDTH, HEIGHT = 960, 300
+LEFT, RIGHT, TOP, BOTTOM = 56, 16, 28, 66
+# Who answered, below the latency: the top of the band, and its height.
+BAND, BAND_HEIGHT = HEIGHT - 52, 22
+# More backends than that share the last colour.
+BACKENDS = 4
 # As many columns as can be told apart; none shorter than a tenth of a second.
 COLUMNS = 240
 SHORTEST = 0.1
@@ -71,12 +75,42 @@ def _incident(axes, name, window, moments):
     start, end = axes.x(window[0]), axes.x(window[1])
     yield f'<rect class="window" x="{start:.1f}" y="{TOP}" width="{max(2, end - start):.1f}" height="{HEIGHT - TOP - BOTTOM}"/>'
     yield f'<text class="name" x="{start + 4:.1f}" y="{TOP - 8}">{escape(name)}</text>'
-    for moment in moments:
-        yield f'<path class="moment" d="M{axes.x(moment):.1f} {TOP}V{HEIGHT - BOTTOM}"/>'
+    for word, moment in moments:
+        line = f'<path class="moment" d="M{axes.x(moment):.1f} {TOP}V{HEIGHT - BOTTOM}"><title>{escape(f"{name}: {word}")}</title></path>'
+        yield line
 
 
-def draw(points, incidents):
-    """An SVG of the run. `incidents`: (name, (from, to), moments) in Unix seconds."""
+def names(answered):
+    """The backends that answered, in the order of their colours; what none answered comes last."""
+    return sorted({backend for _, backend in answered}, key=lambda it: (it == "none", it))
+
+
+def colour(index, name):
+    """The class of a backend's part of the band."""
+    return "nobody" if name == "none" else f"backend-{min(index, BACKENDS - 1)}"
+
+
+def _band(axes, answered, width):
+    """The shares of the backends in each stretch, one above the other."""
+    order, counts = names(answered), {}
+    for moment, backend in answered:
+        stretch = counts.setdefault(int((moment - axes.began) / width), {})
+        stretch[backend] = stretch.get(backend, 0) + 1
+    for index, (backend, name) in enumerate((it, colour(at, it)) for at, it in enumerate(order)):
+        path = []
+        for stretch, by in sorted(counts.items()):
+            below = sum(by.get(it, 0) for it in order[:index]) / sum(by.values())
+            share = by.get(backend, 0) / sum(by.values())
+            if share:
+                start, end = axes.x(axes.began + stretch * width), axes.x(axes.began + (stretch + 1) * width)
+                top = BAND + BAND_HEIGHT * below
+                path.append(f"M{start:.1f} {top:.1f}H{end:.1f}V{top + BAND_HEIGHT * share:.1f}H{start:.1f}Z")
+        yield f'<path class="band {name}" d="{"".join(path)}"><title>{escape(backend)}</title></path>'
+
+
+def draw(points, incidents, answered=()):
+    """An SVG of the run. `incidents`: (name, (from, to), (word, moment)…), `answered`: (moment, backend), all in
+    Unix seconds."""
     timed = [point for point in points if point.latency is not None]
     if not timed:
         return "<p>No request finished.</p>"
@@ -89,6 +123,7 @@ def draw(points, incidents):
         for start, _, _, failed in parts if failed
     ]
     body = [*marks, *_grid(axes), _line(axes, parts, width, 2, "p99"), _line(axes, parts, width, 1, "p50"), *failures]
+    body += _band(axes, answered, width)
     title = f"p50 and p99 of {len(timed)} requests over {ended - began:.0f} s"
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">'

@@ -40,9 +40,9 @@ _TRAFFIC = ("traffic", "mixed")
 
 
 def read(path):
-    """Returns the traffic's points in the order of their finish, the answers per phase and backend, and the
-    sums of the script's own counters by name and outcome."""
-    points, answers, counters = [], {}, {}
+    """Returns the traffic's points in the order of their finish, the answers per phase and backend, the sums of
+    the script's own counters by name and outcome, and (moment, backend) of every answer."""
+    points, answers, counters, moments = [], {}, {}, []
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         for line in lines:
             # Most lines are other metrics: a search is much cheaper than decoding them.
@@ -55,6 +55,7 @@ def read(path):
             if entry["metric"] == "answers":
                 phase = answers.setdefault(tags["phase"], {})
                 phase[tags["backend"]] = phase.get(tags["backend"], 0) + 1
+                moments.append((unix_seconds(data["time"]), tags["backend"]))
             elif entry["metric"] in _COUNTERS:
                 outcome = tags.get("outcome") or tags.get("verdict")
                 name = f"{entry['metric']} {outcome}"
@@ -67,7 +68,7 @@ def read(path):
                 failed = tags.get("expected_response") != "true" or bool(tags.get("error_code"))
                 points.append(Point(unix_seconds(data["time"]), data["value"] / 1000, failed))
     points.sort(key=lambda point: point.at)
-    return points, answers, counters
+    return points, answers, counters, sorted(moments)
 
 
 def quantile(points, share):

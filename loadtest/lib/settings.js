@@ -1,8 +1,14 @@
 // Every address, duration and promise that a script uses, each with its environment variable.
 
-const DEFAULT_WORST_SECONDS = { crash: 2, refuse: 2, error: 2, hang: 2.5, slow: 2.5 };
-// An attempt has 2 s unless configured otherwise (`per_try_timeout`); a hung one costs that and a little more.
-const DEFAULT_DURING_P99_MS = { crash: 1000, refuse: 1000, error: 1000, hang: 2100, slow: 2100 };
+// Each of the sidecar's faults, with how long the slowest request may take. An attempt has 2 s unless
+// configured otherwise (`per_try_timeout`); one that hangs costs that and a little more.
+const FAULT_SECONDS = {
+  crash: 1, refuse: 1, blackhole: 1, reset: 1, truncate: 1, error: 1, hang: 2.1, slow: 2.1,
+};
+const DEFAULT_WORST_SECONDS = Object.fromEntries(
+  Object.entries(FAULT_SECONDS).map(([mode, seconds]) => [mode, Math.max(2, seconds + 0.4)]));
+const DEFAULT_DURING_P99_MS = Object.fromEntries(
+  Object.entries(FAULT_SECONDS).map(([mode, seconds]) => [mode, seconds * 1000]));
 
 function number(name, fallback) {
   const text = __ENV[name];

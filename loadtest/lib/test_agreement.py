@@ -113,7 +113,7 @@ class Reading(unittest.TestCase):
         with tempfile.TemporaryDirectory() as scratch:
             path = Path(scratch) / "points.json.gz"
             path.write_bytes(gzip.compress("\n".join(lines).encode()))
-            seen, answers, counters = points.read(path)
+            seen, answers, counters, moments = points.read(path)
         http = [(START, 0.0025, failed) for failed in (False, True, True)]
         self.assertEqual([(p.at, p.latency, p.failed) for p in seen], [*http, (START, None, False)])
         self.assertEqual(counters, {"posts lost": 5.0, "executed once": 2.5})

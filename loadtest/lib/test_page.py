@@ -57,6 +57,13 @@ class Page(unittest.TestCase):
         self.assertIn("&lt;a&gt; 2", text)
         self.assertIn("a &lt;check&gt;", text)
 
+    def test_what_failed_comes_first_and_k6s_names_are_words(self):
+        shown, points = result(passed=False)
+        shown["checks"] = [agreement.row("http_reqs{phase:during}", "count>0", 2, True), agreement.row("dropped_iterations", "==0", 3, False)]
+        text = page.render(shown, points)
+        self.assertLess(text.index("did not get to send"), text.index("requests, during"))
+        self.assertIn("<code>http_reqs{phase:during}</code>", text)
+
     def test_the_verdict_is_in_the_title(self):
         self.assertIn("<title>failover: failed</title>", page.render(*result(passed=False)))
 
@@ -72,6 +79,14 @@ class Chart(unittest.TestCase):
     def test_a_stretch_without_requests_breaks_the_line(self):
         text = chart.draw([Point(START, 0.001, False), Point(START + 5, 0.001, False)], [])
         self.assertEqual(text.count("L"), 0)
+
+    def test_the_band_shows_who_answered_when(self):
+        points = [Point(START + index / 10, 0.001, False) for index in range(100)]
+        answered = [(point.at, "<b>" if index < 50 else "none") for index, point in enumerate(points)]
+        text = chart.draw(points, [], answered)
+        self.assertIn('class="band backend-0"', text)
+        self.assertIn('class="band nobody"', text)
+        self.assertNotIn("<b>", text)
 
     def test_a_run_without_requests_says_so(self):
         self.assertIn("No request", chart.draw([], []))
