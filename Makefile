@@ -4,7 +4,7 @@
 export PATH := $(CURDIR)/.cache/bin:$(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check drills operate hostile bench soak dashboard compose-test deb deny regen setup
+.PHONY: help demo test check drills operate hostile observe bench soak dashboard compose-test deb deny regen setup
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -26,6 +26,9 @@ operate: ## upgrade, reload and drain under load; nothing may be noticed (ARGS="
 
 hostile: ## odd, slow and hostile clients against a real proxy, with the tools that others use
 	@cargo build --release --workspace && loadtest/hostile $(ARGS)
+
+observe: ## let a real Prometheus watch everything happen: no panel, rule or alert may be empty
+	@.ci/setup test && .ci/test observe
 
 bench: ## processor time per request beside HAProxy, nginx, Envoy, Caddy, bare Pingora (ARGS="get tls")
 	@.ci/setup build peers && cargo build --release -p bascule --bin bascule --bench bare_pingora && loadtest/measure $(ARGS)

@@ -34,7 +34,8 @@ for test in prometheus/tests/*.yml; do
     check "$test" promtool test rules "$test"
 done
 check "dashboards are what generate.py writes" python3 grafana/generate.py --check
-check "every alert has its runbook" python3 grafana/queries.py runbooks
+check "every alert has its runbook, and every runbook its alert" python3 grafana/queries.py runbooks
+check "every alert is tested, firing and silent" python3 grafana/queries.py tested
 check "every panel has a unit, a text and the data source variable" python3 grafana/queries.py panels
 check "every query is PromQL" python3 grafana/queries.py parse
 while [ $# -gt 0 ]; do

@@ -81,5 +81,4 @@ def build():
             variable("backend", "Backend", 'label_values(bascule_backend_eligible{pool=~"$pool"}, backend)'),
         ],
         [state(), traffic(), checks()],
-        ("Failover overview", "bascule-failover"),
     )

@@ -70,5 +70,4 @@ def build():
         UID, TITLE, "Who connects, what is refused, and what must wait?",
         [variable("listener", "Listener", "label_values(bascule_connections_open, listener)")],
         [connections(), limits()],
-        ("Failover overview", "bascule-failover"),
     )

@@ -15,9 +15,15 @@ sys.path.insert(0, str(HERE))
 
 import backends  # noqa: E402
 import edge  # noqa: E402
+import operation  # noqa: E402
 import overview  # noqa: E402
 
-FILES = {"failover-overview.json": overview.build, "backends.json": backends.build, "edge.json": edge.build}
+FILES = {
+    "failover-overview.json": overview.build,
+    "backends.json": backends.build,
+    "edge.json": edge.build,
+    "operation.json": operation.build,
+}
 
 
 def main(arguments):

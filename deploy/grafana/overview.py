@@ -142,26 +142,18 @@ def saturation():
 
 def process():
     job = 'job="bascule"'
-    evidence = [
-        query(f"sum(rate(bascule_evidence_dropped_total[{RATE}]))", "evidence"),
-        query(f"sum(rate(bascule_log_lines_dropped_total[{RATE}]))", "log lines"),
+    descriptors = [
+        query(f"process_open_fds{{{job}}}", "{{instance}} open"),
+        query(f"process_max_fds{{{job}}}", "{{instance}} allowed"),
     ]
     return row(
         "Process",
         (lines("Processor", "short", [query(f"rate(process_cpu_seconds_total{{{job}}}[{RATE}])", "{{instance}}")],
                "Cores used.", decimals=2), 6, 8),
         (lines("Memory", "bytes", [query(f"process_resident_memory_bytes{{{job}}}", "{{instance}}")], "Resident memory."), 6, 8),
-        (lines("Open descriptors", "short", [query(f"process_open_fds{{{job}}}", "{{instance}}")],
-               "Sockets and files.", decimals=0), 6, 8),
-        (lines("Dropped", "cps", evidence, "Evidence that the control path was too slow to take in, and log lines "
-               "that slow readers of the live log missed."), 6, 8),
-        (lines("Readers of the live log", "short", [query("sum(bascule_log_stream_clients)", "readers")],
-               "Open connections to /logs.", decimals=0), 6, 6),
-        (number("Running for", "s", [query(f"time() - process_start_time_seconds{{{job}}}", "{{instance}}")],
-                "Since the start of the process.", thresholds=steps(QUIET)), 6, 6),
-        (number("Version", "short", [query("bascule_build_info", "{{version}}")], "What runs.",
-                thresholds=steps(QUIET)) | {"options": {"textMode": "name", "colorMode": "none", "graphMode": "none",
-                                                        "reduceOptions": {"calcs": ["lastNotNull"], "values": False}}}, 6, 6),
+        (lines("Descriptors", "short", descriptors, "Sockets and files, and how many there may be.", decimals=0), 6, 8),
+        (lines("Threads", "short", [query(f"process_threads{{{job}}}", "{{instance}}")],
+               "A number that rises is a leak.", decimals=0), 6, 8),
         collapsed=True,
     )
 
@@ -171,5 +163,4 @@ def build():
         UID, TITLE, "Are users affected, what failed over, how fast, and at what cost?",
         [variable("pool", "Pool", "label_values(bascule_backend_eligible, pool)")],
         [healthy(), failover(), traffic(), saturation(), process()],
-        ("Backends", "bascule-backends"),
     )

@@ -2,7 +2,7 @@
 
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 
-# Colours by meaning, the same on both dashboards.
+# Colours by meaning, the same on every dashboard.
 GOOD, WARN, BAD, QUIET, NEUTRAL = "green", "orange", "red", "text", "blue"
 
 
@@ -72,6 +72,13 @@ def number(title, unit, targets, about, *, colour="value", **more):
         "orientation": "auto",
         "textMode": "auto",
     }
+    return panel
+
+
+def name(title, targets, about):
+    """A word: the legend of the newest series."""
+    panel = number(title, "short", targets, about, colour="none", thresholds=steps(QUIET))
+    panel["options"]["textMode"] = "name"
     return panel
 
 
@@ -194,30 +201,56 @@ def variable(name, label, source):
     }
 
 
-def dashboard(uid, title, about, variables, rows, other):
-    """A whole dashboard. `other` is (title, uid) of the one to link to."""
-    source = {"type": "datasource", "name": "datasource", "label": "Data source", "query": "prometheus"}
-    links = [
-        {"type": "link", "title": "Bascule dashboard", "url": "http://127.0.0.1:3000", "icon": "external link"},
-        {"type": "link", "title": other[0], "url": f"/d/{other[1]}", "icon": "dashboard"},
-    ]
-    for link in links:
-        link |= {"targetBlank": link["icon"] == "external link", "keepTime": link["icon"] == "dashboard"}
+# Every dashboard of ours, which all link to one another.
+BOARDS = {
+    "bascule-failover": "Failover overview",
+    "bascule-backends": "Backends",
+    "bascule-edge": "Edge",
+    "bascule-operation": "Operation",
+}
+
+
+def _links(uid):
+    page = {"title": "Bascule dashboard", "url": "http://127.0.0.1:3000", "icon": "external link"}
+    others = [{"title": title, "url": f"/d/{it}", "icon": "dashboard"} for it, title in BOARDS.items() if it != uid]
+    for link in (page, *others):
+        link |= {"type": "link", "targetBlank": link is page, "keepTime": link is not page}
         link |= {"includeVars": False, "asDropdown": False, "tags": [], "tooltip": ""}
-    # The gauge holds the moment itself, so that the mark is exact whatever the step of the graph.
-    failovers = {
-        "name": "Failovers",
+        yield link
+
+
+def _mark(title, colour, expr, text, *, at_value=True):
+    """An annotation. `at_value`: the value is the moment itself, in milliseconds, so that the mark is exact
+    whatever the step of the graph. Otherwise the time for which there are samples is shaded."""
+    return {
+        "name": title,
         "enable": True,
         "hide": False,
-        "iconColor": BAD,
+        "iconColor": colour,
         "datasource": DATASOURCE,
-        "expr": 'bascule_failover_last_timestamp_seconds{pool=~"$pool"} * 1000 > 0',
-        "useValueForTime": True,
+        "expr": expr,
+        "useValueForTime": at_value,
         "step": "1s",
-        "titleFormat": "failover",
-        "textFormat": "pool {{pool}}",
-        "tagKeys": "pool",
+        "titleFormat": title,
+        "textFormat": text,
+        "tagKeys": "pool,instance",
     }
+
+
+def _marks(variables):
+    """What happened, on every graph."""
+    pool = 'pool=~"$pool"' if any(it["name"] == "pool" for it in variables) else 'pool!=""'
+    return [
+        _mark("Incident", WARN, f"max by (pool) (bascule_failover_in_progress{{{pool}}}) == 1", "pool {{pool}}", at_value=False),
+        _mark("Failover or failback", BAD, f"bascule_failover_last_timestamp_seconds{{{pool}}} * 1000 > 0", "pool {{pool}}"),
+        _mark("Reload", NEUTRAL, "bascule_config_last_reload_timestamp_seconds * 1000 > 0", "{{instance}}"),
+        _mark("Process started", QUIET, 'process_start_time_seconds{job="bascule"} * 1000', "{{instance}}"),
+    ]
+
+
+def dashboard(uid, title, about, variables, rows):
+    """A whole dashboard."""
+    source = {"type": "datasource", "name": "datasource", "label": "Data source", "query": "prometheus"}
     return {
         "uid": uid,
         "title": title,
@@ -231,8 +264,8 @@ def dashboard(uid, title, about, variables, rows, other):
         "time": {"from": "now-15m", "to": "now"},
         "timezone": "browser",
         "timepicker": {"refresh_intervals": ["1s", "5s", "10s", "30s", "1m", "5m"]},
-        "links": links,
-        "annotations": {"list": [failovers]},
+        "links": list(_links(uid)),
+        "annotations": {"list": _marks(variables)},
         "templating": {"list": [source | {"refresh": 1, "current": {}}, *variables]},
         "panels": _lay_out(rows),
     }

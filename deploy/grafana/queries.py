@@ -1,6 +1,6 @@
 """What the dashboards and rules ask for, held against what there is. Used by deploy/check.sh.
 
-usage: queries.py runbooks | panels | parse
+usage: queries.py runbooks | tested | panels | parse
        queries.py metrics {FILE|URL}          a /metrics page, or a Prometheus
        queries.py evaluate URL                every query, by this Prometheus
        queries.py samples URL SECONDS         each query gives a sample within this time
@@ -21,6 +21,7 @@ from pathlib import Path
 
 DEPLOY = Path(__file__).resolve().parent.parent
 RULES = sorted((DEPLOY / "prometheus" / "rules").glob("*.yml"))
+TESTS = sorted((DEPLOY / "prometheus" / "tests").glob("*.yml"))
 DASHBOARDS = sorted((DEPLOY / "grafana" / "dashboards").glob("*.json"))
 
 # What Grafana puts in when it asks.
@@ -34,6 +35,9 @@ WHERE_CONFIGURED = {
     "bascule_rate_limit_forgotten_total",
     "bascule_rate_limited_total",
 }
+
+# What has a sample only after something has happened.
+AFTER_AN_EVENT = {"bascule_config_last_reload_timestamp_seconds"}
 
 # Loopback addresses are never behind an outgoing proxy, whatever the environment says.
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -87,18 +91,42 @@ def recorded():
     return {name for path in RULES for name in re.findall(r"(?m)^\s*- record: (\S+)", rule_text(path))}
 
 
-def check_runbooks():
+def alerts():
+    """(name, what its rule says) of every alert."""
     for path in RULES:
-        parts = re.split(r"(?m)^\s*- alert: ", rule_text(path))[1:]
-        for part in parts:
-            alert = part.split()[0]
-            book = re.search(r"runbook_url: (\S+)", part)
-            if not book:
-                yield f"{alert}: no runbook_url"
-            elif not (DEPLOY.parent / book[1]).is_file():
-                yield f"{alert}: no file {book[1]}"
-            elif alert not in (DEPLOY.parent / book[1]).read_text(encoding="utf-8"):
+        for part in re.split(r"(?m)^\s*- alert: ", rule_text(path))[1:]:
+            yield part.split()[0], part
+
+
+def check_runbooks():
+    linked = set()
+    for alert, rule in alerts():
+        book = re.search(r"runbook_url: (\S+)", rule)
+        if not book:
+            yield f"{alert}: no runbook_url"
+        elif not (DEPLOY.parent / book[1]).is_file():
+            yield f"{alert}: no file {book[1]}"
+        else:
+            linked.add(book[1])
+            if f"`{alert}`" not in (DEPLOY.parent / book[1]).read_text(encoding="utf-8"):
                 yield f"{alert}: {book[1]} does not mention it"
+    for path in sorted((DEPLOY / "runbooks").glob("*.md")):
+        if str(path.relative_to(DEPLOY.parent)) not in linked:
+            yield f"{path.name}: no alert leads to it"
+        known = {alert for alert, _ in alerts()}
+        for alert in set(re.findall(r"`(Bascule[A-Z]\w+)`", path.read_text(encoding="utf-8"))) - known:
+            yield f"{path.name}: there is no alert {alert}"
+
+
+def check_tested():
+    """Each alert is shown to fire, and to be silent."""
+    text = "\n".join(path.read_text(encoding="utf-8") for path in TESTS)
+    for alert, _ in alerts():
+        found = re.findall(rf"alertname: {alert}\b[,\s]+exp_alerts:( \[\])?", text)
+        if "" not in found:
+            yield f"{alert}: no test in which it fires"
+        if " []" not in found:
+            yield f"{alert}: no test in which it is silent"
 
 
 def check_panels():
@@ -119,15 +147,24 @@ def check_panels():
                     yield f"{where}: data source {source['uid']}"
 
 
+def complaint(exprs):
+    """What promtool says against these queries, read as the expressions of rules."""
+    with tempfile.NamedTemporaryFile("w", suffix=".yml") as file:
+        rules = [{"record": f"q{index}", "expr": expr} for index, expr in enumerate(exprs)]
+        json.dump({"groups": [{"name": "q", "rules": rules}]}, file)
+        file.flush()
+        run = subprocess.run(["promtool", "check", "rules", file.name], capture_output=True, text=True, check=False)
+    return run.stderr.strip().splitlines()[-1] if run.returncode else None
+
+
 def check_parse():
-    """promtool reads each query as the expression of a rule."""
-    for where, expr in queries():
-        with tempfile.NamedTemporaryFile("w", suffix=".yml") as file:
-            json.dump({"groups": [{"name": "q", "rules": [{"record": "q", "expr": expr}]}]}, file)
-            file.flush()
-            run = subprocess.run(["promtool", "check", "rules", file.name], capture_output=True, text=True, check=False)
-        if run.returncode:
-            yield f"{where}: {run.stderr.strip().splitlines()[-1]}"
+    asked = list(queries())
+    # All at once, and one by one only to tell which it is.
+    if complaint([expr for _, expr in asked]):
+        for where, expr in asked:
+            said = complaint([expr])
+            if said:
+                yield f"{where}: {said}"
 
 
 def ask(url, path, **parameters):
@@ -168,7 +205,8 @@ def check_evaluate(url):
 
 def check_samples(url, seconds):
     end = time.monotonic() + float(seconds)
-    missing = [it for it in queries() if not any(name in it[1] for name in WHERE_CONFIGURED)]
+    # Marks are of events, and there need not have been one.
+    missing = [it for it in queries() if not any(name in it[1] for name in WHERE_CONFIGURED | AFTER_AN_EVENT) and ": annotation " not in it[0]]
     while True:
         missing = [(w, e) for w, e in missing if not (ask(url, "/api/v1/query", query=e).get("data") or {}).get("result")]
         if not missing or time.monotonic() > end:
@@ -181,6 +219,7 @@ def check_samples(url, seconds):
 def main(arguments):
     checks = {
         "runbooks": (check_runbooks, 0),
+        "tested": (check_tested, 0),
         "panels": (check_panels, 0),
         "parse": (check_parse, 0),
         "metrics": (check_metrics, 1),
