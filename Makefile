@@ -4,7 +4,7 @@
 export PATH := $(CURDIR)/.cache/bin:$(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check drills operate hostile observe bench soak dashboard compose-test deb deny regen setup
+.PHONY: help demo test check drills operate hostile observe bench soak dashboard compose-test deb deny regen pictures setup
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -51,6 +51,9 @@ deny: ## check licences, sources and advisories of the dependencies
 
 regen: ## write schema, references, recorded errors and Grafana dashboards anew
 	@.ci/regen
+
+pictures: ## take the documentation's pictures anew, of the real page after a real failover
+	@.ci/setup test && .ci/test pictures
 
 setup: ## install what building and testing need
 	@.ci/setup test

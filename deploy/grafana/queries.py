@@ -1,6 +1,6 @@
 """What the dashboards and rules ask for, held against what there is. Used by deploy/check.sh.
 
-usage: queries.py runbooks | tested | panels | parse
+usage: queries.py runbooks | tested | commands | panels | parse
        queries.py metrics {FILE|URL}          a /metrics page, or a Prometheus
        queries.py evaluate URL                every query, by this Prometheus
        queries.py samples URL SECONDS         each query gives a sample within this time
@@ -118,6 +118,26 @@ def check_runbooks():
             yield f"{path.name}: there is no alert {alert}"
 
 
+def check_commands():
+    """Commands that runbooks tell people to type exist, with their options, as docs/cli.md has them."""
+    manual = DEPLOY.parent / "proxy" / "docs" / "cli.md"
+    sections = dict(re.findall(r"(?ms)^## `(bascule[^`]*)`\n(.*?)(?=^## |\Z)", manual.read_text(encoding="utf-8")))
+    for path in [*sorted((DEPLOY / "runbooks").glob("*.md")), manual.parent / "operations.md"]:
+        text = path.read_text(encoding="utf-8")
+        for line in re.findall(r"`(bascule [^`]+)`", text) + re.findall(r"(?m)^    (?:.*&& )?(bascule .*)$", text):
+            for command in re.split(r";|&&", line.partition("#")[0]):
+                words = command.split()
+                if not words or words[0] != "bascule":
+                    continue
+                name = next((it for it in (" ".join(words[:3]), " ".join(words[:2])) if it in sections), None)
+                if name is None:
+                    yield f"{path.name}: there is no command `{command.strip()}`"
+                    continue
+                for option in (it for it in words if re.fullmatch("--?[a-z][a-z-]*", it)):
+                    if f"`{option}" not in sections[name]:
+                        yield f"{path.name}: `{name}` has no option {option}"
+
+
 def check_tested():
     """Each alert is shown to fire, and to be silent."""
     text = "\n".join(path.read_text(encoding="utf-8") for path in TESTS)
@@ -220,6 +240,7 @@ def main(arguments):
     checks = {
         "runbooks": (check_runbooks, 0),
         "tested": (check_tested, 0),
+        "commands": (check_commands, 0),
         "panels": (check_panels, 0),
         "parse": (check_parse, 0),
         "metrics": (check_metrics, 1),

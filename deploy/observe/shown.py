@@ -16,12 +16,7 @@ sys.path.insert(0, str(HERE.parent / "grafana"))
 
 import queries  # noqa: E402
 
-# Panels and annotations that may show nothing.
-MAY_BE_EMPTY = {
-    "edge.json: Rate limited": "clients that were forgotten early: there are too few of them here",
-}
-
-# Panels that may show zeros only.
+# Panels that may show zeros only. None may be empty.
 MAY_BE_ZERO = {
     "backends.json: Ejections": "whether traffic or checks find a backend first depends on the machine",
     "edge.json: Lag of the data plane": "on an idle machine there is none",
@@ -98,7 +93,7 @@ def check_panels(prometheus):
                 found, error = prometheus.samples(expr, instant=target["instant"])
                 if error:
                     yield f"{where}: {error}: {expr}"
-                elif not found and where not in MAY_BE_EMPTY:
+                elif not found:
                     yield f"{where}: empty: {expr}"
                 seen += found
             if seen and not any(seen) and where not in MAY_BE_ZERO:
