@@ -38,7 +38,7 @@ _MOMENTS = {"suspected_at": "suspected", "decided_at": "decided", "serving_at": 
 _CHECKS = {
     "http_req_failed": "failed requests", "http_req_duration": "latency, ms", "http_reqs": "requests",
     "checks": "answers that were as expected", "dropped_iterations": "requests that k6 did not get to send",
-    "failover_seen": "another backend became active", "failover_switch_ms": "time until it did, ms",
+    "switch_seen": "moves of traffic that a poll saw", "failover_seen": "another backend became active", "failover_switch_ms": "time until it did, ms",
     "failovers": "moves of traffic that the proxy counted", "posts": "POSTs", "uploads": "bodies of 1 MiB",
     "websocket_messages": "WebSocket messages", "executed": "POSTs in the backends' lists", "backend_return_ms": "time until it was back, ms",
     "failback_ms": "time until traffic was back, ms", "faults_injected": "faults injected", "faults_survived": "faults with a failover",
@@ -50,6 +50,12 @@ def _number(value, unit=""):
     if value is None:
         return "–"
     return escape(f"{value:.4g}{unit}" if isinstance(value, float) else f"{value}{unit}")
+
+
+def _time(milliseconds):
+    if milliseconds is None:
+        return "–"
+    return f"{milliseconds / 1000:.3g} s" if 1000 <= milliseconds else f"{milliseconds:.3g} ms"
 
 
 def _table(heads, rows, words=1):
@@ -64,15 +70,15 @@ def _phases(result):
     for name, phase in result["phases"].items():
         shares = ", ".join(f"{backend} {count}" for backend, count in sorted(result["answers"].get(name, {}).items()))
         yield [
-            escape(name), _number(phase["requests"]), _number(phase["failed"]), _number(phase["p50_ms"], " ms"),
-            _number(phase["p99_ms"], " ms"), _number(phase["max_ms"], " ms"), escape(shares) or "–",
+            escape(name), _number(phase["requests"]), _number(phase["failed"]), _time(phase["p50_ms"]), _time(phase["p99_ms"]),
+            _time(phase["max_ms"]), escape(shares) or "–",
         ]
 
 
 def _beside(comparison):
     """The same facts as k6 saw them and as Bascule recorded them."""
     k6, record = comparison["k6_latency"], comparison["record_latency"]["during"] or {}
-    seconds = lambda value: _number(None if value is None else value * 1000, " ms")  # noqa: E731
+    seconds = lambda value: _time(None if value is None else value * 1000)  # noqa: E731
     total, lost = comparison["total"], comparison["lost"]
     yield [_WORDS[total["agrees"]], "requests in the window", _number(total["k6"]), _number(total["record"])]
     yield [_WORDS[lost["agrees"]], "lost", _number(lost["k6"]), _number(lost["record"])]
@@ -108,11 +114,13 @@ def _figures(result):
     failed = sum(phase["failed"] for phase in phases)
     yield "requests", _number(sum(phase["requests"] for phase in phases)), ""
     yield "failed", _number(failed), "bad" if failed else "good"
-    yield "p99 of the worst phase", _number(slowest, " ms"), ""
+    if "posts lost" in result.get("counters", {}):
+        yield "POSTs lost", _number(int(result["counters"]["posts lost"])), ""
+    yield "p99 of the worst phase", _time(slowest), ""
     if comparisons:
         yield "rescued", _number(sum(it["rescued"]["record"] for it in comparisons)), ""
         for name, word in (("detection_seconds", "detected in"), ("switch_seconds", "switched in")):
-            yield word, _number(None if worst(name) is None else worst(name) * 1000, " ms"), ""
+            yield word, _time(None if worst(name) is None else worst(name) * 1000), ""
 
 
 def _legend(answered):
