@@ -1,6 +1,7 @@
 // The page against the mock, in a real Chromium: how it looks, what it says, what it lets you do.
 
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 import { createMock } from '../mock/server.mjs';
 import { DIST, launch, open, picture, sentence, sidewaysScroll, untilSentence, violations } from './browser.mjs';
@@ -83,7 +84,11 @@ describe('a failover', () => {
       await incident.getByRole('link', { name: 'api-1' }).click();
       await page.getByRole('heading', { name: 'Incident api-1' }).waitFor();
       await page.getByText('connection refused').first().waitFor();
-      assert.equal(await page.getByRole('link', { name: 'JSON' }).getAttribute('href'), '/api/incidents/api-1');
+      const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Export JSON' }).click()]);
+      assert.equal(download.suggestedFilename(), 'api-1.json');
+      const record = JSON.parse(await readFile(await download.path(), 'utf8'));
+      assert.equal(record.incident.backend, 'primary');
+      assert.ok(record.series.requests.length > 30 && record.log.length > 0);
       assert.deepEqual(complaints, []);
       await close();
     }));

@@ -169,6 +169,28 @@ describe('the time axis', () => {
     }));
 });
 
+describe('an incident', () => {
+  test('tells its story, its neighbours, and that it was before a restart', () =>
+    playing('day', async (url, play) => {
+      const { page, complaints, close } = await open(browser, url, { path: '/#/incident/api-33' });
+      await page.getByRole('heading', { name: 'Incident api-33' }).waitFor();
+      for (const name of ['Suspected', 'Decided', 'Serving', 'Recovered']) await page.locator('.moment-name', { hasText: name }).waitFor();
+      await page.getByText('Lost').first().waitFor();
+      assert.match((await page.locator('.cost').textContent()) ?? '', /Rescued by retry\s*31.*Rescued by hedge\s*0.*Lost\s*214/);
+      assert.equal(await page.getByTestId('before-restart').count(), 1);
+      await page.locator('#chart-errors canvas').waitFor();
+      await page.getByText('Log of that time').waitFor();
+      await picture(page, 'incident-lost-light-desk');
+      await page.getByRole('link', { name: /Next: api-34/ }).click();
+      await page.getByRole('heading', { name: 'Incident api-34' }).waitFor();
+      await page.keyboard.press('[');
+      await page.getByRole('heading', { name: 'Incident api-33' }).waitFor();
+      assert.ok(play.pools[0].incidents.length > 40);
+      assert.deepEqual(complaints, []);
+      await close();
+    }));
+});
+
 describe('colours', () => {
   for (const scheme of ['light', 'dark']) {
     test(`of lines, bands and gaps stand out on the canvas: ${scheme}`, () =>

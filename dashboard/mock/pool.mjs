@@ -76,7 +76,7 @@ export class PoolPlay {
     backend.reason = REASON[mode] ?? mode;
     backend.since = now;
     backend.state = 'down';
-    this.log('warn', 'fleet', 'backend ejected', { pool: this.name, backend: backend.name, reason: backend.reason });
+    this.log('warn', 'fleet', 'backend ejected', { pool: this.name, backend: backend.name, reason: backend.reason }, now);
     if (this.active() !== backend.name) return;
     const heir = this.backends.filter((it) => it.state === 'up').sort((a, b) => a.tier - b.tier)[0] ?? null;
     this.openIncident({ backend, heir, mode, now, decided, detection, requested });
@@ -93,7 +93,7 @@ export class PoolPlay {
       serving: heir ? decided + 1 : null, recovered: null, failedBack: null, lost: 0, rescued: heir ? 5 : 0,
     });
     const fields = { pool: this.name, backend: backend.name, to: heir?.name ?? 'nothing', detection_seconds: detection };
-    this.log(heir ? 'warn' : 'error', 'fleet', heir ? 'pool failed over' : 'pool has nothing to serve from', fields);
+    this.log(heir ? 'warn' : 'error', 'fleet', heir ? 'pool failed over' : 'pool has nothing to serve from', fields, decided);
   }
 
   moveTo(heir, at) {
@@ -117,7 +117,7 @@ export class PoolPlay {
       this.moveTo(first, now);
       const incident = this.incidents[0];
       if (incident) incident.failedBack = now;
-      this.log('info', 'fleet', 'pool failed back', { pool: this.name, backend: first.name, tier: first.tier });
+      this.log('info', 'fleet', 'pool failed back', { pool: this.name, backend: first.name, tier: first.tier }, now);
     }
     const seconds = (now - this.lastTick) / 1000;
     this.lastTick = now;
@@ -128,7 +128,7 @@ export class PoolPlay {
 
   bringBack(backend, now) {
     Object.assign(backend, { backAt: null, fault: null, state: 'up', reason: null, since: now });
-    this.log('info', 'health', 'backend is healthy', { pool: this.name, backend: backend.name, passes: 2 });
+    this.log('info', 'health', 'backend is healthy', { pool: this.name, backend: backend.name, passes: 2 }, now);
     const incident = this.incidents.find((it) => it.backend === backend.name && it.recovered === null);
     if (incident) incident.recovered = now;
     const active = this.find(this.active());

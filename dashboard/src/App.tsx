@@ -30,17 +30,22 @@ export function App() {
       </div>
       <main id="main" tabIndex={-1} class={old ? 'old' : ''}>
         {old && health.value === null ? (
-          <NothingYet />
+          <>
+            <NothingYet />
+            <LogPanel />
+          </>
         ) : at.page === 'incident' ? (
           <IncidentPage id={at.id} />
-        ) : at.page === 'logs' ? null : (
+        ) : at.page === 'logs' ? (
+          <LogPanel isTall />
+        ) : (
           <>
             <PoolView />
             {pool.value !== null && <History heading="What happened" pool={pool.value.name} />}
             <Incidents />
+            <LogPanel />
           </>
         )}
-        <LogPanel />
       </main>
       <Footer />
       <Help />

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { line } from '../fixtures';
-import { filterRows, lineCount, LogRing, RING_MAX } from './loglines';
+import { lineCount, LogRing, RING_MAX } from './loglines';
 import type { LogRow } from './loglines';
 
 const said = (rows: readonly LogRow[]): string[] => rows.map((row) => (row.kind === 'line' ? row.line.message : `[${row.kind}]`));
@@ -45,22 +45,4 @@ test('the ring is bounded and keeps the newest', () => {
   expect(said(ring.rows()).at(0)).toBe('line 2001');
   expect(said(ring.rows()).at(-1)).toBe('line 12000');
   expect(ring.arrived).toBe(12_000);
-});
-
-test('filters by level and by every word, in message and fields, and keeps marks', () => {
-  const ring = new LogRing();
-  ring.accept({
-    type: 'lines',
-    lines: [
-      line(1, { level: 'debug' }),
-      line(2, { level: 'warn', message: 'backend ejected', fields: { backend: 'primary' } }),
-      line(3, { level: 'error', message: 'no backend', fields: {} }),
-    ],
-  });
-  ring.mark('trouble', 'odd');
-  const pick = (level: 'debug' | 'info' | 'warn' | 'error', text: string) => said(filterRows(ring.rows(), { level, text }));
-  expect(pick('debug', '')).toHaveLength(4);
-  expect(pick('info', '')).toEqual(['backend ejected', 'no backend', '[trouble]']);
-  expect(pick('error', '')).toEqual(['no backend', '[trouble]']);
-  expect(pick('debug', 'EJECTED primary')).toEqual(['backend ejected', '[trouble]']);
 });

@@ -9,26 +9,37 @@ export interface LogMark {
   text: string;
 }
 
-export type LogRow = { kind: 'line'; key: string; line: LogLine } | LogMark;
-
-export interface LogFilter {
-  level: LogLevel;
-  text: string;
-}
+/** A row; `n` is the how-manieth it is of all that came. */
+export type LogRow = { kind: 'line'; n: number; key: string; line: LogLine } | (LogMark & { n: number });
 
 /** Enough to scroll back through a failover under load; older rows leave. */
 export const RING_MAX = 10_000;
 
-const RANK: Record<LogLevel, number> = { error: 0, warn: 1, info: 2, debug: 3 };
+export const LEVELS: readonly LogLevel[] = ['error', 'warn', 'info', 'debug'];
+export const LEVEL_RANK: Record<LogLevel, number> = { error: 0, warn: 1, info: 2, debug: 3 };
 
 /** A ring of rows, oldest first. Counts what ever came so that a frozen view can say how many are new. */
 export class LogRing {
   #rows: LogRow[] = [];
+  /** What the first row that is kept is the how-manieth of. */
+  #first = 0;
+  /** Grows when rows came in between others. */
+  #generation = 0;
   #arrived = 0;
   #marks = 0;
   #lastSeq = -1;
   /** Lines still to come that the proxy repeats after connecting. */
   #repeats = 0;
+  #max: number;
+
+  constructor(max = RING_MAX) {
+    this.#max = max;
+  }
+
+  /** What is kept now; it does not change when more comes. */
+  source(): { rows: readonly LogRow[]; first: number; generation: number } {
+    return { rows: this.#rows, first: this.#first, generation: this.#generation };
+  }
 
   get arrived(): number {
     return this.#arrived;
@@ -58,17 +69,18 @@ export class LogRing {
   }
 
   mark(kind: LogMark['kind'], text: string): void {
-    this.#push([{ kind, key: `mark-${(this.#marks += 1)}`, text }]);
+    this.#push([{ kind, n: 0, key: `mark-${(this.#marks += 1)}`, text }]);
   }
 
   clear(): void {
+    this.#first += this.#rows.length;
     this.#rows = [];
   }
 
   #append(lines: readonly LogLine[]): void {
     const first = lines[0];
     if (first === undefined) return;
-    const rows = lines.map((line): LogRow => ({ kind: 'line', key: `${line.seq}/${line.at}`, line }));
+    const rows = lines.map((line): LogRow => ({ kind: 'line', n: 0, key: `${line.seq}/${line.at}`, line }));
     if (this.#repeats > 0 || first.seq <= this.#lastSeq) this.#merge(rows);
     else this.#push(rows);
     this.#repeats = Math.max(0, this.#repeats - rows.length);
@@ -77,6 +89,11 @@ export class LogRing {
 
   #push(rows: LogRow[]): void {
     this.#arrived += rows.length;
+    let n = this.#first + this.#rows.length;
+    for (const row of rows) {
+      row.n = n;
+      n += 1;
+    }
     this.#rows = this.#rows.concat(rows);
     this.#trim();
   }
@@ -95,36 +112,28 @@ export class LogRing {
     }
     for (const row of fresh) if (row.kind === 'line') timed.push({ row, at: Date.parse(row.line.at) });
     // The sort is stable: within a millisecond, what was known comes first, then by arrival.
-    this.#rows = timed.sort((a, b) => a.at - b.at).map((it) => it.row);
+    // Rows that are on view elsewhere keep their places there.
+    this.#rows = timed.sort((a, b) => a.at - b.at).map((it, index) => ({ ...it.row, n: this.#first + index }));
+    this.#generation += 1;
     this.#trim();
   }
 
   #trim(): void {
-    if (this.#rows.length > RING_MAX) this.#rows = this.#rows.slice(-RING_MAX);
+    const over = this.#rows.length - this.#max;
+    if (over <= 0) return;
+    this.#rows = this.#rows.slice(over);
+    this.#first += over;
   }
 }
 
-/** Rows that pass the filter. Marks always do: they tell of lines nobody saw. */
-export function filterRows(rows: readonly LogRow[], filter: LogFilter): readonly LogRow[] {
-  const words = filter.text.toLowerCase().split(/\s+/).filter(Boolean);
-  if (filter.level === 'debug' && words.length === 0) return rows;
-  const rank = RANK[filter.level];
-  return rows.filter((row) => {
-    if (row.kind !== 'line') return true;
-    if (RANK[row.line.level] > rank) return false;
-    if (words.length === 0) return true;
-    const text = searchText(row.line);
-    return words.every((word) => text.includes(word));
-  });
-}
+const lineTexts = new WeakMap<LogLine, string>();
 
-const searchTexts = new WeakMap<LogLine, string>();
-
-function searchText(line: LogLine): string {
-  let text = searchTexts.get(line);
+/** What a line says: "warn fleet pool failed over pool=api". */
+export function lineText(line: LogLine): string {
+  let text = lineTexts.get(line);
   if (text === undefined) {
-    text = `${line.level} ${line.target} ${line.message} ${fieldsText(line.fields)}`.toLowerCase();
-    searchTexts.set(line, text);
+    text = `${line.level} ${line.target} ${line.message} ${fieldsText(line.fields)}`.trimEnd();
+    lineTexts.set(line, text);
   }
   return text;
 }

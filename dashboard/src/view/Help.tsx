@@ -40,7 +40,7 @@ export function Help() {
 
 export function HelpButton() {
   return (
-    <button type="button" class="button quiet icon-only" title="Keys (?)" aria-label="Keys" onClick={() => (isOpen.value = true)}>
+    <button type="button" class="button quiet icon-only keys-button" title="Keys (?)" aria-label="Keys" onClick={() => (isOpen.value = true)}>
       <Icon name="keys" />
     </button>
   );

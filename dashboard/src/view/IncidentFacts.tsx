@@ -85,7 +85,7 @@ export function Counts(props: { incident: Incident }) {
 
 const PHASES = ['before', 'during', 'after'] as const;
 
-export function LatencyTable(props: { incident: Incident; full?: boolean }) {
+export function LatencyTable(props: { incident: Incident }) {
   const { latency } = props.incident;
   const row = (name: string, pick: (it: Latency) => string) => (
     <tr>
@@ -112,7 +112,50 @@ export function LatencyTable(props: { incident: Incident; full?: boolean }) {
       <tbody>
         {row('p50', (it) => durationOrNone(it.p50_seconds))}
         {row('p99', (it) => durationOrNone(it.p99_seconds))}
-        {props.full && row('requests', (it) => count(it.requests))}
+      </tbody>
+    </table>
+  );
+}
+
+/** Bars on a logarithmic scale from a tenth of a millisecond, because a hang is a thousand times an answer. */
+const BAR_LEAST = 1e-4;
+
+function barWidth(value: number | null, most: number): string {
+  if (value === null || value <= BAR_LEAST) return '0%';
+  return `${((Math.log10(value / BAR_LEAST) / Math.log10(most / BAR_LEAST)) * 100).toFixed(1)}%`;
+}
+
+export function LatencyBars({ incident }: { incident: Incident }) {
+  const { latency } = incident;
+  const most = Math.max(1e-3, ...PHASES.map((phase) => latency[phase]?.p99_seconds ?? 0));
+  return (
+    <table class="latency-bars">
+      <caption class="sr-only">Latency before, during and after</caption>
+      <thead>
+        <tr>
+          <td />
+          <th scope="col">p50</th>
+          <th scope="col">p99</th>
+          <th scope="col">Requests</th>
+          <td />
+        </tr>
+      </thead>
+      <tbody>
+        {PHASES.map((phase) => {
+          const it = latency[phase];
+          return (
+            <tr key={phase}>
+              <th scope="row">{phase}</th>
+              <td>{durationOrNone(it?.p50_seconds ?? null)}</td>
+              <td>{durationOrNone(it?.p99_seconds ?? null)}</td>
+              <td>{it === null ? durationOrNone(null) : count(it.requests)}</td>
+              <td class="latency-bar" aria-hidden="true">
+                <span class="bar-p99" style={{ width: barWidth(it?.p99_seconds ?? null, most) }} />
+                <span class="bar-p50" style={{ width: barWidth(it?.p50_seconds ?? null, most) }} />
+              </td>
+            </tr>
+          );
+        })}
       </tbody>
     </table>
   );

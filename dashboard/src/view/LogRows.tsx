@@ -2,12 +2,14 @@
 // one line can be open to show its JSON, and the rows below it move down by that box's height.
 
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { logConnection, needle, pause, paused, resume, rows } from '../feed/log';
+import { hasNeedle, hits, logConnection, needle, onlyWindow, pause, paused, resume, rows, showsAll } from '../feed/log';
 import { fieldsText } from '../feed/loglines';
 import type { LogRow } from '../feed/loglines';
 import type { LogLine } from '../wire/types';
 import { clock, clockMillis, utc } from '../format';
+import { copyText } from '../save';
 import { Icon, LEVEL_ICON } from './Icon';
+import { focusedRow, sightings } from './logfocus';
 
 const ROW = 24;
 const OPEN = 208;
@@ -21,7 +23,10 @@ export function LogRows() {
   const [top, setTop] = useState(0);
   const [height, setHeight] = useState(400);
   const [open, setOpen] = useState<string | null>(null);
-  const [focused, setFocused] = useState<string | null>(null);
+  const focused = focusedRow.value;
+  const setFocused = (n: number | null): void => {
+    focusedRow.value = n;
+  };
   const shown = rows.value;
   const still = paused.value;
   const openAt = open === null ? -1 : shown.findIndex((row) => row.key === open);
@@ -60,22 +65,28 @@ export function LogRows() {
 
   const first = Math.max(0, Math.floor((top - (openAt >= 0 && top > place(openAt) ? OPEN : 0)) / ROW) - SPARE);
   const last = Math.min(shown.length, first + Math.ceil(height / ROW) + 2 * SPARE);
-  const toggle = (key: string): void => {
+  const marksHits = hasNeedle.value && showsAll.value;
+  const toggle = (row: LogRow): void => {
     pause();
-    setFocused(key);
-    setOpen(open === key ? null : key);
+    setFocused(row.n);
+    setOpen(open === row.key ? null : row.key);
   };
+
+  // A match that was jumped to comes into sight.
+  useLayoutEffect(() => {
+    const index = shown.findIndex((row) => row.n === focusedRow.peek());
+    if (box.current !== null && index >= 0 && sightings.value > 0) bring(box.current, place(index));
+  }, [sightings.value]);
 
   const move = (by: number): void => {
     pause();
-    const from = focused === null ? shown.length - 1 : shown.findIndex((row) => row.key === focused);
+    const from = focused === null ? shown.length - 1 : shown.findIndex((row) => row.n === focused);
     const index = Math.min(shown.length - 1, Math.max(0, from + by));
     const row = shown[index];
     const element = box.current;
     if (row === undefined || element === null) return;
-    setFocused(row.key);
-    if (place(index) < element.scrollTop) element.scrollTop = place(index);
-    if (place(index) + ROW > element.scrollTop + element.clientHeight) element.scrollTop = place(index) + ROW - element.clientHeight;
+    setFocused(row.n);
+    bring(element, place(index));
   };
 
   const onKeyDown = (event: KeyboardEvent): void => {
@@ -85,8 +96,10 @@ export function LogRows() {
     const steps: Record<string, number> = { ArrowUp: -1, ArrowDown: 1, PageUp: -page, PageDown: page, Home: -Infinity, End: Infinity };
     const step = steps[event.key];
     if (step !== undefined) move(step === Infinity ? shown.length : step === -Infinity ? -shown.length : step);
-    else if (event.key === 'Enter' && focused !== null) toggle(focused);
-    else if (event.key === ' ') (still ? resume : pause)();
+    else if (event.key === 'Enter') {
+      const row = shown.find((it) => it.n === focused);
+      if (row !== undefined) toggle(row);
+    } else if (event.key === ' ') (still ? resume : pause)();
     else if (event.key === 'Escape') {
       setOpen(null);
       setFocused(null);
@@ -112,7 +125,7 @@ export function LogRows() {
           const index = first + offset;
           return (
             <div key={row.key} class="log-place" style={{ transform: `translateY(${place(index)}px)` }}>
-              <Row row={row} open={index === openAt} focused={row.key === focused} onToggle={() => toggle(row.key)} />
+              <Row row={row} open={index === openAt} focused={row.n === focused} isHit={marksHits && isHit(row)} onToggle={() => toggle(row)} />
               {index === openAt && row.kind === 'line' && <Json line={row.line} />}
             </div>
           );
@@ -122,11 +135,37 @@ export function LogRows() {
   );
 }
 
+/** Scrolls so that the row at `top` is seen. */
+function bring(element: HTMLElement, top: number): void {
+  if (top < element.scrollTop) element.scrollTop = top;
+  if (top + ROW > element.scrollTop + element.clientHeight) element.scrollTop = top + ROW - element.clientHeight;
+}
+
+/** Hits are in order, so one is found by halving. */
+function isHit(row: LogRow): boolean {
+  const found = hits.value;
+  let low = 0;
+  let high = found.length - 1;
+  while (low <= high) {
+    const middle = (low + high) >> 1;
+    const n = found[middle]?.n ?? 0;
+    if (n === row.n) return true;
+    if (n < row.n) low = middle + 1;
+    else high = middle - 1;
+  }
+  return false;
+}
+
 function Json(props: { line: LogLine }) {
   return (
-    <pre class="log-json" tabIndex={0} role="region" aria-label="The line as JSON">
-      {JSON.stringify(props.line, null, 2)}
-    </pre>
+    <div class="log-json">
+      <button type="button" class="button" onClick={() => void copyText(JSON.stringify(props.line, null, 2))}>
+        <Icon name="copy" size={13} /> Copy
+      </button>
+      <pre tabIndex={0} role="region" aria-label="The line as JSON">
+        {JSON.stringify(props.line, null, 2)}
+      </pre>
+    </div>
   );
 }
 
@@ -139,7 +178,13 @@ function NoRows() {
   const waiting = logConnection.value.kind !== 'open';
   return (
     <p class="log-empty">
-      {needle.value !== '' ? `No line holds “${needle.value}”.` : waiting ? 'Waiting for the log…' : 'No lines yet. State changes appear here as they happen.'}
+      {hasNeedle.value
+        ? `No line holds “${needle.value}”.`
+        : waiting
+          ? 'Waiting for the log…'
+          : onlyWindow.value !== null
+            ? 'No line of that time is kept: the page knows those that the proxy still had when it was opened, and later ones.'
+            : 'No lines yet. State changes appear here as they happen.'}
     </p>
   );
 }
@@ -148,10 +193,11 @@ interface RowProps {
   row: LogRow;
   open: boolean;
   focused: boolean;
+  isHit: boolean;
   onToggle: () => void;
 }
 
-function Row({ row, open, focused, onToggle }: RowProps) {
+function Row({ row, open, focused, isHit, onToggle }: RowProps) {
   if (row.kind !== 'line') {
     return (
       <div class={focused ? `log-row mark-${row.kind} focused` : `log-row mark-${row.kind}`}>
@@ -165,7 +211,7 @@ function Row({ row, open, focused, onToggle }: RowProps) {
     <button
       type="button"
       tabIndex={-1}
-      class={`log-row level-${line.level}${focused ? ' focused' : ''}`}
+      class={`log-row level-${line.level}${focused ? ' focused' : ''}${isHit ? ' hit' : ''}`}
       aria-expanded={open}
       onClick={onToggle}
     >
