@@ -4,7 +4,7 @@
 export PATH := $(CURDIR)/.cache/bin:$(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check drills operate hostile observe bench soak dashboard compose-test deb deny regen pictures setup
+.PHONY: help demo test check drills operate hostile observe bench instructions soak dashboard compose-test deb deny regen pictures setup
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -32,6 +32,9 @@ observe: ## let a real Prometheus watch everything happen: no panel, rule or ale
 
 bench: ## processor time per request beside HAProxy, nginx, Envoy, Caddy, bare Pingora (ARGS="get tls")
 	@.ci/setup build peers && cargo build --release -p bascule --bin bascule --bench bare_pingora && loadtest/measure $(ARGS)
+
+instructions: ## instructions that a request costs, counted by callgrind (ARGS="get --profile /tmp/profile")
+	@.ci/setup build && cargo build --release -p bascule --bin bascule && loadtest/instructions $(ARGS)
 
 soak: ## run the core in 50,000 simulated worlds, and fuzz for an hour; `make test` does little of both
 	@proxy/fuzz/run 360

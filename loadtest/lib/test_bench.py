@@ -4,7 +4,7 @@ import os
 import time
 import unittest
 
-from lib.bench import accounts, cases, report
+from lib.bench import accounts, callgrind, cases, document, report
 from lib.bench.cases import Case
 
 
@@ -27,6 +27,21 @@ class Judge(unittest.TestCase):
         text = report.table([report.judge(self.case, [{"bascule": 14, "haproxy": 10}])])
         self.assertEqual(len(text.splitlines()), 3)
         self.assertIn("MISSED: ≤ 1.3 haproxy", text)
+
+
+class Document(unittest.TestCase):
+    def test_the_page_says_what_is_missed_and_what_was_counted(self):
+        result = report.judge(Judge.case, [{"bascule": 14, "haproxy": 10}])
+        machine = {"cpu": "a processor", "cores": 2, "kernel": "6.1"}
+        measured = {"machine": machine, "versions": {"haproxy": "HAProxy 2.6"}, "rounds": 1, "seconds": 1, "results": [result]}
+        text = document.page(measured, {"instructions": {"get": 1234, "gone": 1}})
+        self.assertIn("- a GET: 1.40 of HAProxy, the goal is 1.3", text)
+        self.assertIn("| 1,234 |", text)
+        self.assertIn("- HAProxy: HAProxy 2.6", text)
+        self.assertNotIn("Instructions", document.page(measured, None))
+
+    def test_every_case_that_is_counted_is_found_by_its_name(self):
+        self.assertTrue(all(name == case.name for name, case in callgrind.CASES.items()))
 
 
 class Accounts(unittest.TestCase):

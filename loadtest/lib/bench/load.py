@@ -61,12 +61,12 @@ def hold(case, place):
     for _ in range(case.connections):
         connection = socket.create_connection((host, int(port)), timeout=5)
         connection.sendall(request)
-        _read_answer(connection)
+        read_answer(connection)
         held.append(connection)
     return held
 
 
-def _read_answer(connection):
+def read_answer(connection):
     data = b""
     while b"\r\n\r\n" not in data:
         piece = connection.recv(65536)

@@ -1,0 +1,113 @@
+"""What was measured as a page for people: `proxy/docs/performance.md`. Numbers and words in, text out."""
+
+from lib.bench import callgrind, report
+
+NAMES = {"bascule": "Bascule", "bare": "bare Pingora", "haproxy": "HAProxy", "nginx": "nginx", "envoy": "Envoy", "caddy": "Caddy"}
+
+HEAD = """# What a request costs
+
+<!-- Written by `loadtest/measure --page` from loadtest/results/; the words are in loadtest/lib/bench/document.py. -->
+
+Bascule does a good deal for each request that a plain proxy does not: it holds the response back until it is whole, watches
+the backend while it waits, keeps what may be sent again, and counts all of it. This page says what that costs, beside
+proxies that do less, and beside a [Pingora proxy](../benches/bare_pingora.rs) that forwards and does nothing else.
+
+## Processor time
+
+"""
+
+HOW = """
+Microseconds of processor time per request (user and system, by the kernel's accounts), medians of {rounds} rounds of
+{seconds} s; for idle connections KiB of memory each. In brackets: what Bascule takes of that, as the median of the
+rounds' own ratios. One proxy at a time has a core to itself; wrk or h2load, and the nginx behind, share another.
+Health checks, outlier detection, suspicion, budgets, hold-back, metrics and incidents are on in Bascule, as by default.
+
+To repeat it: `make bench`. One case: `make bench ARGS="get --rounds 5"`.
+
+- machine: {cpu}, {count} cores, Linux {kernel}
+{versions}
+"""
+
+INSTRUCTIONS = """
+## Instructions
+
+What Bascule itself executes in user space for one request, counted by callgrind (`make instructions`). Noise does not touch
+these numbers, so `make test` holds them within bounds. The kernel's part is not in them, and a copy counts an instruction
+for each byte, which the processor does at some thirty a cycle: time is what the table above is for.
+
+| | instructions | at most |
+|---|---|---|
+{rows}
+
+## System calls
+
+Per request on kept connections, 64 at a time, by `strace -c -f`; `epoll_wait`, which tells of many requests at once, left out:
+
+| | GET 1 KiB | POST 4 KiB |
+|---|---|---|
+| Bascule | 2 sends, 3 receives | 2 sends, 3 receives, 1 getsockopt |
+| bare Pingora | 2 sends, 2 receives, 1 getpeername | 4 sends, 2 receives, 1 getpeername |
+| HAProxy | 2 sends, 2 receives | 2 sends, 2 receives |
+
+The third receive looks whether an idle connection to a backend still stands before a request is put on it. The `getsockopt`
+notes what the backend's kernel has confirmed, which may later prove that a POST never arrived and may be sent again.
+Neither is done by the others, and neither will be saved: both are what keeps requests from being lost.
+"""
+
+READING = """
+## How to read it
+
+- **HAProxy and nginx take less for small requests**, and will: they parse heads in place, in buffers that never move, and
+  have no hash map, no reference counts and hardly an allocation per request. What is left between Bascule and them is for
+  the larger part Pingora's frame: its session sorts each request's head into two hash maps (names, and how they were
+  spelled) and builds its own of the response. The rest is ours: what may be sent again is kept, what is waited for is
+  watched, what comes back is held until it is whole.
+- **Beside bare Pingora** Bascule saves what its engine does instead of Pingora's proxying: no channels between two halves,
+  no task per idle connection, heads passed on as lines, head and body in one write in each direction.
+- **Large responses** are cheap: pieces are passed on as they came.
+- **Over TLS and HTTP/2** the same is saved, but what rustls and h2 take is taken by both.
+- **Idle clients** hold no buffers, parser or request: those are made when a request begins.
+- A future that may wait for anything at all is large. Pingora's, made for each request, has about 7 KiB and is copied
+  twice when it is boxed; that is what a quarter of the instructions are, though not of the time.
+
+## What was done about it
+
+- Memory is allocated by [mimalloc](https://github.com/microsoft/mimalloc), a third of the instructions of the system's.
+- The release build is linked as one piece (`lto = "fat"`, `codegen-units = 1`).
+- A request to a backend is written from lines that are borrowed from the client's (`exchange/lines.rs`, `exchange/draft.rs`), the
+  head of a response from the backend's; it goes past Pingora's session, which is told only what frames the body.
+- A request waits in a future that has no room for what few requests need (`exchange.rs`).
+- A request of a few KiB is received in one call, and sent in one.
+
+Profile-guided optimisation is not used: a profile goes stale with every change of the code it was made with, and packages
+are built where nobody runs load.
+"""
+
+
+def page(measured, instructions):
+    """The whole page. `measured` is measure.json, `instructions` instructions.json or None."""
+    machine = measured["machine"]
+    versions = "\n".join(f"- {NAMES.get(name, name)}: {text}" for name, text in measured["versions"].items() if text)
+    how = HOW.format(
+        rounds=measured["rounds"], seconds=measured["seconds"], cpu=machine["cpu"], count=machine["cores"],
+        kernel=machine["kernel"], versions=versions,
+    )
+    text = HEAD + report.table(measured["results"]) + "\n" + how + _goals(measured["results"])
+    if instructions:
+        rows = [
+            f"| {callgrind.CASES[name].says} | {count:,} | {callgrind.CASES[name].at_most:,} |"
+            for name, count in instructions["instructions"].items() if name in callgrind.CASES
+        ]
+        text += INSTRUCTIONS.format(rows="\n".join(rows))
+    return text + READING
+
+
+def _goals(results):
+    """Which goals are missed, in words: a table does not say it loudly enough."""
+    missed = [
+        f"- {result['says']}: {goal['ratio']:.2f} of {NAMES[goal['beside']]}, the goal is {goal['at_most']:g}"
+        for result in results for goal in result["goals"] if goal["met"] is False
+    ]
+    if not missed:
+        return "All goals are met.\n"
+    return "Goals that are missed:\n\n" + "\n".join(missed) + "\n"
