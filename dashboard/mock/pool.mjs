@@ -78,7 +78,7 @@ export class PoolPlay {
     backend.state = 'down';
     this.log('warn', 'fleet', 'backend ejected', { pool: this.name, backend: backend.name, reason: backend.reason }, now);
     if (this.active() !== backend.name) return;
-    const heir = this.backends.filter((it) => it.state === 'up').sort((a, b) => a.tier - b.tier)[0] ?? null;
+    const heir = this.backends.filter((it) => it.state === 'up' && it.intent === 'enabled').sort((a, b) => a.tier - b.tier)[0] ?? null;
     this.openIncident({ backend, heir, mode, now, decided, detection, requested });
     this.moveTo(heir, decided);
   }
@@ -127,7 +127,7 @@ export class PoolPlay {
   }
 
   bringBack(backend, now) {
-    Object.assign(backend, { backAt: null, fault: null, state: 'up', reason: null, since: now });
+    Object.assign(backend, { backAt: null, fault: null, state: 'up', ejectedByOperator: false, reason: null, since: now });
     this.log('info', 'health', 'backend is healthy', { pool: this.name, backend: backend.name, passes: 2 }, now);
     const incident = this.incidents.find((it) => it.backend === backend.name && it.recovered === null);
     if (incident) incident.recovered = now;
@@ -135,7 +135,7 @@ export class PoolPlay {
     if (!active) {
       if (incident) Object.assign(incident, { heir: incident.heir ?? backend.name, serving: incident.serving ?? now, toTier: incident.toTier ?? backend.tier });
       this.moveTo(backend, now);
-    } else if (backend.tier < active.tier) this.failbackAt = now + this.failbackAfter;
+    } else if (backend.tier < active.tier && (this.heldTier ?? null) === null) this.failbackAt = now + this.failbackAfter;
   }
 
   /** What a second looked like. */
@@ -195,14 +195,16 @@ export class PoolPlay {
 
   health(now) {
     const active = this.find(this.active()) ?? null;
-    const eligible = this.backends.filter((it) => it.state === 'up');
+    const eligible = this.backends.filter((it) => it.state === 'up' && it.intent === 'enabled');
     const first = Math.min(...this.backends.map((it) => it.tier));
     const status = !active ? 'down' : active.tier !== first ? 'failed_over' : eligible.length < this.backends.length ? 'degraded' : 'serving';
+    const tiers = [...new Set(this.backends.map((it) => it.tier))].sort((a, b) => a - b);
+    const returnable = eligible.filter((it) => active && it.tier < active.tier).sort((a, b) => a.tier - b.tier)[0];
     const open = this.incidents.find((it) => it.recovered === null);
     return {
       name: this.name, status, active_tier: active?.tier ?? null, active_backend: active?.name ?? null, since: iso(this.since),
       failback: this.failbackAt === null ? null : { to_tier: first, at: iso(this.failbackAt), remaining_seconds: (this.failbackAt - now) / 1000, share: 0 },
-      shares: [], returnable_tier: null, held_tier: this.heldTier ?? null, failing_open: this.failingOpen ?? false,
+      shares: tiers.map((tier) => (active?.tier === tier ? 1 : 0)), returnable_tier: returnable?.tier ?? null, held_tier: this.heldTier ?? null, failing_open: this.failingOpen ?? false,
       open_incident: open ? `${this.name}-${open.number}` : null,
       last_minute: this.lastMinute(now),
       backends: this.backends.map((it) => this.backendHealth(it, now)),

@@ -5,6 +5,7 @@ import { createServer } from 'node:http';
 import { readFile } from 'node:fs/promises';
 import { extname, join, normalize } from 'node:path';
 import { WebSocketServer } from 'ws';
+import { Control, Refused } from './control.mjs';
 import { Log, chatter } from './log.mjs';
 import { PoolPlay, milliseconds } from './pool.mjs';
 import { SCENARIOS } from './scenarios.mjs';
@@ -40,6 +41,7 @@ export function createMock({ scenario = 'calm', dist = null } = {}) {
     play.startedAt = Date.now();
     for (const pool of play.pools) Object.assign(pool, { incidents: [], since: Date.now() });
   };
+  play.control = new Control(play);
   SCENARIOS[scenario](play);
 
   let owed = 0;
@@ -66,6 +68,7 @@ export function createMock({ scenario = 'calm', dist = null } = {}) {
     const url = new URL(request.url, 'http://mock');
     if (url.pathname !== '/api/logs') return;
     if (play.trouble !== null && play.trouble !== 'malformed') return void socket.destroy();
+    if (!mayWatch(play.control, url)) return void socket.end('HTTP/1.1 401 Unauthorized\r\nconnection: close\r\n\r\n');
     webSockets.handleUpgrade(request, socket, head, (client) => readLog(play, client, url));
   };
   const server = createServer((request, response) => {
@@ -83,6 +86,13 @@ export function createMock({ scenario = 'calm', dist = null } = {}) {
       return new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+/** Browsers cannot show a token to a WebSocket, so a ticket does. */
+function mayWatch(control, url) {
+  const ticket = url.searchParams.get('ticket');
+  if (ticket !== null) return control.tickets.delete(ticket);
+  return control.tokens === null || control.anonymous !== 'none';
 }
 
 function readLog(play, client, url) {
@@ -118,7 +128,16 @@ async function answer(play, request, response, url) {
     return sendError(response, 500, 'internal', `${path.slice(1)} cannot be read`, 'see the proxy\'s log for the cause');
   }
   const now = Date.now();
-  if (request.method === 'POST') return act(play, path, await body(request), response, now);
+  try {
+    const who = play.control.whoIs(request.headers.authorization, now);
+    if (request.method !== 'GET') return await change(play, who, `${request.method} ${path}`, await body(request), response, now);
+    const found = play.control.read(path, url, who);
+    if (typeof found === 'string') return send(response, 200, found, { 'content-type': 'application/yaml' });
+    if (found !== null) return send(response, 200, found);
+    play.control.require(who, 'viewer');
+  } catch (error) {
+    return refuse(response, error);
+  }
   if (path === '/proxy/health') return send(response, 200, health(play, now));
   if (path === '/incidents') return send(response, 200, { schema: 1, incidents: incidents(play, now) });
   if (path.startsWith('/incidents/')) {
@@ -130,6 +149,38 @@ async function answer(play, request, response, url) {
   const pool = play.pools.find((it) => it.name === url.searchParams.get('pool'));
   if (path === '/series' && pool) return send(response, 200, pool.series(Number(url.searchParams.get('seconds') ?? 300), now, url.searchParams.has('end') ? Number(url.searchParams.get('end')) : null));
   return sendError(response, 404, 'unknown_pool', 'no such pool', 'GET /proxy/health lists the pools');
+}
+
+/** A change, or the attempt at one: carried out, noted, answered. */
+async function change(play, who, request, text, response, now) {
+  const { control } = play;
+  const path = request.slice(request.indexOf(' ') + 1);
+  if (path === '/tickets') {
+    control.require(who, 'viewer');
+    const ticket = `ticket-${control.lastId}-${Math.random()}`;
+    control.tickets.add(ticket);
+    return send(response, 200, { schema: 1, ticket, path: '/logs', expires_at: new Date(now + 30_000).toISOString() });
+  }
+  const isQuestion = path === '/config/check';
+  try {
+    control.require(who, isQuestion ? 'viewer' : 'operator');
+    const asked = isQuestion || text === '' ? {} : JSON.parse(text);
+    if (!isQuestion) play.posts.push({ path, body: asked });
+    if (control.slowMs > 0) await new Promise((resolve) => setTimeout(resolve, control.slowMs));
+    const done = control.order(path, asked, text, Date.now());
+    if (done === null) return act(play, path, asked, response, now, (made) => control.note(who, request, made));
+    const id = isQuestion ? null : control.note(who, request, done.change);
+    return send(response, done.status ?? 200, done.answer, id === null ? {} : { 'x-audit-id': String(id) });
+  } catch (error) {
+    if (error instanceof Refused) error.headers['x-audit-id'] = String(control.note(who, request, null, error));
+    return refuse(response, error);
+  }
+}
+
+function refuse(response, error) {
+  if (!(error instanceof Refused)) throw error;
+  const { status, code, message, remedy, present, headers } = error;
+  send(response, status, { error: { code, message, remedy, ...(present === null ? {} : { present }) } }, headers);
 }
 
 function health(play, now) {
@@ -146,8 +197,7 @@ function incidents(play, now) {
     .sort((a, b) => b.moments.suspected_at.localeCompare(a.moments.suspected_at));
 }
 
-function act(play, path, asked, response, now) {
-  play.posts.push({ path, body: asked });
+function act(play, path, asked, response, now, note) {
   if (!play.faultInjection) {
     return sendError(response, 403, 'fault_injection_disabled', 'fault injection is not enabled', 'set admin.fault_injection: true');
   }
@@ -156,12 +206,14 @@ function act(play, path, asked, response, now) {
   if (!backend) return sendError(response, 404, 'unknown_backend', `no backend ${asked.backend}`, 'GET /proxy/health lists the backends');
   if (path === '/proxy/recover') {
     pool.recover(backend, now);
+    note({ action: 'fault.end', target: `${pool.name}/${backend.name}`, before: null, after: { recovered: [backend.name] } });
     return send(response, 200, { recovered: [backend.name] });
   }
   if (backend.state === 'down') {
     return sendError(response, 502, 'backend_unreachable', `${backend.name} does not answer`, 'wait until it is up, or start it');
   }
   pool.fail(backend, asked.mode ?? 'crash', now, { forMs: milliseconds(asked.for), scope: asked.scope, percent: asked.percent });
+  note({ action: 'fault.inject', target: `${pool.name}/${backend.name}`, before: null, after: { mode: asked.mode ?? 'crash' } });
   const ends = backend.fault ? new Date(backend.fault.ends_at).toISOString() : null;
   return send(response, 202, { pool: pool.name, backend: backend.name, mode: asked.mode ?? 'crash', accepted_at: new Date(now).toISOString(), ends_at: ends });
 }
@@ -169,7 +221,7 @@ function act(play, path, asked, response, now) {
 async function body(request) {
   let text = '';
   for await (const part of request) text += part;
-  return text === '' ? {} : JSON.parse(text);
+  return text;
 }
 
 async function page(dist, request, response) {

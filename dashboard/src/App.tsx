@@ -1,7 +1,10 @@
 // The page: one column of answers, from "are users affected?" down to "why?".
 
-import { connection, health, pool } from './feed/store';
+import { connection, health, isForbidden, pool } from './feed/store';
 import { route } from './route';
+import { About } from './view/About';
+import { Audit } from './view/Audit';
+import { Config } from './view/Config';
 import { Header } from './view/Header';
 import { Help } from './view/Help';
 import { IncidentPage } from './view/IncidentPage';
@@ -12,6 +15,7 @@ import { Moment } from './view/Moment';
 import { Notices } from './view/Notices';
 import { PoolView } from './view/PoolView';
 import { History } from './view/History';
+import { SignIn } from './view/SignIn';
 import { Announcer, Verdict } from './view/Verdict';
 
 export function App() {
@@ -30,12 +34,20 @@ export function App() {
       </div>
       <main id="main" tabIndex={-1} class={old ? 'old' : ''}>
         {old && health.value === null ? (
-          <>
-            <NothingYet />
-            <LogPanel />
-          </>
+          !isForbidden.value && (
+            <>
+              <NothingYet />
+              <LogPanel />
+            </>
+          )
         ) : at.page === 'incident' ? (
           <IncidentPage id={at.id} />
+        ) : at.page === 'audit' ? (
+          <Audit />
+        ) : at.page === 'config' ? (
+          <Config />
+        ) : at.page === 'about' ? (
+          <About />
         ) : at.page === 'logs' ? (
           <LogPanel isTall />
         ) : (
@@ -49,6 +61,7 @@ export function App() {
       </main>
       <Footer />
       <Help />
+      <SignIn />
     </>
   );
 }

@@ -3,6 +3,7 @@
 import { render } from 'preact';
 import { App } from './App';
 import { selectPool, startFeed } from './feed/feed';
+import { startSession } from './feed/session';
 import { selectedPool } from './feed/store';
 import { startTally } from './feed/tally';
 import { startRoute } from './route';
@@ -20,6 +21,7 @@ import './style/timeline.css';
 import './style/incident.css';
 import './style/detail.css';
 import './style/log.css';
+import './style/control.css';
 
 startTheme();
 startRoute((name) => {
@@ -27,6 +29,7 @@ startRoute((name) => {
   else selectPool(name);
 });
 startFeed();
+startSession();
 startKeys();
 startTally();
 const root = document.getElementById('app');

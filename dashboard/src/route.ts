@@ -7,13 +7,13 @@ import { computed, signal } from '@preact/signals';
 export type Route =
   | { page: 'overview'; pool: string | null }
   | { page: 'incident'; id: string }
-  | { page: 'logs' };
+  | { page: 'logs' | 'config' | 'audit' | 'about' };
 
 export function parseRoute(hash: string): Route {
   const [page, name] = pathOf(hash).split('/');
   const decoded = decode(name ?? '');
   if (page === 'incident' && decoded !== '') return { page, id: decoded };
-  if (page === 'logs') return { page };
+  if (page === 'logs' || page === 'config' || page === 'audit' || page === 'about') return { page };
   return { page: 'overview', pool: page === 'pool' && decoded !== '' ? decoded : null };
 }
 
@@ -31,6 +31,10 @@ function decode(name: string): string {
 
 export function incidentHref(id: string): string {
   return `#/incident/${encodeURIComponent(id)}`;
+}
+
+export function auditHref(id: number): string {
+  return `#/audit?id=${id}`;
 }
 
 export function poolHref(name: string): string {

@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest';
 import { backend, pool, SECONDARY } from '../fixtures';
 import { parseRoute } from '../route';
-import { consequence, curl, failRequest } from './failing';
+import { consequence, failRequest } from './failing';
+import { faultCommand } from './ordering';
 
-const choice = { mode: 'slow', length: '30s', scope: 'all', percent: 100, delay: '3s' } as const;
+const choice = { mode: 'slow', length: '30s', scope: 'all', percent: 100, delay: '3s', status: 503 } as const;
 
 test('only what the mode has a use for is sent', () => {
   expect(failRequest('api', 'primary', { ...choice, mode: 'crash' })).toEqual({ pool: 'api', backend: 'primary', mode: 'crash' });
@@ -19,8 +20,10 @@ test('only what the mode has a use for is sent', () => {
     scope: 'checks',
     percent: 10,
   });
-  expect(curl('http://localhost:3000', failRequest('api', 'primary', { ...choice, mode: 'crash' }))).toBe(
-    `curl -X POST http://localhost:3000/api/proxy/fail -H 'content-type: application/json' -d '{"pool":"api","backend":"primary","mode":"crash"}'`,
+  expect(failRequest('api', 'primary', { ...choice, mode: 'error', status: 429 })).toMatchObject({ mode: 'error', status: 429 });
+  expect(faultCommand(failRequest('api', 'primary', { ...choice, mode: 'crash' }))).toBe('bascule fault inject api/primary --mode crash');
+  expect(faultCommand(failRequest('my api', 'primary', { ...partial, mode: 'slow', percent: 50 }))).toBe(
+    "bascule fault inject 'my api/primary' --mode slow --for 30s --scope checks --percent 50 --delay 3s",
   );
 });
 

@@ -9,6 +9,8 @@ export interface FailChoice {
   scope: FaultScope;
   percent: number;
   delay: string;
+  /** What `error` answers. */
+  status: number;
 }
 
 export const FAIL_MODES: readonly { mode: InjectableMode; word: string; says: string }[] = [
@@ -18,13 +20,13 @@ export const FAIL_MODES: readonly { mode: InjectableMode; word: string; says: st
   { mode: 'hang', word: 'Hang', says: 'it takes requests and never answers' },
   { mode: 'reset', word: 'Reset', says: 'it closes connections before it answers' },
   { mode: 'truncate', word: 'Truncate', says: 'its answers break off' },
-  { mode: 'error', word: 'Error', says: 'it answers 503' },
+  { mode: 'error', word: 'Error', says: 'it answers with an error' },
   { mode: 'slow', word: 'Slow', says: 'it answers late' },
 ];
 
 /** The body of POST /proxy/fail: only what the mode has a use for. */
 export function failRequest(pool: string, backend: string, choice: FailChoice): FailRequest {
-  const { mode, length, scope, percent, delay } = choice;
+  const { mode, length, scope, percent, delay, status } = choice;
   return {
     pool,
     backend,
@@ -33,12 +35,8 @@ export function failRequest(pool: string, backend: string, choice: FailChoice): 
     ...(mode === 'crash' || scope === 'all' ? {} : { scope }),
     ...(mode === 'crash' || percent === 100 ? {} : { percent }),
     ...(mode === 'slow' ? { delay } : {}),
+    ...(mode === 'error' && status !== 503 ? { status } : {}),
   };
-}
-
-/** The command that does the same. */
-export function curl(origin: string, request: FailRequest): string {
-  return `curl -X POST ${origin}/api/proxy/fail -H 'content-type: application/json' -d '${JSON.stringify(request)}'`;
 }
 
 export interface Consequence {

@@ -8,6 +8,7 @@ import type { Answer } from './api';
 import { startPoll } from './poll';
 import type { Poll, Sink, Source, World } from './poll';
 import * as store from './store';
+import { token } from './token';
 
 /** Enough for shares, and for the charts to grow by; the rest of the past is asked for by `past.ts`. */
 const SERIES_SECONDS = 30;
@@ -79,6 +80,8 @@ export function startFeed(): void {
   window.setInterval(() => {
     store.tick.value = Date.now();
   }, TICK_MS);
+  // Somebody else is asking from now on, and may be shown something else.
+  token.subscribe(() => poll?.now());
   document.addEventListener('visibilitychange', () => {
     if (!document.hidden) poll?.now();
   });

@@ -7,6 +7,8 @@ import type { LogLevel } from '../wire/types';
 import { LEVELS, lineText, LogRing } from './loglines';
 import type { LogRow } from './loglines';
 import { logUrl, openLogSocket } from './logsocket';
+import { admitted } from './session';
+import { token } from './token';
 import type { LogConnection, LogEvent, LogSocket } from './logsocket';
 import { openMatcher, syntaxProblem } from './regex';
 import { Sieve } from './sieve';
@@ -155,11 +157,11 @@ export function followLog(): () => void {
   // Levels above info are subsets of it, sorted out here, so that lowering the bar again finds them.
   const wanted = computed<LogLevel>(() => (level.value === 'debug' ? 'debug' : 'info'));
   const stopChoice = followChoice();
-  const stop = computed(() => logUrl(location, wanted.value, onlyPool.value)).subscribe((url) => {
+  const stop = computed(() => ({ url: logUrl(location, wanted.value, onlyPool.value), token: token.value })).subscribe(({ url }) => {
     socket?.close();
     socket = openLogSocket(
       {
-        url,
+        address: () => admitted(url, '/logs'),
         onEvents: take,
         onConnection: (state) => {
           logConnection.value = state;

@@ -18,7 +18,8 @@ export interface LogSocket {
 }
 
 export interface LogTarget {
-  url: string;
+  /** Where to connect, with what lets us in; null where that could not be had. */
+  address(): Promise<string | null>;
   onEvents(events: LogEvent[]): void;
   onConnection(state: LogConnection): void;
 }
@@ -68,7 +69,22 @@ export function openLogSocket(target: LogTarget, world: World, draw: (then: () =
 
   const connect = (): void => {
     target.onConnection({ kind: 'connecting' });
-    const opening = new WebSocket(target.url);
+    void target.address().then((url) => {
+      if (closed) return;
+      if (url === null) later();
+      else begin(url);
+    });
+  };
+
+  const later = (): void => {
+    failures += 1;
+    const wait = backoffSeconds(failures, world.random()) * 1000;
+    target.onConnection({ kind: 'closed', retryAt: world.now() + wait });
+    cancel = world.after(wait, connect);
+  };
+
+  const begin = (url: string): void => {
+    const opening = new WebSocket(url);
     socket = opening;
     opening.onopen = () => {
       if (closed) return;
@@ -81,11 +97,7 @@ export function openLogSocket(target: LogTarget, world: World, draw: (then: () =
       take(read(message.data));
     };
     opening.onclose = () => {
-      if (closed) return;
-      failures += 1;
-      const wait = backoffSeconds(failures, world.random()) * 1000;
-      target.onConnection({ kind: 'closed', retryAt: world.now() + wait });
-      cancel = world.after(wait, connect);
+      if (!closed) later();
     };
   };
 

@@ -4,6 +4,7 @@
 import { computed, signal } from '@preact/signals';
 import { complete } from './complete';
 import type { Problem } from './api';
+import type { WhoAmI } from '../wire/control';
 import type { Health, Incident, Pool, Process, Series } from '../wire/types';
 
 /** A value and when it arrived (browser clock, ms). */
@@ -51,9 +52,29 @@ export const pool = computed<Pool | null>(() => {
   return all.find((it) => it.name === selectedPool.value) ?? all[0] ?? null;
 });
 
+/** What the sidecar takes this page for; null until it has said so. */
+export const me = signal<WhoAmI | null>(null);
+
+const NEEDS_OPERATOR = 'needs operator: sign in';
+
+/** Why nothing can be ordered from this page, or null when it can. */
+export const ordersRefused = computed<string | null>(() => {
+  if (connection.value.kind !== 'live') return 'not connected to the proxy';
+  return me.value !== null && me.value.role !== 'operator' ? NEEDS_OPERATOR : null;
+});
+
+/** Whether signing in would help. */
+export const needsSignIn = computed(() => ordersRefused.value === NEEDS_OPERATOR);
+
+/** The sidecar answers, but not to whoever shows it nothing, or not enough. */
+export const isForbidden = computed(() => {
+  const state = connection.value;
+  return state.kind === 'lost' && (state.problem.status === 401 || state.problem.status === 403);
+});
+
 /** Why Fail and Recover cannot be used, or null when they can. */
 export const actionsRefused = computed<string | null>(() => {
-  if (connection.value.kind !== 'live') return 'not connected to the proxy';
+  if (ordersRefused.value !== null) return ordersRefused.value;
   if (health.value?.value.fault_injection === false) {
     return 'fault injection is off; set admin.fault_injection: true to allow it';
   }

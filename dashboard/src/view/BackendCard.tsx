@@ -1,19 +1,15 @@
 // One backend: its state and why, what it carries, its fault if one is injected, and what can be done.
 
-import { useState } from 'preact/hooks';
-import type { Problem } from '../feed/api';
-import { recover } from '../feed/feed';
-import { actionsRefused } from '../feed/store';
 import { isPlanned } from '../feed/verdict';
 import { count, duration, ratio } from '../format';
-import type { Backend, Fault, LastCheck } from '../wire/types';
+import type { Backend, Fault, LastCheck, Pool } from '../wire/types';
+import { BackendActions } from './actions/BackendActions';
 import { IntentTag, STATE_TONE, STATE_WORD } from './Condition';
 import { Icon, STATE_ICON } from './Icon';
 import { Ago, Moment, Since, Until } from './Moment';
-import { ProblemBox } from './Notices';
 
 export interface BackendCardProps {
-  pool: string;
+  pool: Pool;
   backend: Backend;
   /** Share of the traffic, 0 to 1; null while unknown. */
   share: number | null;
@@ -76,7 +72,7 @@ export function BackendCard({ pool, backend, share, onFail }: BackendCardProps) 
           </span>
         </p>
       )}
-      <Actions pool={pool} backend={backend} onFail={onFail} />
+      <BackendActions pool={pool} backend={backend} onFail={onFail} />
     </article>
   );
 }
@@ -120,70 +116,5 @@ function Check(props: { check: LastCheck | null }) {
       {RESULT_WORD[check.result]} in {duration(check.duration_seconds)}, <Ago at={check.at} />
       {check.detail !== '' && check.detail !== 'passed' && <span class="quiet-text"> · {check.detail}</span>}
     </>
-  );
-}
-
-function Actions({ pool, backend, onFail }: Pick<BackendCardProps, 'pool' | 'backend' | 'onFail'>) {
-  const [problem, setProblem] = useState<Problem | null>(null);
-  const [busy, setBusy] = useState(false);
-  const refused = actionsRefused.value;
-  const nothingWrong = backend.fault === null && backend.state === 'up';
-  const noRecovery = refused ?? (nothingWrong ? `${backend.name} has nothing to recover from` : null);
-
-  const onRecover = async (): Promise<void> => {
-    setBusy(true);
-    const answer = await recover(pool, backend.name);
-    setBusy(false);
-    setProblem(answer.ok ? null : answer.problem);
-  };
-
-  return (
-    <>
-      <div class="actions">
-        <Action label="Fail" icon="bolt" target={backend.name} refused={refused} onClick={onFail} suffix="…" />
-        <Action
-          label={busy ? 'Recovering' : 'Recover'}
-          icon="refresh"
-          target={backend.name}
-          refused={busy ? 'waiting for the answer' : noRecovery}
-          onClick={() => void onRecover()}
-        />
-      </div>
-      {problem !== null && (
-        <ProblemBox problem={problem}>
-          <button type="button" class="button quiet" onClick={() => setProblem(null)}>
-            Dismiss
-          </button>
-        </ProblemBox>
-      )}
-    </>
-  );
-}
-
-interface ActionProps {
-  label: string;
-  icon: 'bolt' | 'refresh';
-  target: string;
-  /** Why it cannot be used; it stays focusable so that the reason can be read. */
-  refused: string | null;
-  onClick: () => void;
-  suffix?: string;
-}
-
-function Action({ label, icon, target, refused, onClick, suffix }: ActionProps) {
-  return (
-    <button
-      type="button"
-      class="button"
-      aria-disabled={refused !== null}
-      title={refused ?? ''}
-      aria-label={`${label} ${target}${refused === null ? '' : `, cannot be used: ${refused}`}`}
-      onClick={() => {
-        if (refused === null) onClick();
-      }}
-    >
-      <Icon name={icon} size={14} /> {label}
-      {suffix}
-    </button>
   );
 }

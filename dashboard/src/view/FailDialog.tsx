@@ -2,11 +2,13 @@
 
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Problem } from '../feed/api';
-import { consequence, curl, FAIL_MODES, failRequest } from '../feed/failing';
+import { consequence, FAIL_MODES, failRequest } from '../feed/failing';
 import type { FailChoice } from '../feed/failing';
 import { fail } from '../feed/feed';
+import { faultCommand } from '../feed/ordering';
 import { actionsRefused } from '../feed/store';
 import type { Backend, Pool } from '../wire/types';
+import { Command } from './actions/Command';
 import { Icon } from './Icon';
 import { ProblemBox } from './Notices';
 
@@ -19,12 +21,13 @@ export interface FailDialogProps {
 const LENGTHS = ['10s', '30s', '2m', '10m'] as const;
 const SCOPES = ['all', 'traffic', 'checks'] as const;
 const PERCENTS = [100, 50, 10, 1] as const;
+const STATUSES = [503, 500, 502, 429] as const;
 const DELAYS = ['1s', '3s', '10s'] as const;
 
 export function FailDialog({ pool, backend, onClose }: FailDialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const cancel = useRef<HTMLButtonElement>(null);
-  const [choice, setChoice] = useState<FailChoice>({ mode: 'crash', length: '30s', scope: 'all', percent: 100, delay: '3s' });
+  const [choice, setChoice] = useState<FailChoice>({ mode: 'crash', length: '30s', scope: 'all', percent: 100, delay: '3s', status: 503 });
   const [problem, setProblem] = useState<Problem | null>(null);
   const [busy, setBusy] = useState(false);
 
@@ -83,15 +86,15 @@ export function FailDialog({ pool, backend, onClose }: FailDialogProps) {
               <Choice label="Percent" value={choice.percent} among={PERCENTS} onPick={(percent) => setChoice({ ...choice, percent })} />
             </>
           )}
+          {choice.mode === 'error' && (
+            <Choice label="Status" value={choice.status} among={STATUSES} onPick={(status) => setChoice({ ...choice, status })} />
+          )}
           {choice.mode === 'slow' && (
             <Choice label="Delay" value={choice.delay} among={DELAYS} onPick={(delay) => setChoice({ ...choice, delay })} />
           )}
         </div>
         <Consequence pool={pool} backend={backend} choice={choice} />
-        <details class="command">
-          <summary>The same from a terminal</summary>
-          <code>{curl(location.origin, request)}</code>
-        </details>
+        <Command text={faultCommand(request)} />
         {problem !== null && <ProblemBox problem={problem} />}
         {refused !== null && <p class="tone-bad">Cannot be sent: {refused}.</p>}
         <div class="dialog-buttons">

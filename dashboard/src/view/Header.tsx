@@ -2,13 +2,14 @@
 
 import { chooseTheme, theme, THEMES } from '../theme';
 import type { Theme } from '../theme';
-import { connection, health, pool, pools, tick } from '../feed/store';
+import { connection, health, isForbidden, pool, pools, tick } from '../feed/store';
 import { toneOf } from '../feed/verdict';
-import { poolHref } from '../route';
+import { poolHref, route } from '../route';
 import { clock } from '../format';
 import { HelpButton } from './Help';
 import { Icon, Mark } from './Icon';
 import type { IconName } from './Icon';
+import { Identity } from './SignIn';
 
 export function Header() {
   const shown = pool.value;
@@ -20,11 +21,33 @@ export function Header() {
         <span>Bascule</span>
       </a>
       {pools.value.length > 1 && shown !== null && <PoolSelect shown={shown.name} />}
+      <Nav />
       <span class="spacer" />
       <ConnectionState />
+      <Identity />
       <HelpButton />
       <ThemeChoice />
     </header>
+  );
+}
+
+const SCREENS = [
+  { page: 'overview', href: '#/', word: 'Overview' },
+  { page: 'logs', href: '#/logs', word: 'Log' },
+  { page: 'config', href: '#/config', word: 'Configuration' },
+  { page: 'audit', href: '#/audit', word: 'Audit' },
+  { page: 'about', href: '#/about', word: 'About' },
+] as const;
+
+function Nav() {
+  return (
+    <nav class="nav" aria-label="Screens">
+      {SCREENS.map((it) => (
+        <a key={it.page} href={it.href} aria-current={route.value.page === it.page ? 'page' : undefined}>
+          {it.word}
+        </a>
+      ))}
+    </nav>
   );
 }
 
@@ -56,6 +79,7 @@ function ConnectionState() {
   const state = connection.value;
   const at = health.value?.at;
   if (state.kind === 'loading') return <span class="link-state">Connecting…</span>;
+  if (isForbidden.value) return <span class="link-state tone-warn">Not signed in</span>;
   if (state.kind === 'lost') {
     return (
       <span class="link-state tone-bad">

@@ -3,15 +3,22 @@
 import type { ComponentChildren } from 'preact';
 import type { Problem } from '../feed/api';
 import { retryNow } from '../feed/feed';
-import { connection, health, notReady, restartedAt } from '../feed/store';
+import { isSigningIn } from '../feed/session';
+import { connection, health, isForbidden, notReady, restartedAt } from '../feed/store';
+import { expiry } from '../feed/token';
 import { clock, plural } from '../format';
+import { FaultBanners } from './actions/FaultBanner';
 import { Icon } from './Icon';
 import { Moment, SinceHere, UntilHere } from './Moment';
+import { auditHref } from '../route';
 
 export function Notices() {
   return (
     <>
       <Disconnected />
+      <Forbidden />
+      <Expired />
+      <FaultBanners />
       <NotReady />
       <Restarted />
     </>
@@ -20,7 +27,7 @@ export function Notices() {
 
 function Disconnected() {
   const state = connection.value;
-  if (state.kind !== 'lost') return null;
+  if (state.kind !== 'lost' || isForbidden.value) return null;
   const at = health.value?.at;
   return (
     <section class="notice tone-bad" aria-label="Connection" data-testid="disconnected">
@@ -45,6 +52,50 @@ function Disconnected() {
       </div>
       <button type="button" class="button" onClick={retryNow}>
         <Icon name="refresh" size={14} /> Retry now
+      </button>
+    </section>
+  );
+}
+
+/** The proxy answers, but not to whoever shows it nothing. */
+function Forbidden() {
+  const state = connection.value;
+  if (state.kind !== 'lost' || !isForbidden.value) return null;
+  return (
+    <section class="notice tone-warn" aria-label="Not allowed" data-testid="forbidden">
+      <Icon name="person" size={20} />
+      <div class="notice-words">
+        <p>
+          <strong>The proxy shows nothing here until you sign in.</strong>
+        </p>
+        <p class="notice-detail">
+          <code>{state.problem.what}</code>: <Said text={state.problem.message} />.
+        </p>
+      </div>
+      <button type="button" class="button primary" onClick={() => (isSigningIn.value = true)}>
+        Sign in
+      </button>
+    </section>
+  );
+}
+
+/** The token was good once. What is on the page stays. */
+function Expired() {
+  const gone = expiry.value;
+  if (gone === null || isForbidden.value) return null;
+  return (
+    <section class="notice tone-warn" aria-label="Signed out" data-testid="expired">
+      <Icon name="person" size={18} />
+      <div class="notice-words">
+        <p>
+          <strong>You were signed out at {clock(gone.at)}:</strong> the proxy does not know your token any more.
+        </p>
+      </div>
+      <button type="button" class="button" onClick={() => (isSigningIn.value = true)}>
+        Sign in
+      </button>
+      <button type="button" class="button quiet" onClick={() => (expiry.value = null)}>
+        Dismiss
       </button>
     </section>
   );
@@ -95,6 +146,16 @@ function Restarted() {
   );
 }
 
+/** The sidecar's messages begin in lower case, sentences do not. */
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/** The sidecar's words, with what it quotes set as code. */
+export function Said(props: { text: string }) {
+  return <>{props.text.split('`').map((part, index) => (index % 2 === 1 ? <code key={index}>{part}</code> : part))}</>;
+}
+
 /** One failed call, shown where its answer would have been. */
 export function ProblemBox(props: { problem: Problem; children?: ComponentChildren }) {
   const { problem } = props;
@@ -103,11 +164,32 @@ export function ProblemBox(props: { problem: Problem; children?: ComponentChildr
       <Icon name="triangle" />
       <div>
         <p>
-          <strong>{problem.message}.</strong> To fix: {problem.remedy}.
+          <strong>
+            <Said text={capital(problem.message)} />.
+          </strong>{' '}
+          To fix: <Said text={problem.remedy} />.
         </p>
         <p class="quiet-text">
           <code>{problem.what}</code>
           {problem.status !== null && ` answered ${problem.status}`}
+          {problem.code !== undefined && (
+            <>
+              {' '}
+              <code>{problem.code}</code>
+            </>
+          )}
+          {problem.auditId !== undefined && (
+            <>
+              {' · '}
+              <a href={auditHref(problem.auditId)}>entry {problem.auditId} of the audit list</a>
+            </>
+          )}
+          {problem.requestId !== undefined && (
+            <>
+              {' · request '}
+              <code>{problem.requestId}</code>
+            </>
+          )}
         </p>
         {props.children}
       </div>

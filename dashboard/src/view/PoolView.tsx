@@ -2,15 +2,17 @@
 
 import { useState } from 'preact/hooks';
 import type { Backend, Pool } from '../wire/types';
-import { actionsRefused, connection, pool, wholeSeries } from '../feed/store';
+import { actionsRefused, connection, needsSignIn, pool, wholeSeries } from '../feed/store';
 import { CARDS_MAX } from '../feed/rows';
 import { shares } from '../feed/share';
 import { names, ratio } from '../format';
+import { PoolActions } from './actions/PoolActions';
 import { BackendCard } from './BackendCard';
 import { BackendTable } from './BackendTable';
 import { FailDialog } from './FailDialog';
 import { Icon } from './Icon';
 import { Since, Until } from './Moment';
+import { SignInHint } from './SignIn';
 
 interface Tier {
   number: number;
@@ -38,16 +40,22 @@ export function PoolView() {
     <section class="section" aria-labelledby="pool-heading">
       <div class="section-head">
         <h2 id="pool-heading">Pool {shown.name}</h2>
-        {refused !== null && (
+        {refused !== null && !needsSignIn.value && (
           <p class="quiet-text" id="actions-refused">
             Fail and Recover cannot be used: {refused}.
           </p>
         )}
+        {needsSignIn.value && (
+          <p class="quiet-text needs">
+            Changing anything needs an operator: <SignInHint />
+          </p>
+        )}
+        <PoolActions pool={shown} />
       </div>
       {shown.backends.length > CARDS_MAX ? (
         <BackendTable
           pool={shown}
-          card={(backend, share) => <BackendCard pool={shown.name} backend={backend} share={share} onFail={() => setFailing(backend.name)} />}
+          card={(backend, share) => <BackendCard pool={shown} backend={backend} share={share} onFail={() => setFailing(backend.name)} />}
         />
       ) : (
         <ol class="tiers">
@@ -95,7 +103,7 @@ function TierColumn({ pool: shown, tier, first, onFail }: TierColumnProps) {
         {tier.backends.map((backend) => (
           <BackendCard
             key={backend.name}
-            pool={shown.name}
+            pool={shown}
             backend={backend}
             share={share?.get(backend.name) ?? (share === null ? null : 0)}
             onFail={() => onFail(backend.name)}

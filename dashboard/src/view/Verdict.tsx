@@ -3,7 +3,7 @@
 import { useSignalEffect } from '@preact/signals';
 import { useRef } from 'preact/hooks';
 import { clock, durationOrNone, rate, ratio, span } from '../format';
-import { connection, health, pool, pools, tick } from '../feed/store';
+import { connection, health, isForbidden, pool, pools, tick } from '../feed/store';
 import { othersInNeed, tabTone, title, toneOf, verdict } from '../feed/verdict';
 import type { Tone } from '../feed/verdict';
 import { incidentHref, poolHref } from '../route';
@@ -108,6 +108,7 @@ function NoVerdict() {
       </section>
     );
   }
+  if (isForbidden.value) return null;
   const lost = state.kind === 'lost';
   return (
     <section class="verdict tone-off" aria-label="Verdict">
@@ -141,7 +142,8 @@ export function Announcer() {
     const now = lost ? tick.value : 0;
     const isReady = health.value?.value.ready !== false;
     const text = title(pools.value, lost ? (now - state.since) / 1000 : null, isReady);
-    if (document.title !== text) document.title = text;
+    const said = isForbidden.value ? 'Sign in · Bascule' : text;
+    if (document.title !== said) document.title = said;
     const tone: Tone = lost ? 'off' : tabTone(pools.value, isReady);
     const link = document.querySelector<HTMLLinkElement>('link[rel=icon]');
     if (link !== null && link.getAttribute('href') !== FAVICON[tone]) link.href = FAVICON[tone];

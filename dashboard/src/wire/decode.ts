@@ -221,5 +221,5 @@ export const failAccepted: Decoder<wire.FailAccepted> = object<wire.FailAccepted
 export const recovered: Decoder<wire.Recovered> = object<wire.Recovered>({ recovered: list(text) });
 
 export const errorBody: Decoder<{ error: wire.ErrorBody }> = object<{ error: wire.ErrorBody }>({
-  error: object<wire.ErrorBody>({ code: text, message: text, remedy: text }),
+  error: object<wire.ErrorBody>({ code: text, message: text, remedy: text, present: nullable(anything) }),
 });

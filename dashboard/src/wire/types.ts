@@ -221,6 +221,7 @@ export interface FailRequest {
   for?: string;
   scope?: FaultScope;
   percent?: number;
+  status?: number;
   delay?: string;
 }
 
@@ -243,4 +244,6 @@ export interface ErrorBody {
   code: string;
   message: string;
   remedy: string;
+  /** How things are, where they are not as was expected. */
+  present: unknown;
 }

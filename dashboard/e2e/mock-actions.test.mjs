@@ -1,0 +1,498 @@
+// What operators do on the page, against the mock in a real Chromium: by mouse and by keyboard, done,
+// refused, overtaken by somebody else; signing in and being signed out; audit, configuration, about.
+
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { CHANGE, PROBLEM } from '../mock/control.mjs';
+import { createMock } from '../mock/server.mjs';
+import { DIST, launch, open, picture, sidewaysScroll, untilSentence, violations } from './browser.mjs';
+
+let browser;
+before(async () => {
+  browser = await launch();
+});
+after(() => browser.close());
+
+async function playing(scenario, body) {
+  const mock = createMock({ scenario, dist: DIST });
+  const url = await mock.listen(Number(process.env.MOCK_PORT ?? 0));
+  try {
+    await body(url, mock.play);
+  } finally {
+    await mock.close();
+  }
+}
+
+/** The browser's own word for an answer that says no, which is what these tests ask for. */
+const refusal = (text) => /Failed to load resource: the server responded with a status of (401|403|409|422|429)|WebSocket connection/.test(text);
+
+const LOOKS = ['light', 'dark'].flatMap((scheme) => ['desk', 'phone'].map((device) => ({ scheme, device })));
+const card = (page, name) => page.locator(`article[data-backend="${name}"]`);
+const act = (page, name, label) => card(page, name).getByRole('button', { name: new RegExp(`^${label} ${name}(,|$)`) });
+const focused = (page) => page.evaluate(() => document.activeElement?.getAttribute('aria-label') ?? document.activeElement?.textContent ?? '');
+const orders = (play) => play.posts.map((it) => [it.path, it.body]);
+
+async function seen(page, complaints, name) {
+  await picture(page, name);
+  assert.deepEqual(await violations(page), []);
+  assert.equal(await sidewaysScroll(page), 0);
+  assert.deepEqual(complaints.filter((it) => !refusal(it)), []);
+}
+
+describe('every look of what operators use', () => {
+  for (const { scheme, device } of LOOKS) {
+    test(`actions, dialogs and screens are accessible and fit: ${scheme}, ${device}`, () =>
+      playing('storied', async (url, play) => {
+        play.control.pendingChanges = [CHANGE, { kind: 'added', path: 'pools.api.backends[c]', before: null, after: { url: 'http://127.0.0.1:3003' } }];
+        const look = `${scheme}-${device}`;
+        const { page, complaints, close } = await open(browser, url, { scheme, device });
+        await untilSentence(page, /Serving from primary/);
+        await act(page, 'secondary', 'Drain').click();
+        await card(page, 'secondary').getByText('secondary is drained').waitFor();
+        await page.getByRole('button', { name: 'More for primary' }).click();
+        await page.getByRole('textbox', { name: 'Weight of primary' }).fill('50');
+        await act(page, 'primary', 'Drain').click();
+        await page.getByRole('button', { name: 'Drain anyway primary' }).waitFor();
+        await seen(page, complaints, `actions-${look}`);
+        await page.getByRole('button', { name: /^Fail over api/ }).click();
+        await page.getByRole('dialog').getByText('Nothing of tier 1 may be picked now').waitFor();
+        await seen(page, complaints, `move-${look}`);
+        await page.keyboard.press('Escape');
+        await page.getByRole('link', { name: 'Audit', exact: true }).click();
+        await page.locator('[data-audit="2"]').getByText('Wanted to drain api/primary').waitFor();
+        await seen(page, complaints, `audit-${look}`);
+        await page.getByRole('link', { name: 'Configuration', exact: true }).click();
+        await page.getByRole('button', { name: /^See what would change/ }).click();
+        await page.getByText('Good: 2 changes.').waitFor();
+        await seen(page, complaints, `config-${look}`);
+        await page.getByRole('link', { name: 'About', exact: true }).click();
+        await page.getByText('the first process').waitFor();
+        await seen(page, complaints, `about-${look}`);
+        await close();
+      }));
+  }
+});
+
+describe('orders about a backend', () => {
+  test('drain tells what it outlives, is taken back by Undo, and the focus stays at hand', () =>
+    playing('calm', async (url, play) => {
+      const { page, complaints, close } = await open(browser, url);
+      await act(page, 'secondary', 'Drain').click();
+      const outcome = card(page, 'secondary').getByTestId('outcome');
+      await outcome.getByText('secondary is drained: nothing is in flight. Kept through a reload and an upgrade, not through a restart.').waitFor();
+      await act(page, 'secondary', 'Undrain').waitFor();
+      await outcome.getByRole('button', { name: /^Undo/ }).click();
+      await act(page, 'secondary', 'Drain').waitFor();
+      assert.match(await focused(page), /rain secondary$/);
+      assert.deepEqual(orders(play), [
+        ['/backends/api/secondary/drain', { expect: { intent: 'enabled' } }],
+        ['/backends/api/secondary/undrain', { expect: { intent: 'draining' } }],
+      ]);
+      assert.deepEqual(complaints, []);
+      await close();
+    }));
+
+  test('Undo goes after five seconds, Undrain stays, and whoever stood on Undo is not lost', () =>
+    playing('calm', async (url) => {
+      const { page, close } = await open(browser, url);
+      await act(page, 'secondary', 'Drain').click();
+      const undo = card(page, 'secondary').getByRole('button', { name: /^Undo/ });
+      await undo.focus();
+      await undo.waitFor({ state: 'detached', timeout: 9_000 });
+      assert.equal(await focused(page), 'Undrain secondary');
+      await close();
+    }));
+
+  test('what would leave nobody is refused with its reason, and done only by a second, deliberate press', () =>
+    playing('calm', async (url, play) => {
+      const { page, complaints, close } = await open(browser, url);
+      await act(page, 'secondary', 'Drain').click();
+      await act(page, 'secondary', 'Undrain').waitFor();
+      await act(page, 'primary', 'Drain').click();
+      const box = card(page, 'primary').getByRole('group', { name: 'Problem' });
+      await box.getByText('Nobody else of pool api may be picked').waitFor();
+      await box.getByText('bascule backend drain api/primary --force').waitFor();
+      assert.equal(await box.getByRole('link', { name: 'entry 2 of the audit list' }).getAttribute('href'), '#/audit?id=2');
+      await page.waitForTimeout(1_500);
+      assert.equal(await box.count(), 1, 'a refusal stays until it is seen');
+      await box.getByRole('button', { name: 'Drain anyway primary' }).click();
+      await card(page, 'primary').getByText('primary is drained').waitFor();
+      assert.deepEqual(orders(play).at(-1), ['/backends/api/primary/drain', { force: true, expect: { intent: 'enabled' } }]);
+      assert.equal(await focused(page), 'Undrain primary');
+      assert.deepEqual(complaints.filter((it) => !refusal(it)), []);
+      await close();
+    }));
+
+  test('the weight shows its share first and is applied on Enter', () =>
+    playing('calm', async (url, play) => {
+      const { page, close } = await open(browser, url);
+      await page.getByRole('button', { name: 'More for primary' }).click();
+      const field = page.getByRole('textbox', { name: 'Weight of primary' });
+      await field.focus();
+      await page.keyboard.press('ArrowUp');
+      await page.keyboard.press('Shift+ArrowUp');
+      assert.equal(await field.inputValue(), '111');
+      await page.keyboard.press('Escape');
+      assert.equal(await field.inputValue(), '100');
+      await page.getByRole('button', { name: 'Less weight for primary' }).click();
+      assert.equal(await field.inputValue(), '90');
+      await field.fill('300');
+      await card(page, 'primary').getByText('A whole number from 0 to 256.').waitFor();
+      await page.keyboard.press('Enter');
+      await field.fill('50');
+      await card(page, 'primary').getByText(/Would get 100.% of the traffic\. Now 100; Enter applies\./).waitFor();
+      await card(page, 'primary').getByText('bascule backend weight api/primary 50').waitFor();
+      assert.deepEqual(play.posts, []);
+      await page.keyboard.press('Enter');
+      await card(page, 'primary').getByText('primary has weight 50. Kept through a reload').waitFor();
+      await card(page, 'primary').getByText('Ordered; the configuration says 100.').waitFor();
+      assert.deepEqual(orders(play), [['/backends/api/primary/weight', { weight: 50, expect: { weight: 100 } }]]);
+      await close();
+    }));
+
+  test('disable, enable, eject and readmit, from the list with their commands', () =>
+    playing('calm', async (url, play) => {
+      const { page, close } = await open(browser, url);
+      await page.getByRole('button', { name: 'More for secondary' }).click();
+      const listed = (label) => page.getByRole('button', { name: `${label} secondary as listed` });
+      await listed('Disable').click();
+      await card(page, 'secondary').getByText('secondary is disabled: nothing is in flight.').waitFor();
+      await listed('Enable').click();
+      await listed('Drain').waitFor();
+      await card(page, 'secondary').getByRole('combobox').selectOption('5m');
+      await card(page, 'secondary').getByText('bascule backend eject api/secondary --for 5m').waitFor();
+      await listed('Eject').click();
+      await card(page, 'secondary').getByText(/secondary is ejected for 5.m/).waitFor();
+      await listed('Readmit').click();
+      await listed('Eject').waitFor();
+      assert.deepEqual(play.posts.map((it) => it.path.split('/').at(-1)), ['disable', 'enable', 'eject', 'readmit']);
+      assert.deepEqual(play.posts[2].body, { for: '5m' });
+      await close();
+    }));
+
+  test('by keyboard alone', () =>
+    playing('calm', async (url, play) => {
+      const { page, close } = await open(browser, url);
+      await act(page, 'secondary', 'Drain').focus();
+      await page.keyboard.press('Enter');
+      await act(page, 'secondary', 'Undrain').waitFor();
+      assert.equal(await focused(page), 'Undrain secondary');
+      for (const wanted of ['Fail secondary', 'More for secondary']) {
+        while ((await focused(page)).split(',')[0] !== wanted) await page.keyboard.press('Tab');
+      }
+      await page.keyboard.press('Enter');
+      await page.keyboard.press('Shift+Tab');
+      await page.keyboard.press('Tab');
+      assert.equal(await page.locator(':focus').getAttribute('aria-expanded'), 'true');
+      await act(page, 'secondary', 'Undrain').focus();
+      await page.keyboard.press(' ');
+      await act(page, 'secondary', 'Drain').waitFor();
+      assert.deepEqual(play.posts.map((it) => it.path), ['/backends/api/secondary/drain', '/backends/api/secondary/undrain']);
+      await close();
+    }));
+
+  test('whoever is slower of two operators is told what has changed', () =>
+    playing('calm', async (url, play) => {
+      const [first, second] = await Promise.all([open(browser, url), open(browser, url)]);
+      await Promise.all([first, second].map(({ page }) => page.getByRole('button', { name: 'More for secondary' }).click()));
+      await second.page.getByRole('textbox', { name: 'Weight of secondary' }).fill('10');
+      // The second page is looking at what was, when the first is faster.
+      await second.page.route('**/api/proxy/health', (route) => new Promise((resolve) => setTimeout(resolve, 1_500)).then(() => route.continue()));
+      await first.page.getByRole('textbox', { name: 'Weight of secondary' }).fill('200');
+      await first.page.keyboard.press('Enter');
+      await first.page.getByText('secondary has weight 200.').waitFor();
+      await second.page.keyboard.press('Enter');
+      const box = card(second.page, 'secondary').getByRole('group', { name: 'Problem' });
+      await box.getByText('weight: you saw 100, it is 200 now').waitFor();
+      await second.page.screenshot({ path: 'test-results/overtaken-light-desk.png' });
+      assert.equal(play.pools[0].find('secondary').weight, 200);
+      await box.getByRole('button', { name: 'Dismiss' }).click();
+      assert.equal(await box.count(), 0);
+      await Promise.all([first.close(), second.close()]);
+    }));
+
+  test('an answer that does not come is told, and nothing is lost', () =>
+    playing('calm', async (url, play) => {
+      const { page, close } = await open(browser, url);
+      await untilSentence(page, /Serving/);
+      await page.route('**/drain', (route) => route.abort());
+      await act(page, 'secondary', 'Drain').click();
+      const box = card(page, 'secondary').getByRole('group', { name: 'Problem' });
+      await box.getByText('look whether it was done before you try again').waitFor();
+      await page.unroute('**/drain');
+      await box.getByRole('button', { name: 'Try again secondary' }).click();
+      await card(page, 'secondary').getByText('secondary is drained').waitFor();
+      assert.equal(play.posts.length, 1);
+      await close();
+    }));
+
+  test('while an order is under way, that is said and it is not given twice', () =>
+    playing('calm', async (url, play) => {
+      play.control.slowMs = 1_200;
+      const { page, close } = await open(browser, url);
+      await act(page, 'secondary', 'Drain').click();
+      await card(page, 'secondary').getByTestId('outcome').getByText('Draining secondary…').waitFor();
+      const busy = card(page, 'secondary').getByRole('button', { name: /^Draining… secondary, cannot be used: waiting for the answer/ });
+      await busy.click({ force: true });
+      await act(page, 'secondary', 'Undrain').waitFor();
+      assert.equal(play.posts.length, 1);
+      await close();
+    }));
+});
+
+describe('the traffic of a pool', () => {
+  test('is failed over and back, by dialogs that say what will happen', () =>
+    playing('calm', async (url, play) => {
+      const { page, complaints, close } = await open(browser, url);
+      const over = page.getByRole('button', { name: /^Fail over api/ });
+      await over.click();
+      const dialog = page.getByRole('dialog');
+      assert.equal(await focused(page), 'Cancel');
+      await dialog.getByText('All traffic of api (200/s) moves at once from primary (tier 0) to secondary (tier 1), and stays there until you fail back.').waitFor();
+      await dialog.getByText("bascule failover api --to 'tier 1' --expect active=primary").waitFor();
+      await dialog.getByRole('button', { name: 'Fail over api' }).click();
+      await untilSentence(page, /^Serving from secondary since .*held on tier 1 by an operator/);
+      await page.getByTestId('moved').getByText('Traffic of api goes to secondary. It is held there until it is failed back.').waitFor();
+      assert.match(await focused(page), /^Fail over api/);
+      await page.getByRole('button', { name: /^Fail back api/ }).click();
+      await dialog.getByText('begins to return from secondary (tier 1) to primary (tier 0)').waitFor();
+      await page.screenshot({ path: 'test-results/failback-light-desk.png' });
+      await dialog.getByRole('button', { name: 'Fail back api' }).click();
+      await untilSentence(page, /^Serving from primary/);
+      assert.deepEqual(orders(play), [
+        ['/pools/api/failover', { to: 'tier 1', expect: { active: 'primary' } }],
+        ['/pools/api/failback', { expect: { active: 'secondary' } }],
+      ]);
+      assert.deepEqual(complaints, []);
+      await close();
+    }));
+
+  test('is not moved from where it was not seen: the dialog says what has changed and looks again', () =>
+    playing('calm', async (url, play) => {
+      const { page, close } = await open(browser, url);
+      await page.getByRole('button', { name: /^Fail over api/ }).click();
+      play.control.order('/pools/api/failover', { to: 'tier 1' }, '', Date.now());
+      await untilSentence(page, /^Serving from secondary/);
+      const dialog = page.getByRole('dialog');
+      await dialog.getByRole('button', { name: 'Fail over api' }).click();
+      await dialog.getByText('active backend: you saw primary, it is secondary now').waitFor();
+      await page.screenshot({ path: 'test-results/move-changed-light-desk.png' });
+      assert.deepEqual(await violations(page), []);
+      await dialog.getByRole('button', { name: 'Look again' }).click();
+      assert.equal(await dialog.getByRole('group', { name: 'Problem' }).count(), 0);
+      assert.equal(await focused(page), 'Cancel');
+      await page.keyboard.press('Enter');
+      await dialog.waitFor({ state: 'detached' });
+      assert.match(await focused(page), /^Fail over api/);
+      await close();
+    }));
+});
+
+describe('an injected fault', () => {
+  for (const { scheme, device } of LOOKS) {
+    test(`is announced on every screen until it is ended: ${scheme}, ${device}`, () =>
+      playing('calm', async (url, play) => {
+        const { page, complaints, close } = await open(browser, url, { scheme, device });
+        await act(page, 'primary', 'Fail').click();
+        await page.getByRole('radio', { name: /Hang/ }).check();
+        await page.getByRole('dialog').getByText('bascule fault inject api/primary --mode hang --for 30s').waitFor();
+        await page.getByRole('dialog').getByRole('button', { name: 'Fail primary' }).click();
+        const banner = page.getByTestId('fault-banner');
+        for (const screen of ['Audit', 'Configuration', 'About', 'Log', 'Overview']) {
+          await page.getByRole('link', { name: screen, exact: true }).click();
+          await banner.getByText(/primary of pool api fails on purpose: hang, for another \d+/).waitFor();
+        }
+        await page.waitForTimeout(300);
+        await seen(page, complaints, `fault-${scheme}-${device}`);
+        await banner.getByRole('button', { name: /^End now/ }).click();
+        await banner.waitFor({ state: 'detached' });
+        assert.deepEqual(orders(play).at(-1), ['/proxy/recover', { pool: 'api', backend: 'primary' }]);
+        await close();
+      }));
+  }
+});
+
+describe('who is there', () => {
+  test('a viewer sees what only operators may do, and why not; a token changes that and is sent with everything', () =>
+    playing('calm', async (url, play) => {
+      play.control.tokens = { operator: 'right', viewer: 'weak' };
+      const { page, complaints, close } = await open(browser, url);
+      const drain = card(page, 'primary').getByRole('button', { name: 'Drain primary, cannot be used: needs operator: sign in' });
+      await drain.waitFor();
+      await drain.click({ force: true });
+      assert.deepEqual(play.posts, []);
+      await seen(page, complaints, 'viewer-light-desk');
+      await page.locator('.section-head').getByRole('button', { name: 'Sign in', exact: true }).click();
+      const field = page.locator('input[name=token]');
+      assert.equal(await page.evaluate(() => document.activeElement?.getAttribute('name')), 'token');
+      await field.fill('wrong');
+      await page.keyboard.press('Enter');
+      await page.getByRole('dialog').getByText('The token is nobody\'s.').waitFor();
+      await seen(page, complaints, 'sign-in-light-desk');
+      await field.fill('right');
+      await page.keyboard.press('Enter');
+      await page.getByRole('dialog').waitFor({ state: 'detached' });
+      await act(page, 'secondary', 'Drain').click();
+      await card(page, 'secondary').getByText('secondary is drained').waitFor();
+      assert.equal(play.control.trail[0].who.name, 'alice');
+      assert.deepEqual(await page.evaluate(() => [sessionStorage.getItem('bascule-token'), JSON.stringify(localStorage).includes('right')]), ['right', false]);
+      await page.reload();
+      await page.getByRole('button', { name: 'alice' }).click();
+      await page.getByRole('dialog').getByText('sees everything and may change it').waitFor();
+      await page.getByRole('dialog').getByText('203.0.113.9').waitFor();
+      await page.getByRole('button', { name: 'Sign out' }).click();
+      assert.equal(await page.evaluate(() => sessionStorage.getItem('bascule-token')), null);
+      await page.keyboard.press('Escape');
+      await drain.waitFor();
+      await close();
+    }));
+
+  test('the log is watched with a ticket, because a WebSocket cannot show a token', () =>
+    playing('calm', async (url, play) => {
+      play.control.tokens = { operator: 'right', viewer: 'weak' };
+      play.control.anonymous = 'none';
+      const { page, complaints, close } = await open(browser, url);
+      await page.getByTestId('forbidden').getByText('The proxy shows nothing here until you sign in.').waitFor();
+      await page.waitForFunction(() => document.title === 'Sign in · Bascule');
+      await seen(page, complaints, 'forbidden-light-desk');
+      await page.getByTestId('forbidden').getByRole('button', { name: 'Sign in' }).click();
+      await page.locator('input[name=token]').fill('weak');
+      await page.keyboard.press('Enter');
+      await untilSentence(page, /^Serving from primary/);
+      await page.getByText('bascule started').waitFor();
+      assert.ok(play.sockets.size >= 1);
+      await page.getByText('Changing anything needs an operator').waitFor();
+      await close();
+    }));
+
+  test('too many wrong tokens have it wait, with a countdown, and then it goes on', () =>
+    playing('calm', async (url, play) => {
+      play.control.tokens = { operator: 'right', viewer: 'weak' };
+      const { page, close } = await open(browser, url, { scheme: 'dark', device: 'phone' });
+      await page.locator('.identity').click();
+      for (const token of ['a', 'b', 'c', 'd']) {
+        await page.locator('input[name=token]').fill(token);
+        await page.keyboard.press('Enter');
+        await page.getByRole('dialog').getByRole('button', { name: 'Asking…' }).waitFor({ state: 'detached' });
+      }
+      await page.getByRole('dialog').getByText('Too many wrong tokens came from this address.').waitFor();
+      const wait = page.getByRole('dialog').getByRole('button', { name: /^Wait \d/ });
+      await wait.waitFor();
+      await page.screenshot({ path: 'test-results/sign-in-wait-dark-phone.png' });
+      assert.deepEqual(await violations(page), []);
+      await wait.waitFor({ state: 'detached', timeout: 6_000 });
+      await page.locator('input[name=token]').fill('right');
+      await page.keyboard.press('Enter');
+      await page.getByRole('dialog').waitFor({ state: 'detached' });
+      await close();
+    }));
+
+  test('a token that is rotated while the page is open signs out at once, says so, and keeps what is typed', () =>
+    playing('calm', async (url, play) => {
+      play.control.tokens = { operator: 'right', viewer: 'weak' };
+      const { page, complaints, close } = await open(browser, url);
+      await page.locator('.identity').click();
+      await page.locator('input[name=token]').fill('right');
+      await page.keyboard.press('Enter');
+      await page.getByRole('button', { name: 'alice' }).waitFor();
+      await page.getByRole('button', { name: 'More for primary' }).click();
+      await page.getByRole('textbox', { name: 'Weight of primary' }).fill('77');
+      play.control.tokens = { operator: 'new', viewer: 'weak' };
+      await page.getByTestId('expired').getByText('the proxy does not know your token any more').waitFor();
+      await act(page, 'primary', 'Drain').waitFor();
+      assert.equal(await act(page, 'primary', 'Drain').getAttribute('aria-disabled'), 'true');
+      assert.equal(await page.getByRole('textbox', { name: 'Weight of primary' }).inputValue(), '77');
+      await page.waitForTimeout(2_500);
+      assert.equal(play.control.waitUntil, 0, 'the old token is not shown again and again');
+      await seen(page, complaints, 'expired-light-desk');
+      await page.getByTestId('expired').getByRole('button', { name: 'Sign in' }).click();
+      await page.getByRole('dialog').getByText('Your token is not accepted any more').waitFor();
+      await page.locator('input[name=token]').fill('new');
+      await page.keyboard.press('Enter');
+      await page.getByTestId('expired').waitFor({ state: 'detached' });
+      await page.getByRole('textbox', { name: 'Weight of primary' }).press('Enter');
+      await card(page, 'primary').getByText('primary has weight 77.').waitFor();
+      await close();
+    }));
+});
+
+describe('audit', () => {
+  test('lists who did what, is filtered, and shows more on demand', () =>
+    playing('calm', async (url, play) => {
+      const local = { kind: 'local', name: null, address: '127.0.0.1' };
+      for (let i = 0; i < 60; i += 1) play.control.note(local, 'POST /backends/api/primary/weight', { action: 'backend.weight', target: 'api/primary', before: { weight: i }, after: { weight: i + 1 } });
+      play.control.note({ kind: 'token', name: 'mallory', address: '198.51.100.7' }, 'POST /pools/api/failover', null, { status: 403, code: 'role_too_low', message: 'this needs the role `operator`' });
+      const { page, complaints, close } = await open(browser, url, { path: '/#/audit' });
+      const rows = page.locator('[data-audit]');
+      await rows.first().getByText('Wanted a failover of api').waitFor();
+      assert.equal(await rows.count(), 50);
+      await rows.nth(1).getByText('weight 59').waitFor();
+      await page.getByRole('button', { name: 'Show older' }).click();
+      await page.waitForFunction(() => document.querySelectorAll('[data-audit]').length === 61);
+      await page.getByRole('combobox', { name: 'Result' }).selectOption('refused');
+      await page.waitForFunction(() => document.querySelectorAll('[data-audit]').length === 1);
+      assert.match(page.url(), /#\/audit\?result=refused$/);
+      await page.getByRole('combobox', { name: 'Result' }).selectOption('all');
+      await page.getByRole('searchbox').fill('MALLORY failover');
+      await page.getByText('1 of 61 entries').waitFor();
+      await page.getByRole('searchbox').fill('nobody at all');
+      await page.getByText('No entry is like that.').waitFor();
+      assert.deepEqual(complaints, []);
+      await close();
+    }));
+
+  test('is asked for again after a failure', () =>
+    playing('calm', async (url, play) => {
+      play.broken.add('audit');
+      const { page, close } = await open(browser, url, { path: '/#/audit' });
+      await page.getByText('Audit cannot be read').waitFor();
+      play.broken.clear();
+      await page.getByRole('button', { name: 'Try again' }).click();
+      await page.getByText('Nobody has changed anything since the proxy started.').waitFor();
+      await close();
+    }));
+});
+
+describe('configuration', () => {
+  test('is reloaded after its difference was seen, and only if nobody was faster', () =>
+    playing('calm', async (url, play) => {
+      const { control } = play;
+      const { page, complaints, close } = await open(browser, url, { path: '/#/config' });
+      await page.getByRole('region', { name: 'Effective configuration as YAML' }).getByText('fault_injection:').waitFor();
+      const look = page.getByRole('button', { name: /^See what would change/ });
+      await look.click();
+      await page.getByText('nothing would change').waitFor();
+      control.pendingChanges = [CHANGE];
+      await look.click();
+      await page.getByText('Good: 1 change.').waitFor();
+      await page.getByText('bascule reload --expect generation=3').waitFor();
+      control.config.generation = 4;
+      await page.getByRole('button', { name: /^Load it/ }).click();
+      await page.getByText('Generation 4 is in use.').waitFor();
+      await page.getByRole('button', { name: 'Look again' }).click();
+      await page.getByRole('button', { name: /^Load it/ }).click();
+      await page.getByText('Loaded: generation 5, 1 change.').first().waitFor();
+      assert.deepEqual(orders(play).map(([, body]) => body), [{ dry_run: true }, { dry_run: true }, { expect: { generation: 3 } }, { dry_run: true }, { expect: { generation: 4 } }]);
+      assert.deepEqual(complaints.filter((it) => !refusal(it)), []);
+      await close();
+    }));
+
+  test('that is bad is refused with every problem, its place and what to do', () =>
+    playing('calm', async (url, play) => {
+      play.control.pendingProblems = [PROBLEM, { ...PROBLEM, severity: 'warning', code: 'B0200', message: '`retries` is high', line: 20 }];
+      const { page, complaints, close } = await open(browser, url, { path: '/#/config' });
+      await page.getByRole('button', { name: /^See what would change/ }).click();
+      await page.getByText('Refused: 1 error. What is in use stays.').waitFor();
+      await page.getByText('line 14, column 17').waitFor();
+      await page.getByText('write a length of at least 10ms').first().waitFor();
+      assert.equal(await page.getByRole('button', { name: /^Load it/ }).count(), 0);
+      const area = page.getByRole('textbox', { name: 'Configuration as YAML' });
+      await area.fill(`${'a: 1\n'.repeat(13)}      interval: 0s\n`);
+      await page.getByRole('button', { name: 'Check', exact: true }).click();
+      await page.getByText('Would be refused: 1 error.').waitFor();
+      await page.getByRole('button', { name: 'line 14, column 17' }).click();
+      assert.equal(await area.evaluate((it) => it.value.slice(it.selectionStart, it.selectionEnd)), '0s');
+      await seen(page, complaints, 'config-bad-light-desk');
+      await close();
+    }));
+});

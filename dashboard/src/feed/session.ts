@@ -1,0 +1,55 @@
+// Who is at this page, what they may do, and how they show it.
+
+import { computed, effect, signal } from '@preact/signals';
+import * as control from '../wire/control';
+import type { WhoAmI } from '../wire/control';
+import { call } from './api';
+import type { Answer } from './api';
+import { connection, health, me } from './store';
+import { keepToken, token } from './token';
+
+/** The dialog for signing in is open. */
+export const isSigningIn = signal(false);
+
+/** Shows a token to the sidecar, and keeps it if it is somebody's. */
+export async function signIn(shown: string): Promise<Answer<WhoAmI>> {
+  const answer = await ask(shown);
+  if (answer.ok) {
+    me.value = answer.value;
+    keepToken(shown);
+  }
+  return answer;
+}
+
+export function signOut(): void {
+  me.value = null;
+  keepToken(null);
+}
+
+function ask(shown?: string): Promise<Answer<WhoAmI>> {
+  return call({ path: '/api/whoami', decode: control.whoAmI, ...(shown === undefined ? {} : { token: shown }) });
+}
+
+/** A WebSocket's address with what lets it in: browsers cannot add `Authorization` to one. */
+export async function admitted(url: string, path: string): Promise<string | null> {
+  if (token.peek() === null) return url;
+  const answer = await call({ path: '/api/tickets', method: 'POST', body: { path }, decode: control.ticket });
+  if (!answer.ok) return token.peek() === null ? url : null;
+  const full = new URL(url);
+  full.searchParams.set('ticket', answer.value.ticket);
+  return full.href;
+}
+
+/** Asks who we are at the start, after signing out, and when another process answers. */
+export function startSession(): void {
+  const process = computed(() => `${token.value ?? ''} ${connection.value.kind === 'live' ? health.value?.value.started_at : ''}`);
+  let asked = 0;
+  effect(() => {
+    void process.value;
+    asked += 1;
+    const mine = asked;
+    void ask().then((answer) => {
+      if (mine === asked && answer.ok) me.value = answer.value;
+    });
+  });
+}
