@@ -1,6 +1,7 @@
 // Builds the page into dist/, which the `bascule` binary embeds. `npm run dev` plays the mock, or
 // relays to a real dashboard when BASCULE_DASHBOARD_URL names one.
 
+import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { defineConfig } from 'vite';
 import type { Plugin } from 'vite';
 
@@ -35,6 +36,25 @@ function paintWhenReady(): Plugin {
   };
 }
 
+/** Leaves the larger files compressed beside themselves; the dashboard server sends those. */
+function compress(): Plugin {
+  return {
+    name: 'bascule-compress',
+    apply: 'build',
+    generateBundle: {
+      order: 'post',
+      handler(_, bundle) {
+        for (const file of Object.values(bundle)) {
+          if (!/\.(js|css)$/.test(file.fileName)) continue;
+          const content = Buffer.from(file.type === 'chunk' ? file.code : file.source);
+          this.emitFile({ type: 'asset', fileName: `${file.fileName}.br`, source: brotliCompressSync(content) });
+          this.emitFile({ type: 'asset', fileName: `${file.fileName}.gz`, source: gzipSync(content, { level: 9 }) });
+        }
+      },
+    },
+  };
+}
+
 /** To a real dashboard server, as if the page came from there: it refuses changes from other origins. */
 function relay(target: string | undefined) {
   if (target === undefined) return {};
@@ -43,7 +63,7 @@ function relay(target: string | undefined) {
 
 export default defineConfig({
   base: './',
-  plugins: [mock(), paintWhenReady()],
+  plugins: [mock(), paintWhenReady(), compress()],
   // One file for all: the page is small, and fewer requests are fewer things to fail.
   build: {
     target: 'es2022',
