@@ -30,6 +30,8 @@ export function Help() {
         { keys: '?', says: 'Show these keys', act: () => void (isOpen.value = true) },
         { keys: 'g o', says: 'Go to the overview', act: () => goTo('#/') },
         { keys: 'g l', says: 'Go to the log', act: () => goTo('#/logs') },
+        { keys: 'g c', says: 'Go to the configuration', act: () => goTo('#/config') },
+        { keys: 'g a', says: 'Go to the audit trail', act: () => goTo('#/audit') },
         { keys: 'j', says: 'Next backend', act: () => step(1) },
         { keys: 'k', says: 'Backend before', act: () => step(-1) },
       ]),
@@ -56,18 +58,12 @@ function HelpDialog() {
         {shortcuts.value.map((it) => (
           <div key={it.keys}>
             <dt>
-              {it.keys.split(' ').filter(Boolean).map((key) => <kbd key={key}>{key}</kbd>)}
+              {it.keys.split(' ').filter(Boolean).map((key) => <kbd key={key}>{key === 'Escape' ? 'Esc' : key}</kbd>)}
               {it.keys === ' ' && <kbd>Space</kbd>}
             </dt>
             <dd>{it.says}</dd>
           </div>
         ))}
-        <div>
-          <dt>
-            <kbd>Esc</kbd>
-          </dt>
-          <dd>Close what is open, follow the log again</dd>
-        </div>
       </dl>
       <label class="check">
         <input type="checkbox" checked={keysAreOn.value} onChange={(event) => turnKeys(event.currentTarget.checked)} />

@@ -10,6 +10,7 @@ import { clockSkew, connection, health, incidents, pool, restartedAt } from '../
 import { follow, past, pastProblem } from '../feed/past';
 import { chooseRange, range, RANGES, zoom, zoomOut, zoomTo } from '../feed/window';
 import { clock, day } from '../format';
+import { addShortcuts } from '../keys';
 import { incidentHref } from '../route';
 import type { Incident, Series } from '../wire/types';
 import { Icon } from './Icon';
@@ -37,6 +38,21 @@ export function History({ heading, pool: name, fixed }: HistoryProps) {
   // What began at a moment and is not over grows in steps, so that not every second asks anew.
   const seconds = from === null ? range.value.seconds : Math.min(86_400, end === null ? Math.ceil((now - from) / 60) * 60 : end - from);
   useEffect(() => follow({ pool: name, seconds, end }), [name, seconds, end]);
+  useEffect(
+    () =>
+      addShortcuts([
+        {
+          keys: 'Escape',
+          says: 'Close what is open; show the whole time again',
+          act: () => {
+            if (zoom.value === null) return false;
+            zoomOut();
+            return true;
+          },
+        },
+      ]),
+    [],
+  );
   const sample = past.value;
   const shown = sample?.value.pool === name ? sample.value : null;
   const problem = pastProblem.value;

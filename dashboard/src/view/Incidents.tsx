@@ -24,7 +24,7 @@ export function Incidents() {
     <section class="section" aria-labelledby="incidents-heading">
       <div class="section-head">
         <h2 id="incidents-heading">Incidents</h2>
-        {mine.length > 0 && <span class="quiet-text">{mine.length} since start, newest first</span>}
+        {mine.length > 0 && <span class="quiet-text">{mine.length} kept, newest first</span>}
         <Age at={sample?.at ?? null} />
       </div>
       {problem !== null && <ProblemBox problem={problem} />}

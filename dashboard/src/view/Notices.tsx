@@ -130,7 +130,7 @@ function Restarted() {
           <strong>
             The proxy restarted at <Moment at={at} />.
           </strong>{' '}
-          Counters, incidents and charts start over from there.
+          Counters start over from there.
         </p>
       </div>
       <button
