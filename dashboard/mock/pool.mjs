@@ -163,7 +163,7 @@ export class PoolPlay {
     const newest = points[points.length - 1];
     if (newest !== undefined && newest !== null && last === current && step === 1) newest.requests = Math.round((newest.requests * (now % 1000)) / 1000);
     const column = (pick) => points.map((it) => (it === null ? null : pick(it)));
-    const up = this.backends.filter((it) => it.tier === this.backends[0].tier && it.state === 'up');
+    const up = this.backends.filter((it) => it.tier === this.backends[0].tier && it.state === 'up' && it.intent === 'enabled');
     const answered = (name) => (it) => (this.spread ? (up.some((one) => one.name === name) ? Math.round((it.requests / up.length) * (0.7 + 0.6 * noise(it.at + name.length * 7 + name.charCodeAt(name.length - 1)))) : 0) : it.owner === name ? it.requests : 0);
     return {
       schema: 1, pool: this.name, step_seconds: step, start,
