@@ -52,6 +52,7 @@ use tokio::{
 use crate::{
     clock::Timestamp,
     exchange::{Generation, GenerationCell},
+    history::History,
     incident::Incident,
     orders::Orders,
     server_tls::Tls,
@@ -78,6 +79,8 @@ pub struct AdminState {
     pub current: GenerationCell,
     /// Oldest first.
     pub incidents: IncidentList,
+    /// What happened to requests.
+    pub history: History,
     /// Where operators' orders go.
     pub orders: Orders,
     /// The live log.

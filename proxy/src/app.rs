@@ -4,6 +4,7 @@
 //! sidecar, and the one that waits for signals. None of them can delay a request.
 
 mod data_plane;
+mod history;
 mod life;
 mod notifier;
 mod record;
@@ -51,6 +52,7 @@ use crate::{
     edge::DoorError,
     exchange::{Connections, Exchange, Generation, GenerationCell, TlsError},
     gateway::{Gateway, Limits},
+    history::History,
     inbox::Fact,
     model::Topology,
     orders::{Orders, Placed},
@@ -126,7 +128,7 @@ fn serve(
     start.close_rest();
     let current: GenerationCell = Arc::new(ArcSwap::new(Arc::clone(&generation)));
     let (relay_key, process, process_orders) = succession(start, &departure, &generation)?;
-    let incidents: IncidentList = Arc::default();
+    let incidents = IncidentList::default();
     let (orders, placed) = Orders::new();
     let control = Control::new(Arc::clone(&generation), Arc::clone(&incidents));
     let (questions, adoptions, pulse) = start_control(control, facts, placed, start)?;
@@ -136,6 +138,7 @@ fn serve(
         metrics: render(&current, &logs, &sinks, &gate),
         current: Arc::clone(&current),
         incidents,
+        history: start_history(&current)?,
         orders,
         logs,
         started_at: clock::now(),
@@ -208,6 +211,13 @@ fn start_control(
     }
     spawn("control", async move { control.run(facts, adopted, placed).await })?;
     Ok((questions, adoptions, pulse))
+}
+
+/// Starts to keep what happens to requests.
+fn start_history(current: &GenerationCell) -> Result<History> {
+    let history = History::default();
+    spawn("history", history::keep(history.clone(), Arc::clone(current)))?;
+    Ok(history)
 }
 
 /// Joins what forwards requests.

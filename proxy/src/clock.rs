@@ -111,6 +111,12 @@ pub fn wall_of(at: Timestamp) -> Duration {
     start().wall + at.0
 }
 
+/// Returns the moment at which the wall clock showed `wall`, the time since the Unix epoch; the clock's
+/// start if that was before it. The opposite of [`wall_of`].
+pub fn at_wall(wall: Duration) -> Timestamp {
+    Timestamp(wall.saturating_sub(start().wall))
+}
+
 /// Returns `at` as RFC 3339 in UTC with milliseconds, e.g. `2026-11-23T06:20:00.123Z`.
 pub fn rfc3339_of(at: Timestamp) -> String {
     rfc3339(wall_of(at))

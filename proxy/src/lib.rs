@@ -32,6 +32,7 @@ pub mod sockets;
 pub mod strike;
 
 // Records: what operators see.
+pub mod history;
 pub mod telemetry;
 
 // Configuration: from what the user wrote to what the proxy runs.

@@ -16,13 +16,15 @@ use crate::{
         query::{Parameters, shorten},
         wire,
     },
-    clock,
+    clock, history,
     model::{PoolId, Topology},
     web::HttpError,
 };
 
 /// What a page with five minutes of chart asks for.
 const SERIES_SECONDS: usize = 300;
+/// The last second that a Unix time of 32 bits can name.
+const END_MAX: usize = u32::MAX as usize;
 
 pub(crate) async fn health(State(sidecar): State<Arc<Sidecar>>) -> Json<wire::Health> {
     let state = &sidecar.state;
@@ -45,15 +47,19 @@ pub(crate) async fn series(
 ) -> Result<Json<wire::Series>, HttpError> {
     let generation = sidecar.state.generation();
     let topology = &generation.topology;
-    let parameters = Parameters::of(&uri, &["pool", "seconds"])?;
+    let parameters = Parameters::of(&uri, &["pool", "seconds", "end"])?;
     let pool = match parameters.text("pool") {
         Some(name) => pool_named(topology, name)?,
         None => first_pool(topology)?,
     };
-    let seconds = parameters.count("seconds", SERIES_SECONDS)?.unwrap_or(SERIES_SECONDS);
-    let timeline = &generation.live.pool(pool).timeline;
-    let (started_at, now) = (sidecar.state.started_at, clock::now());
-    Ok(Json(wire::series(topology.pool(pool), timeline, seconds, started_at, now)))
+    let seconds = parameters.count("seconds", history::SECONDS_MAX)?.unwrap_or(SERIES_SECONDS);
+    let end = parameters.count("end", END_MAX)?;
+    let history = &sidecar.state.history;
+    // So that the last second is there.
+    history.sample(topology, &generation.live, clock::now());
+    let pool = topology.pool(pool);
+    let table = history.table(&pool.name, seconds as u64, end.map(|it| it as u64));
+    Ok(Json(wire::series(pool, &table)))
 }
 
 pub(crate) async fn metrics(State(sidecar): State<Arc<Sidecar>>) -> Response {

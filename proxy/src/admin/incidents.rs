@@ -1,6 +1,6 @@
 //! The record of failovers.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -14,6 +14,7 @@ use crate::{
         query::{Parameters, shorten},
         wire,
     },
+    clock,
     web::HttpError,
 };
 
@@ -26,7 +27,7 @@ pub(crate) async fn list(
     uri: Uri,
 ) -> Result<Json<wire::Incidents>, HttpError> {
     let state = &sidecar.state;
-    let parameters = Parameters::of(&uri, &["pool", "limit"])?;
+    let parameters = Parameters::of(&uri, &["pool", "limit", "since"])?;
     let pool = parameters.text("pool");
     let is_known = |name: &str| state.incidents.load().iter().any(|it| it.pool == name);
     if let Some(name) = pool.filter(|name| !is_known(name)) {
@@ -34,11 +35,14 @@ pub(crate) async fn list(
         api::pool_named(&state.generation().topology, name)?;
     }
     let limit = parameters.count("limit", LIMIT_MAX)?.unwrap_or(LIMIT);
+    let since = parameters.count("since", u32::MAX as usize)?;
+    let since = since.map(|it| clock::at_wall(Duration::from_secs(it as u64)));
     let incidents = state.incidents.load();
     let newest_first = incidents
         .iter()
         .rev()
         .filter(|incident| pool.is_none_or(|pool| incident.pool == pool))
+        .filter(|incident| since.is_none_or(|since| !incident.is_over_before(since)))
         .take(limit)
         .map(|incident| wire::incident(incident))
         .collect();

@@ -23,7 +23,8 @@ pub use health::{
     Pool, PoolStatus, View, health,
 };
 pub use incident::{
-    Evidence, Incident, Incidents, Latencies, Latency, Moments, Requests, Window, incident,
+    DetectedBy, Evidence, Incident, IncidentState, Incidents, Latencies, Latency, Moments,
+    Requests, Source, Window, incident,
 };
 pub use process::{Process, ProcessChanged, Upgrade};
 pub use series::{Series, series};

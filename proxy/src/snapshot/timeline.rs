@@ -83,7 +83,7 @@ impl Slot {
 }
 
 /// Sums over a window of a [`Timeline`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WindowCounts {
     /// Requests that finished.
     pub requests: u64,
@@ -112,22 +112,7 @@ impl WindowCounts {
         self.rescued_by_retry += other.rescued_by_retry;
         self.rescued_by_hedge += other.rescued_by_hedge;
         self.extra_attempts += other.extra_attempts;
-        for (sum, count) in self.latencies.0.iter_mut().zip(&other.latencies.0) {
-            *sum += count;
-        }
-    }
-}
-
-impl Default for WindowCounts {
-    fn default() -> Self {
-        Self {
-            requests: 0,
-            lost: 0,
-            rescued_by_retry: 0,
-            rescued_by_hedge: 0,
-            extra_attempts: 0,
-            latencies: Latencies([0; BUCKETS]),
-        }
+        self.latencies.add(&other.latencies);
     }
 }
 
@@ -135,7 +120,32 @@ impl Default for WindowCounts {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Latencies([u64; BUCKETS]);
 
+impl Default for Latencies {
+    fn default() -> Self {
+        Self([0; BUCKETS])
+    }
+}
+
 impl Latencies {
+    /// Adds those of another histogram.
+    pub fn add(&mut self, other: &Self) {
+        for (sum, count) in self.0.iter_mut().zip(&other.0) {
+            *sum += count;
+        }
+    }
+
+    /// Returns the buckets that are not empty, by number, with what they hold.
+    pub fn filled(&self) -> impl Iterator<Item = (usize, u64)> {
+        self.0.iter().copied().enumerate().filter(|&(_, count)| count != 0)
+    }
+
+    /// Adds `count` to a bucket, if there is one of that number.
+    pub fn fill(&mut self, bucket: usize, count: u64) {
+        if let Some(sum) = self.0.get_mut(bucket) {
+            *sum = sum.saturating_add(count);
+        }
+    }
+
     /// Returns the latency, in seconds, below which the share `q` (0 to 1) of requests stayed.
     ///
     /// Interpolated within the bucket, so off by less than a quarter. `None` without requests.

@@ -207,7 +207,15 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     get(
         "/incidents",
         "The failovers, newest first",
-        &[POOL, Parameter { name: "limit", about: "At most so many.", schema: up_to::<1_000> }],
+        &[
+            POOL,
+            Parameter { name: "limit", about: "At most so many.", schema: up_to::<1_000> },
+            Parameter {
+                name: "since",
+                about: "Those that had not ended before this Unix time.",
+                schema: up_to::<{ u32::MAX }>,
+            },
+        ],
         &[(200, Json("the incidents", shape::<wire::Incidents>)), UNKNOWN],
     ),
     get(
@@ -221,8 +229,16 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     ),
     get(
         "/series",
-        "Requests and latencies, second by second",
-        &[POOL, Parameter { name: "seconds", about: "How far back.", schema: up_to::<300> }],
+        "Requests and latencies, in steps of 1 second up to 900 seconds, of 10 up to 15,000, of 60 beyond",
+        &[
+            POOL,
+            Parameter { name: "seconds", about: "How far back.", schema: up_to::<86_400> },
+            Parameter {
+                name: "end",
+                about: "From which Unix time; without it, or if it is later, from the last second.",
+                schema: up_to::<{ u32::MAX }>,
+            },
+        ],
         &[(200, Json("the series", shape::<wire::Series>)), UNKNOWN],
     ),
     get(

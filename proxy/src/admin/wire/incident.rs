@@ -1,17 +1,17 @@
 //! `GET /incidents`: the record of each failover.
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     admin::wire::error_ratio,
     clock,
-    event::{self, LossReason, Source},
-    incident::{self, IncidentState, LatencySummary},
+    event::{self, LossReason},
+    incident::{self, Cause, LatencySummary},
 };
 
 /// A list of incidents.
-#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Incidents {
     /// See [`SCHEMA`](crate::admin::wire::SCHEMA).
     pub schema: u32,
@@ -20,7 +20,7 @@ pub struct Incidents {
 }
 
 /// One incident.
-#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Incident {
     /// Its pool's name, and its number there.
     pub id: String,
@@ -29,11 +29,11 @@ pub struct Incident {
     /// The backend that was lost.
     pub backend: String,
     /// How far the story has got.
-    pub state: &'static str,
+    pub state: IncidentState,
     /// The class of the failure.
-    pub cause: &'static str,
-    /// What took the backend out: `traffic`, `health_check` or `operator`.
-    pub detected_by: &'static str,
+    pub cause: Cause,
+    /// What took the backend out.
+    pub detected_by: DetectedBy,
     /// Whether an operator asked for it.
     pub requested: bool,
     /// The tier that served before.
@@ -58,19 +58,55 @@ pub struct Incident {
     pub latency: Latencies,
 }
 
+/// How far an incident's story has got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IncidentState {
+    /// The backend is lost; traffic has not settled.
+    Open,
+    /// Traffic has settled on other backends.
+    Serving,
+    /// The lost backend may be picked again.
+    Recovered,
+    /// The story has ended.
+    Closed,
+}
+
+/// What took a backend out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DetectedBy {
+    /// Requests failed there.
+    Traffic,
+    /// Health checks failed.
+    HealthCheck,
+    /// Somebody asked for it.
+    Operator,
+}
+
+/// Who saw a sign of trouble.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// A request's attempt.
+    Traffic,
+    /// A health check.
+    HealthCheck,
+}
+
 /// One sign of trouble.
-#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Evidence {
     /// When it was seen.
     pub at: String,
-    /// Who saw it: `traffic` or `health_check`.
-    pub source: &'static str,
+    /// Who saw it.
+    pub source: Source,
     /// What was seen.
     pub detail: String,
 }
 
 /// When each part of the story happened.
-#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Moments {
     /// The first sign of trouble.
     pub suspected_at: String,
@@ -87,7 +123,7 @@ pub struct Moments {
 }
 
 /// What the counts cover, in whole 100 ms.
-#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Window {
     /// The first slot begins.
     pub from: String,
@@ -96,7 +132,7 @@ pub struct Window {
 }
 
 /// The requests that finished inside the window.
-#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Requests {
     /// All that finished.
     pub total: u64,
@@ -115,7 +151,7 @@ pub struct Requests {
 }
 
 /// Latency before, inside and after the window.
-#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Latencies {
     /// The ten seconds before the window.
     pub before: Option<Latency>,
@@ -126,7 +162,7 @@ pub struct Latencies {
 }
 
 /// Latency over some time.
-#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Latency {
     /// How many were measured.
     pub requests: u64,
@@ -144,16 +180,16 @@ pub fn incident(incident: &incident::Incident) -> Incident {
         pool: incident.pool.clone(),
         backend: incident.backend.clone(),
         state: match incident.state {
-            IncidentState::Open => "open",
-            IncidentState::Serving => "serving",
-            IncidentState::Recovered => "recovered",
-            IncidentState::Closed => "closed",
+            incident::IncidentState::Open => IncidentState::Open,
+            incident::IncidentState::Serving => IncidentState::Serving,
+            incident::IncidentState::Recovered => IncidentState::Recovered,
+            incident::IncidentState::Closed => IncidentState::Closed,
         },
-        cause: incident.cause.name(),
+        cause: incident.cause,
         detected_by: match incident.detected_by {
-            LossReason::HealthCheck => "health_check",
-            LossReason::Outlier => "traffic",
-            LossReason::Drained | LossReason::Manual => "operator",
+            LossReason::HealthCheck => DetectedBy::HealthCheck,
+            LossReason::Outlier => DetectedBy::Traffic,
+            LossReason::Drained | LossReason::Manual => DetectedBy::Operator,
         },
         requested: incident.is_requested,
         from_tier: incident.from_tier,
@@ -195,8 +231,8 @@ fn evidence(evidence: &event::Evidence) -> Evidence {
     Evidence {
         at: clock::rfc3339_of(evidence.at),
         source: match evidence.source {
-            Source::Traffic => "traffic",
-            Source::HealthCheck => "health_check",
+            event::Source::Traffic => Source::Traffic,
+            event::Source::HealthCheck => Source::HealthCheck,
         },
         detail: evidence.symptom.to_string(),
     }

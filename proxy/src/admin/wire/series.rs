@@ -1,9 +1,9 @@
-//! `GET /series`: a pool's requests, second by second, for charts.
+//! `GET /series`: a pool's requests over time, for charts.
 //!
-//! Points are whole seconds of the wall clock, so that charts of several pools, and of the
-//! dashboard and Grafana, share an axis. The timeline counts in slots of 100 ms since the start of
-//! the process, so a point holds the ten slots that begin at or, by less than a slot, before its
-//! second.
+//! Points are whole seconds of the wall clock, or whole tens or minutes, so that charts of several
+//! pools, and of the dashboard and Grafana, share an axis. The timeline counts in slots of 100 ms since
+//! the start of the process, so a second holds the ten slots that begin at or, by less than a slot,
+//! before it.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -12,84 +12,68 @@ use serde::Serialize;
 
 use crate::{
     admin::wire::SCHEMA,
-    clock::{self, Timestamp},
+    history::{Span, Table},
     model,
-    snapshot::Timeline,
 };
 
-const STEP: Duration = Duration::from_secs(1);
-
-/// Columns of equal length, oldest first.
+/// Columns of equal length, oldest first. Where the proxy did not run, every column holds `null`.
 #[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Series {
     /// See [`SCHEMA`].
     pub schema: u32,
     /// The pool's name.
     pub pool: String,
-    /// From one point to the next.
-    pub step_seconds: u32,
-    /// The Unix time of the first point.
+    /// From one point to the next: 1, 10 or 60.
+    pub step_seconds: u64,
+    /// The Unix time of the first point, a multiple of the step.
     pub start: u64,
     /// All that finished.
-    pub requests: Vec<u64>,
+    pub requests: Vec<Option<u64>>,
     /// Ended in an error of the proxy's or a backend's making.
-    pub lost: Vec<u64>,
+    pub lost: Vec<Option<u64>>,
     /// Answered well after a failed attempt.
-    pub rescued: Vec<u64>,
-    /// Median latency; `null` without requests.
+    pub rescued: Vec<Option<u64>>,
+    /// Median latency, of all requests of a point together; `null` without requests.
     pub p50_seconds: Vec<Option<f64>>,
-    /// 99th percentile of latency; `null` without requests.
+    /// 99th percentile of latency, likewise.
     pub p99_seconds: Vec<Option<f64>>,
-    /// Attempts answered, by backend.
-    pub backends: BTreeMap<String, Vec<u64>>,
+    /// Attempts answered, by backend: of those that are configured, and of those that were and answered
+    /// any.
+    pub backends: BTreeMap<String, Vec<Option<u64>>>,
 }
 
-/// Returns the last `seconds` whole seconds before `now`.
-///
-/// Fewer when `seconds` is more than the timeline reaches back, or than the process is old. The
-/// second under way is left out: half a second's requests would look like a drop.
-pub fn series(
-    pool: &model::Pool,
-    timeline: &Timeline,
-    seconds: usize,
-    started_at: Timestamp,
-    now: Timestamp,
-) -> Series {
-    let into_second = Duration::from_nanos(u64::from(clock::wall_of(now).subsec_nanos()));
-    let end = now.minus(into_second);
-    let reach = Timeline::reach().saturating_sub(into_second).as_secs();
-    let age = end.since(started_at).as_secs();
-    let points = u64::try_from(seconds).unwrap_or(u64::MAX).min(reach).min(age);
-    let start = end.minus(Duration::from_secs(points));
-    let mut series = Series {
+/// Returns what is known of `pool`.
+pub fn series(pool: &model::Pool, table: &Table) -> Series {
+    let column = |value: fn(&Span) -> u64| -> Vec<Option<u64>> {
+        table.points.iter().map(|point| point.as_ref().map(value)).collect()
+    };
+    let latency = |value: fn(&Span) -> Option<Duration>| -> Vec<Option<f64>> {
+        let seconds =
+            |point: &Option<Span>| point.as_ref().and_then(value).map(|it| it.as_secs_f64());
+        table.points.iter().map(seconds).collect()
+    };
+    let configured = pool.backends.iter().map(|it| &it.name);
+    let answers = |name: &String| {
+        let counts = table.answers.get(name);
+        let count = |index: usize| counts.map_or(0, |it| it[index]);
+        let points = table.points.iter().enumerate();
+        points.map(|(index, point)| point.as_ref().map(|_| count(index))).collect()
+    };
+    Series {
         schema: SCHEMA,
         pool: pool.name.clone(),
-        step_seconds: 1,
-        start: clock::wall_of(end).as_secs() - points,
-        requests: Vec::new(),
-        lost: Vec::new(),
-        rescued: Vec::new(),
-        p50_seconds: Vec::new(),
-        p99_seconds: Vec::new(),
-        backends: BTreeMap::new(),
-    };
-    let mut columns = vec![Vec::new(); pool.backends.len()];
-    for point in 0..points {
-        let from = start + Duration::from_secs(point);
-        let to = from + STEP;
-        let counts = timeline.window(from, to, now);
-        series.requests.push(counts.requests);
-        series.lost.push(counts.lost);
-        series.rescued.push(counts.rescued());
-        series.p50_seconds.push(counts.latencies.quantile(0.5));
-        series.p99_seconds.push(counts.latencies.quantile(0.99));
-        for (index, column) in columns.iter_mut().enumerate() {
-            column.push(timeline.answers(from, to, now, index));
-        }
+        step_seconds: table.grid.step,
+        start: table.grid.start,
+        requests: column(|it| it.requests),
+        lost: column(|it| it.lost),
+        rescued: column(|it| it.rescued),
+        p50_seconds: latency(|it| it.p50),
+        p99_seconds: latency(|it| it.p99),
+        backends: configured
+            .chain(table.answers.keys())
+            .map(|name| (name.clone(), answers(name)))
+            .collect(),
     }
-    let names = pool.backends.iter().map(|backend| backend.name.clone());
-    series.backends = names.zip(columns).collect();
-    series
 }
 
 #[cfg(test)]
