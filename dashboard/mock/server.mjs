@@ -28,7 +28,9 @@ export function createMock({ scenario = 'calm', dist = null } = {}) {
     linesPerSecond: 3,
     process: { schema: 1, state: 'serving', is_ready: true, reason: null, requests_in_flight: 0 },
     posts: [],
+    /** Readers of the log. */
     sockets: new Set(),
+    feeds: new Set(),
     every: () => {},
   };
   play.addPool = (options) => {
@@ -66,10 +68,11 @@ export function createMock({ scenario = 'calm', dist = null } = {}) {
   const webSockets = new WebSocketServer({ noServer: true });
   const upgrade = (request, socket, head) => {
     const url = new URL(request.url, 'http://mock');
-    if (url.pathname !== '/api/logs') return;
+    if (url.pathname !== '/api/logs' && url.pathname !== '/api/feed') return;
     if (play.trouble !== null && play.trouble !== 'malformed') return void socket.destroy();
     if (!mayWatch(play.control, url)) return void socket.end('HTTP/1.1 401 Unauthorized\r\nconnection: close\r\n\r\n');
-    webSockets.handleUpgrade(request, socket, head, (client) => readLog(play, client, url));
+    const read = url.pathname === '/api/feed' ? readFeed : readLog;
+    webSockets.handleUpgrade(request, socket, head, (client) => read(play, client, url));
   };
   const server = createServer((request, response) => {
     if (!handle(request, response)) void page(dist, request, response);
@@ -81,7 +84,7 @@ export function createMock({ scenario = 'calm', dist = null } = {}) {
     listen: (port) => new Promise((resolve) => server.listen(port, '127.0.0.1', () => resolve(`http://127.0.0.1:${server.address().port}`))),
     close: () => {
       clearInterval(timer);
-      for (const client of play.sockets) client.terminate();
+      for (const client of [...play.sockets, ...play.feeds]) client.terminate();
       server.closeAllConnections();
       return new Promise((resolve) => server.close(resolve));
     },
@@ -104,6 +107,32 @@ function readLog(play, client, url) {
     play.sockets.delete(client);
     play.log.leave(reader);
   });
+}
+
+/** Says everything every second; the page folds in what has changed and what has not alike. */
+function readFeed(play, client, url) {
+  play.feeds.add(client);
+  let seq = 0;
+  let watched = url.searchParams.get('pool');
+  const say = () => {
+    // Whatever goes wrong with an answer goes wrong with all of it: the page polls, and sees what.
+    if (play.trouble !== null || play.broken.size > 0) return void client.close();
+    const now = Date.now();
+    seq += 1;
+    const state = { seq, health: health(play, now), incidents: incidents(play, now) };
+    client.send(JSON.stringify(seq === 1 ? { type: 'snapshot', schema: 1, ...state } : { type: 'change', ...state }));
+    const pool = play.pools.find((it) => it.name === watched) ?? play.pools[0];
+    if (pool) client.send(JSON.stringify({ type: 'series', series: pool.series(Number(url.searchParams.get('seconds') ?? 300), now) }));
+  };
+  client.on('message', (data) => {
+    watched = JSON.parse(String(data)).pool;
+  });
+  const timer = setInterval(say, 1_000);
+  client.on('close', () => {
+    clearInterval(timer);
+    play.feeds.delete(client);
+  });
+  say();
 }
 
 function send(response, status, body, headers = {}) {

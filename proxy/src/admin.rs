@@ -15,6 +15,7 @@ mod data;
 mod fail;
 mod failback;
 mod faults;
+mod feed;
 mod gate;
 mod guard;
 mod incidents;
@@ -45,7 +46,7 @@ use axum::{
 };
 use tokio::{
     net::TcpListener,
-    sync::{mpsc, watch},
+    sync::{Semaphore, mpsc, watch},
     time::{MissedTickBehavior, interval, timeout},
 };
 
@@ -125,6 +126,10 @@ impl fmt::Debug for AdminState {
 pub(crate) struct Sidecar {
     pub(crate) state: AdminState,
     pub(crate) client: HttpClient,
+    /// What readers of the feed are told.
+    pub(crate) feed: feed::Hub,
+    /// A place for each of them.
+    pub(crate) feed_readers: Arc<Semaphore>,
     /// Becomes true when WebSockets shall end.
     pub(crate) is_closing: watch::Receiver<bool>,
 }
@@ -215,7 +220,13 @@ async fn refresh(tls: Option<&Tls>) {
 }
 
 fn routes(state: AdminState, is_closing: watch::Receiver<bool>) -> Router {
-    let sidecar = Arc::new(Sidecar { state, client: HttpClient::default(), is_closing });
+    let sidecar = Arc::new(Sidecar {
+        feed: feed::Hub::new(state.started_at),
+        feed_readers: Arc::new(Semaphore::new(feed::READERS_MAX)),
+        client: HttpClient::default(),
+        state,
+        is_closing,
+    });
     Router::new()
         .route("/proxy/health", get(api::health))
         .route("/proxy/fail", post(fail::fail).fallback(fail::how_to_fail))
@@ -240,6 +251,7 @@ fn routes(state: AdminState, is_closing: watch::Receiver<bool>) -> Router {
         .route("/metrics", get(api::metrics))
         .route("/livez", get(api::livez))
         .route("/readyz", get(api::readyz))
+        .route("/feed", get(feed::feed))
         .route("/logs", get(logs::logs))
         .route("/config", get(config::show))
         .route("/config/check", post(config::check))

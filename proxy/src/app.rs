@@ -38,6 +38,7 @@ use crate::{
     admin::{AdminState, Gate, IncidentList, Process, ProcessOrder, RenderMetrics},
     app::{
         data_plane::DataPlane,
+        history::Keeper,
         life::{Estate, Life, Recorder, Sockets},
         notifier::Notifier,
         reload::{Loading, Reloader},
@@ -128,17 +129,16 @@ fn serve(
     start.close_rest();
     let current: GenerationCell = Arc::new(ArcSwap::new(Arc::clone(&generation)));
     let (relay_key, process, process_orders) = succession(start, &departure, &generation)?;
-    let incidents = IncidentList::default();
+    let keeper = start_history(start, &current)?;
     let (orders, placed) = Orders::new();
-    let control = Control::new(Arc::clone(&generation), Arc::clone(&incidents));
-    let (questions, adoptions, pulse) = start_control(control, facts, placed, start)?;
+    let (questions, adoptions, pulse) = start_control(&keeper, facts, placed, start)?;
     let shown = Arc::new(ArcSwap::from_pointee(reload::shown(&source, effective.as_ref())));
     let (reloads, reloads_asked) = mpsc::channel(RELOADS_WAITING);
     let state = AdminState {
-        metrics: render(&current, &logs, &sinks, &gate),
+        metrics: render(&current, &logs, (&sinks, &gate), &keeper.history),
         current: Arc::clone(&current),
-        incidents,
-        history: start_history(&current)?,
+        incidents: Arc::clone(&keeper.incidents),
+        history: keeper.history.clone(),
         orders,
         logs,
         started_at: clock::now(),
@@ -160,7 +160,7 @@ fn serve(
     let data_plane = start_data_plane(&plane, departure.clone())?;
     drop(generation);
     let sockets = Sockets { servers, plane: Arc::clone(&plane) };
-    let recorder = Recorder { questions, generation: process.generation, relay_key };
+    let recorder = Recorder::new(questions, &keeper, process.generation, relay_key);
     let life = Life {
         notifier: Notifier::new(current.clone(), vec![pulse, Arc::clone(&plane.pulse)]),
         current: Arc::clone(&current),
@@ -176,6 +176,7 @@ fn serve(
     is_up();
     runtime.block_on(life.run(signals));
     sinks.flush();
+    keeper.close();
     Ok(())
 }
 
@@ -197,7 +198,7 @@ fn succession(
 /// Starts the fleet, which goes on from what the process before has told. What is returned takes
 /// questions of what it knows, and other generations, and shows whether it lives.
 fn start_control(
-    control: Control,
+    keeper: &Keeper,
     facts: mpsc::Receiver<Fact>,
     placed: mpsc::Receiver<Placed>,
     start: &Start,
@@ -205,19 +206,25 @@ fn start_control(
     let (questions, asked) = mpsc::channel(1);
     let (adoptions, adopted) = mpsc::channel(1);
     let pulse = Arc::<Pulse>::default();
+    let control = Control::new(keeper.current.load_full(), Arc::clone(&keeper.incidents));
+    let control = control.numbering_from(keeper.numbers());
     let mut control = control.with_questions(asked).with_pulse(Arc::clone(&pulse));
     if let Some(record) = start.record() {
+        control = control.numbering_from(record.incidents.clone());
         control.inherit(&record.fleet);
     }
     spawn("control", async move { control.run(facts, adopted, placed).await })?;
     Ok((questions, adoptions, pulse))
 }
 
-/// Starts to keep what happens to requests.
-fn start_history(current: &GenerationCell) -> Result<History> {
-    let history = History::default();
-    spawn("history", history::keep(history.clone(), Arc::clone(current)))?;
-    Ok(history)
+/// Starts to keep what happens.
+fn start_history(start: &Start, current: &GenerationCell) -> Result<Keeper> {
+    let topology = Arc::clone(&current.load().topology);
+    let history = history::begin(&topology.history, start.predecessor.is_some())?;
+    let incidents = IncidentList::default();
+    let keeper = Keeper { history, current: Arc::clone(current), incidents };
+    spawn("history", keeper.clone().run())?;
+    Ok(keeper)
 }
 
 /// Joins what forwards requests.
@@ -319,10 +326,10 @@ fn start_data_plane(plane: &Arc<DataPlane>, departure: Departure) -> Result<ones
 fn render(
     current: &GenerationCell,
     logs: &LogStream,
-    sinks: &Arc<Sinks>,
-    gate: &Arc<Gate>,
+    (sinks, gate): (&Arc<Sinks>, &Arc<Gate>),
+    past: &History,
 ) -> RenderMetrics {
-    let (current, logs) = (Arc::clone(current), logs.clone());
+    let (current, logs, past) = (Arc::clone(current), logs.clone(), past.clone());
     let (sinks, gate) = (Arc::clone(sinks), Arc::clone(gate));
     let (shown, audit_shown) = (AtomicU64::new(0), AtomicU64::new(0));
     Arc::new(move || {
@@ -331,6 +338,9 @@ fn render(
         metrics.log_stream_clients(logs.clients());
         metrics.log_lines_dropped(dropped.saturating_sub(shown.swap(dropped, Relaxed)));
         metrics.sinks(sinks.totals());
+        if let Some(status) = past.status() {
+            metrics.history(history::totals(status));
+        }
         let lost = gate.audit_lost();
         metrics.audit_lost(lost.saturating_sub(audit_shown.swap(lost, Relaxed)));
         metrics.render()

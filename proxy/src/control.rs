@@ -11,6 +11,7 @@ mod journal;
 mod predecessors;
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
@@ -108,6 +109,13 @@ impl Control {
     #[must_use]
     pub fn with_pulse(self, pulse: Arc<Pulse>) -> Self {
         Self { pulse, ..self }
+    }
+
+    /// Numbers the incidents of each pool on from what is said there of it, by its name.
+    #[must_use]
+    pub fn numbering_from(mut self, numbers: BTreeMap<String, u64>) -> Self {
+        self.book.number_from(numbers);
+        self
     }
 
     /// Answers `questions`.

@@ -81,14 +81,6 @@ impl Incident {
         self.state != IncidentState::Closed && self.moments.recovered.is_none()
     }
 
-    /// Tells whether nothing happened in it from `at` on, and nothing will.
-    pub fn is_over_before(&self, at: Timestamp) -> bool {
-        let Moments { decided, serving, stable, recovered, failed_back, .. } = self.moments;
-        let later = [serving, stable, recovered, failed_back, self.window_to];
-        let last = later.into_iter().flatten().fold(decided, Timestamp::max);
-        self.state == IncidentState::Closed && last < at
-    }
-
     /// Returns the time from the first sign of trouble to the decision.
     pub fn detection(&self) -> Duration {
         self.moments.decided.since(self.moments.suspected)

@@ -7,6 +7,7 @@
 mod admin;
 mod affinity;
 mod check;
+mod history;
 mod intent;
 mod limits;
 mod listener;
@@ -32,6 +33,7 @@ pub use admin::{
 };
 pub use affinity::{HashKey, SameSite, Secret, Sticky};
 pub use check::{CheckKind, HttpCheck};
+pub use history::History;
 pub use intent::Intent;
 pub use limits::{PoolLimits, ProcessLimits, RateKey, RateLimit};
 #[cfg(test)]
@@ -86,6 +88,8 @@ pub struct Topology {
     pub shutdown: Shutdown,
     /// How another configuration takes this one's place.
     pub reload: Reload,
+    /// What is kept of the past.
+    pub history: History,
     /// The sidecar.
     pub admin: Admin,
     /// What is logged, and how.

@@ -9,6 +9,8 @@ mod dashboard;
 mod fail;
 #[path = "sidecar/failback.rs"]
 mod failback;
+#[path = "sidecar/feed.rs"]
+mod feed;
 #[path = "sidecar/guard.rs"]
 mod guard;
 #[path = "sidecar/logs.rs"]
@@ -17,5 +19,7 @@ mod logs;
 mod reads;
 #[path = "sidecar/tls.rs"]
 mod tls;
+#[path = "sidecar/types.rs"]
+mod types;
 #[path = "sidecar/world.rs"]
 mod world;

@@ -5,8 +5,12 @@ import * as decode from '../wire/decode';
 import type { FailAccepted, FailRequest, Incident, Recovered } from '../wire/types';
 import { call } from './api';
 import type { Answer } from './api';
+import { openFeed } from './feedsocket';
+import type { Feed, Socket } from './feedsocket';
+import type { Known } from './frames';
 import { startPoll } from './poll';
 import type { Poll, Sink, Source, World } from './poll';
+import { admitted } from './session';
 import * as store from './store';
 import { token } from './token';
 
@@ -73,22 +77,52 @@ const sink: Sink = {
   },
 };
 
+/** Null while the WebSocket says everything. */
 let poll: Poll | null = null;
+let feed: Feed | null = null;
 
+function usePoll(): void {
+  poll ??= startPoll(source, sink, browser);
+}
+
+function accept(known: Known): void {
+  poll?.stop();
+  poll = null;
+  sink.health(known.health);
+  if (store.incidents.value?.value !== known.incidents) sink.incidents({ ok: true, value: known.incidents });
+  if (known.series !== null && store.series.value?.value !== known.series) sink.series({ ok: true, value: known.series });
+}
+
+async function connect(query: string): Promise<Socket | null> {
+  const { protocol, host } = window.location;
+  const url = await admitted(`${protocol === 'https:' ? 'wss' : 'ws'}://${host}/api/feed?${query}`, '/feed');
+  return url === null ? null : (new WebSocket(url) as Socket);
+}
+
+function follow(): void {
+  feed?.stop();
+  feed = openFeed({ connect, pool: () => store.pool.value?.name ?? null, seconds: SERIES_SECONDS, onKnown: accept, onDown: usePoll }, browser);
+}
+
+/** Asks at once, and goes on asking until the WebSocket speaks, and whenever it does not. */
 export function startFeed(): void {
-  poll = startPoll(source, sink, browser);
+  usePoll();
   window.setInterval(() => {
     store.tick.value = Date.now();
   }, TICK_MS);
   // Somebody else is asking from now on, and may be shown something else.
-  token.subscribe(() => poll?.now());
+  token.subscribe(() => {
+    poll?.now();
+    follow();
+  });
   document.addEventListener('visibilitychange', () => {
-    if (!document.hidden) poll?.now();
+    if (!document.hidden) retryNow();
   });
 }
 
 export function retryNow(): void {
   poll?.now();
+  feed?.now();
 }
 
 /** Shows another pool; what was drawn for the one before is put away at once. */
@@ -98,6 +132,7 @@ export function selectPool(name: string): void {
     store.selectedPool.value = name;
     store.series.value = null;
   });
+  feed?.watch();
   poll?.now();
 }
 

@@ -27,10 +27,15 @@ const SERIES_SECONDS: usize = 300;
 const END_MAX: usize = u32::MAX as usize;
 
 pub(crate) async fn health(State(sidecar): State<Arc<Sidecar>>) -> Json<wire::Health> {
+    Json(state(&sidecar))
+}
+
+/// Returns how everything is at present.
+pub(crate) fn state(sidecar: &Sidecar) -> wire::Health {
     let state = &sidecar.state;
     let generation = state.generation();
     let incidents = state.incidents.load();
-    Json(wire::health(&wire::View {
+    wire::health(&wire::View {
         topology: &generation.topology,
         snapshot: &generation.snapshot.load(),
         live: &generation.live,
@@ -38,7 +43,7 @@ pub(crate) async fn health(State(sidecar): State<Arc<Sidecar>>) -> Json<wire::He
         started_at: state.started_at,
         is_ready: sidecar.readiness().is_ok(),
         now: clock::now(),
-    }))
+    })
 }
 
 pub(crate) async fn series(
@@ -58,7 +63,15 @@ pub(crate) async fn series(
     // So that the last second is there.
     history.sample(topology, &generation.live, clock::now());
     let pool = topology.pool(pool);
-    let table = history.table(&pool.name, seconds as u64, end.map(|it| it as u64));
+    let (history, name) = (history.clone(), pool.name.clone());
+    let (seconds, end) = (seconds as u64, end.map(|it| it as u64));
+    // A disk may make it wait.
+    let table = tokio::task::spawn_blocking(move || history.table(&name, seconds, end)).await;
+    let table = table.map_err(|_| {
+        let (code, remedy) = ("unreadable_history", "see the log for why");
+        let message = "the history could not be read";
+        HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, code, message, remedy)
+    })?;
     Ok(Json(wire::series(pool, &table)))
 }
 
@@ -91,7 +104,7 @@ pub(crate) async fn not_found() -> HttpError {
          /proxy/health, /proxy/fail, /proxy/recover, /proxy/failback, \
          /proxy/data, /incidents, /series, /process, /drain, /undrain, /upgrade, \
          /metrics, /livez, /readyz, \
-         /config, /config/check, /config/reload, /logs, /audit, /whoami, /tickets and /openapi.json",
+         /config, /config/check, /config/reload, /logs, /feed, /audit, /whoami, /tickets and /openapi.json",
     )
 }
 

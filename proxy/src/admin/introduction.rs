@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The paths of WebSockets. Others have no use for a ticket.
-const WEBSOCKETS: [&str; 1] = ["/logs"];
+const WEBSOCKETS: [&str; 2] = ["/logs", "/feed"];
 
 pub(crate) async fn who_am_i(
     Extension(client): Extension<Client>,

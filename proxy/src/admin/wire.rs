@@ -6,6 +6,7 @@
 mod audit;
 mod config;
 mod control;
+mod feed;
 mod health;
 mod incident;
 mod process;
@@ -18,6 +19,7 @@ pub use control::{
     Persists, PoolAnswer,
 };
 pub(crate) use control::{backend, backends, faults, pool};
+pub use feed::{FeedFrame, FeedRequest, changed};
 pub use health::{
     Backend, BackendState, CheckResult, Failback, Fault, FaultTerms, Health, LastCheck, LastMinute,
     Pool, PoolStatus, View, health,

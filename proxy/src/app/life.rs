@@ -9,6 +9,7 @@ use crate::{
     admin::{NoUpgrade, Process, ProcessOrder, Stage, Successor, Upgrade},
     app::{
         data_plane::DataPlane,
+        history::Keeper,
         notifier::Notifier,
         record::{Record, SCHEMA, line_of},
         shutdown::{Ending, Signal, Signals},
@@ -45,6 +46,7 @@ pub(crate) struct Estate {
 /// Tells a successor how things are.
 pub(crate) struct Recorder {
     pub(crate) questions: mpsc::Sender<Question>,
+    pub(crate) keeper: Keeper,
     pub(crate) generation: u64,
     pub(crate) relay_key: String,
 }
@@ -82,6 +84,8 @@ impl Life {
             End::TakenOver => {
                 // Their queues are the other one's to serve.
                 self.estate.sockets.servers.clear();
+                // So is the history's file. What finishes here from now on is not in it.
+                self.estate.recorder.keeper.close();
                 self.ending.taken_over(&mut signals).await;
             }
         }
@@ -173,6 +177,15 @@ impl Estate {
 }
 
 impl Recorder {
+    pub(crate) fn new(
+        questions: mpsc::Sender<Question>,
+        keeper: &Keeper,
+        generation: u64,
+        relay_key: String,
+    ) -> Self {
+        Self { questions, keeper: keeper.clone(), generation, relay_key }
+    }
+
     /// `None` if nobody knows, because the process is about to end.
     async fn record(&self) -> Option<Record> {
         let (question, answer) = oneshot::channel();
@@ -184,6 +197,7 @@ impl Recorder {
             generation: self.generation,
             relay_key: self.relay_key.clone(),
             fleet: answer.await.ok()?,
+            incidents: self.keeper.numbers(),
         })
     }
 }

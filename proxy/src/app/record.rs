@@ -6,6 +6,7 @@
 //! reader then begins as if it had been started by anybody.
 
 use std::{
+    collections::BTreeMap,
     io::{self, BufRead, BufReader, Read, Write},
     os::unix::net::UnixStream,
     time::Duration,
@@ -38,6 +39,9 @@ pub(crate) struct Record {
     /// reach this one's sidecar.
     pub(crate) relay_key: String,
     pub(crate) fleet: FleetRecord,
+    /// The highest number of an incident, by the pool's name.
+    #[serde(default)]
+    pub(crate) incidents: BTreeMap<String, u64>,
 }
 
 /// What a process answers the one that it takes over from.
@@ -126,8 +130,10 @@ mod tests {
             generation: 3,
             relay_key: "key".to_owned(),
             fleet: FleetRecord::default(),
+            incidents: BTreeMap::from([("api".to_owned(), 4)]),
         };
         let heard = heard(&line_of(&record).unwrap()).unwrap().record.unwrap();
+        assert_eq!(heard.incidents["api"], 4);
         assert_eq!((heard.pid, heard.generation, &heard.relay_key[..]), (7, 3, "key"));
     }
 

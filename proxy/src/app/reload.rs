@@ -40,8 +40,8 @@ const ADOPTION: Duration = Duration::from_secs(10);
 /// What a check may take beyond its timeout, on a busy machine.
 const BEYOND_CHECK: Duration = Duration::from_millis(500);
 /// What a process is started with and keeps.
-const FIXED: [&str; 6] =
-    ["threads", "admin.address", "admin.tls", "admin.log_stream", "logging", "version"];
+const FIXED: [&str; 7] =
+    ["threads", "history", "admin.address", "admin.tls", "admin.log_stream", "logging", "version"];
 
 /// Who asks for a reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,7 +20,8 @@ use crate::{
             pool::pool,
             route::{Known, routes},
         },
-        file::{File, shutdown::Shutdown},
+        file::{File, history::History, shutdown::Shutdown},
+        units::FilePath,
     },
     model,
 };
@@ -44,6 +45,7 @@ pub(crate) fn assemble(file: File, base: &Path) -> Option<model::Topology> {
         limits: process_limits(&file.limits),
         shutdown: shutdown(&file.shutdown),
         reload: model::Reload { watch: file.reload.watch },
+        history: history(file.history, base),
         admin: admin(file.admin, base),
         logging: logging(file.logging, base)?,
         traces: match file.tracing {
@@ -51,6 +53,15 @@ pub(crate) fn assemble(file: File, base: &Path) -> Option<model::Topology> {
             None => None,
         },
     })
+}
+
+fn history(history: History, base: &Path) -> model::History {
+    model::History {
+        persist: history.persist,
+        file: history.file.map(|FilePath(path)| base.join(path)),
+        max_size: u64::try_from(history.max_size.0).unwrap_or(u64::MAX),
+        days: history.days.get().into(),
+    }
 }
 
 fn shutdown(shutdown: &Shutdown) -> model::Shutdown {

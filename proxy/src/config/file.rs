@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) mod admin;
 pub(crate) mod defaults;
+pub(crate) mod history;
 pub(crate) mod limits;
 pub(crate) mod listener;
 pub(crate) mod logging;
@@ -23,6 +24,7 @@ pub(crate) use crate::config::file::named::Named;
 use crate::config::file::{
     admin::Admin,
     defaults::Defaults,
+    history::History,
     limits::Limits,
     listener::Listener,
     logging::{Logging, Tracing},
@@ -66,6 +68,9 @@ pub(crate) struct File {
     /// How another configuration takes this one's place.
     #[serde(default)]
     pub(crate) reload: Reload,
+    /// What is kept of the past.
+    #[serde(default)]
+    pub(crate) history: History,
     /// The sidecar: where state is read and changed.
     #[serde(default)]
     pub(crate) admin: Admin,

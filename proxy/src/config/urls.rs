@@ -11,7 +11,7 @@ use crate::{
             File, Named,
             admin::Admin,
             defaults::Defaults,
-            limits,
+            history, limits,
             listener::Listener,
             logging::Logging,
             pool::{
@@ -135,6 +135,7 @@ fn file(listen: SocketAddr, backends: Vec<Backend>, admin: Admin) -> File {
         limits: limits::Limits::default(),
         shutdown: shutdown::Shutdown::default(),
         reload: reload::Reload::default(),
+        history: history::History::default(),
         admin,
         logging: Logging::default(),
         tracing: None,

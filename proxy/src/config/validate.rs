@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 mod addresses;
 mod admin;
+mod history;
 mod limits;
 mod listeners;
 mod logging;
@@ -39,6 +40,7 @@ pub(crate) fn review(file: &File, review: &mut Review<'_>) {
     routes::review(file, review);
     pools::review(file, review);
     limits::review(file, review);
+    history::review(&file.history, review);
     logging::review(file, review);
     secrets::review(file, review);
     shutdown::review(&file.shutdown, review);

@@ -1,4 +1,4 @@
-//! The live log's way to the page: a WebSocket passed on byte by byte.
+//! The way of the live log and of the feed to the page: a WebSocket passed on byte by byte.
 //!
 //! The handshake is the browser's and the sidecar's own, key and answer included; this server only
 //! carries it, so frames need not be understood here. Since the sidecar pings and browsers answer,
@@ -47,7 +47,7 @@ const HANDSHAKE: [HeaderName; 7] = [
 ];
 
 /// Joins the page's WebSocket to the sidecar's, or passes on why there is none.
-pub(crate) async fn logs(
+pub(crate) async fn tunnelled(
     State(dashboard): State<Arc<Dashboard>>,
     request: Request,
 ) -> Result<Response, HttpError> {
@@ -125,13 +125,13 @@ fn copy_handshake(from: &HeaderMap, to: &mut HeaderMap) {
 }
 
 fn websocket_required() -> HttpError {
-    let message = "the log is a WebSocket";
+    let message = "this is a WebSocket";
     let remedy = "connect with a WebSocket client, or open the page";
     HttpError::new(StatusCode::UPGRADE_REQUIRED, "websocket_required", message, remedy)
         .with_header(header::UPGRADE, HeaderValue::from_static("websocket"))
 }
 
 fn full() -> HttpError {
-    let message = "too many pages watch the log already";
+    let message = "too many pages have a WebSocket open already";
     HttpError::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_readers", message, "close one")
 }

@@ -94,10 +94,6 @@ impl Minute {
         }
     }
 
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "what was kept is read when there is a store")
-    )]
     /// Takes in what another process has kept of the same minute.
     pub(crate) fn absorb(&mut self, other: &Self) {
         for (mine, other) in self.seconds.iter_mut().zip(&other.seconds) {
@@ -115,6 +111,33 @@ impl Minute {
                 *sum += count;
             }
         }
+    }
+
+    /// Returns the same with all of it in the first second, which is what is kept of it in the long run:
+    /// sums and latencies of the whole minute stay as they are.
+    pub(crate) fn condensed(&self) -> Self {
+        let mut condensed = Self::default();
+        let Some(all) = self.span(0, SECONDS) else { return condensed };
+        let micros = |it: Duration| u64::try_from(it.as_micros()).unwrap_or(u64::MAX);
+        condensed.seconds[0] = Some(Second {
+            requests: all.requests,
+            lost: all.lost,
+            rescued: all.rescued,
+            p50: all.p50.map(micros),
+            p99: all.p99.map(micros),
+        });
+        self.latencies.iter().for_each(|it| condensed.latencies[0].add(it));
+        for (name, answered) in self.answers(0, SECONDS) {
+            let mut column = [0; SECONDS];
+            column[0] = answered;
+            condensed.answers.insert(name.to_owned(), column);
+        }
+        condensed
+    }
+
+    /// Tells whether all of it is in the first second.
+    pub(crate) fn is_condensed(&self) -> bool {
+        self.seconds[1..].iter().all(Option::is_none)
     }
 
     /// Returns the sums over `length` seconds from `from` on: one second, or whole tens; `None` if the

@@ -1,11 +1,17 @@
 //! The minutes that are kept in memory.
 
-use std::{borrow::Cow, collections::BTreeMap, ops::RangeInclusive};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
+};
 
 use crate::history::{code, minute::Minute};
 
 /// Minutes kept at most: a day, and the one under way.
 const MINUTES: u64 = 24 * 60 + 1;
+/// The same, where all others are in a file: what charts ask for again and again.
+const MINUTES_STORED: u64 = 16;
 /// What all of them may weigh. Of a pool with two backends that is busy all day, a day weighs about two
 /// megabytes.
 const BYTES: usize = 16 << 20;
@@ -21,24 +27,49 @@ pub(crate) struct Shelf {
     bytes: usize,
     /// What they may weigh.
     bytes_max: usize,
+    /// Minutes kept of each pool.
+    minutes_max: u64,
+    /// Whether it is written to a file.
+    is_for_file: bool,
+    /// What has changed and is not in the file yet.
+    unwritten: BTreeSet<(String, u64)>,
+    /// Whether what another process kept of the same minutes has been taken in.
+    is_joined: bool,
     /// The Unix time of the second that is to be taken in next; `None` before the first.
     pub(crate) next: Option<u64>,
 }
 
 impl Default for Shelf {
     fn default() -> Self {
-        let (open, kept) = (BTreeMap::new(), BTreeMap::new());
-        Self { open, kept, bytes: 0, bytes_max: BYTES, next: None }
+        Self {
+            open: BTreeMap::new(),
+            kept: BTreeMap::new(),
+            bytes: 0,
+            bytes_max: BYTES,
+            minutes_max: MINUTES,
+            is_for_file: false,
+            unwritten: BTreeSet::new(),
+            is_joined: false,
+            next: None,
+        }
     }
 }
 
 impl Shelf {
+    /// Makes an empty one that remembers what is to be written to a file.
+    pub(crate) fn for_file() -> Self {
+        Self { is_for_file: true, ..Self::default() }
+    }
+
     /// Returns a pool's minute, to be changed. With a later one than before, those before are over.
     pub(crate) fn minute(&mut self, pool: &str, minute: u64) -> &mut Minute {
         if self.open.get(pool).is_some_and(|it| it.0 != minute)
             && let Some((before, body)) = self.open.remove(pool)
         {
             self.keep(pool, before, &code::encoded(&body));
+        }
+        if self.is_for_file {
+            self.unwritten.insert((pool.to_owned(), minute));
         }
         &mut self.open.entry(pool.to_owned()).or_insert_with(|| (minute, Minute::default())).1
     }
@@ -56,13 +87,62 @@ impl Shelf {
         kept.chain(open.map(|(at, minute)| (*at, Cow::Borrowed(minute))))
     }
 
+    /// Returns what has changed since the last time, encoded.
+    pub(crate) fn unwritten(&mut self) -> Vec<(String, u64, Box<[u8]>)> {
+        let changed = std::mem::take(&mut self.unwritten);
+        let found = changed.into_iter().filter_map(|(pool, minute)| {
+            let open = self.open.get(&pool).filter(|it| it.0 == minute);
+            let bytes = match open {
+                Some((_, body)) => code::encoded(body).into(),
+                None => self.kept.get(&pool)?.get(&minute)?.clone(),
+            };
+            Some((pool, minute, bytes))
+        });
+        found.collect()
+    }
+
+    /// Has all of it written once more: what was written of it may be lost.
+    pub(crate) fn all_is_unwritten(&mut self) {
+        self.minutes_max = MINUTES;
+        let open = self.open.iter().map(|(pool, (minute, _))| (pool.clone(), *minute));
+        let kept = self.kept.iter();
+        let kept = kept.flat_map(|(pool, it)| it.keys().map(|minute| (pool.clone(), *minute)));
+        self.unwritten = open.chain(kept).collect();
+    }
+
+    /// Takes in, once, what `stored` gives of the minutes that are here: another process served in them,
+    /// too. From here on a file has all others.
+    pub(crate) fn join(&mut self, stored: impl Fn(&str, u64) -> Option<Minute>) {
+        self.all_is_unwritten();
+        self.minutes_max = MINUTES_STORED;
+        if std::mem::replace(&mut self.is_joined, true) {
+            return;
+        }
+        for (pool, (minute, body)) in &mut self.open {
+            if let Some(other) = stored(pool, *minute) {
+                body.absorb(&other);
+            }
+        }
+        for (pool, minutes) in &mut self.kept {
+            for (minute, bytes) in minutes {
+                if let (Some(mut body), Some(other)) = (code::decoded(bytes), stored(pool, *minute))
+                {
+                    body.absorb(&other);
+                    self.bytes -= bytes.len();
+                    *bytes = code::encoded(&body).into();
+                    self.bytes += bytes.len();
+                }
+            }
+        }
+    }
+
     /// Keeps a minute that is over. The oldest go when there are too many.
     fn keep(&mut self, pool: &str, minute: u64, bytes: &[u8]) {
         self.bytes += bytes.len();
         let minutes = self.kept.entry(pool.to_owned()).or_default();
         let before = minutes.insert(minute, bytes.into());
         self.bytes -= before.map_or(0, |it| it.len());
-        let oldest_kept = minute.saturating_sub(MINUTES);
+        let oldest_kept = minute.saturating_sub(self.minutes_max);
         while let Some(oldest) = self.oldest()
             && (oldest < oldest_kept || self.bytes_max < self.bytes)
         {
@@ -79,5 +159,6 @@ impl Shelf {
             self.bytes -= minutes.remove(&minute).map_or(0, |it| it.len());
         }
         self.kept.retain(|_, minutes| !minutes.is_empty());
+        self.unwritten.retain(|it| it.1 != minute);
     }
 }

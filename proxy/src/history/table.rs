@@ -24,11 +24,12 @@ pub struct Grid {
 
 impl Grid {
     /// Returns the points that cover the `seconds` before the Unix time `end`: the finest that are not
-    /// too many. They begin and end where the clock shows a whole step, so the last one may end
+    /// too many. Of what lies before `fine_from` only minutes are known. They begin and end where the clock shows a whole step, so the last one may end
     /// before `end`, and the first begin earlier.
-    pub fn new(seconds: u64, end: u64) -> Self {
+    pub fn new(seconds: u64, end: u64, fine_from: u64) -> Self {
         let ten = count(TEN);
         let step = match seconds {
+            _ if end.saturating_sub(seconds) < fine_from => count(SECONDS),
             ..=BY_SECONDS => 1,
             _ if seconds <= POINTS * ten => ten,
             _ => count(SECONDS),

@@ -102,7 +102,7 @@ proptest! {
     fn a_grid_covers_what_was_asked_for_in_no_more_points_than_a_chart_has(
         seconds in 1..=86_400_u64, end in 1_000_000_000..2_000_000_000_u64,
     ) {
-        let grid = Grid::new(seconds, end);
+        let grid = Grid::new(seconds, end, 0);
         prop_assert!(grid.points <= 1_500, "{grid:?}");
         prop_assert_eq!(grid.start % grid.step, 0);
         let last = grid.start + grid.points * grid.step;

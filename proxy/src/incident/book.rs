@@ -23,6 +23,9 @@ const KEPT: usize = 200;
 /// Incidents of a pool of which requests can be told that they count them: a record is written soon
 /// after its request.
 const WINDOWS: usize = 4;
+/// Pools whose numbers are remembered when they are configured no more, so that one that comes back
+/// uses none twice.
+const NUMBERED: usize = 1_024;
 /// Signs of trouble kept of one incident.
 const EVIDENCE_KEPT: usize = 16;
 /// How long signs of trouble are taken to be of one trouble, at least; where checks are so slow that
@@ -127,6 +130,14 @@ impl Book {
         }
     }
 
+    /// Numbers the incidents of each pool on from what is said there of it.
+    pub fn number_from(&mut self, numbers: BTreeMap<String, u64>) {
+        for (pool, number) in numbers {
+            let highest = self.numbers.entry(pool).or_default();
+            *highest = number.max(*highest);
+        }
+    }
+
     /// Takes over another topology. Stories of backends that go on go on; those of the others end.
     ///
     /// `active` says which tier serves in each of its pools.
@@ -153,7 +164,9 @@ impl Book {
         self.suspicions = renamed(std::mem::take(&mut self.suspicions), &heirs);
         self.requested = renamed(std::mem::take(&mut self.requested), &heirs);
         let is_told = |name: &String| self.stories.iter().any(|it| it.incident.pool == *name);
-        self.numbers.retain(|name, _| topology.pool_named(name).is_some() || is_told(name));
+        if NUMBERED < self.numbers.len() {
+            self.numbers.retain(|name, _| topology.pool_named(name).is_some() || is_told(name));
+        }
         self.active = active;
         self.topology = topology;
         self.close_the_finished();

@@ -141,6 +141,7 @@ pub(crate) fn topology(pools: Vec<Pool>) -> Topology {
         limits: ProcessLimits::default(),
         shutdown: Shutdown::default(),
         reload: Reload::default(),
+        history: crate::model::History::default(),
         admin: Admin {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 9901)),
             tls: None,

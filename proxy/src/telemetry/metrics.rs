@@ -8,6 +8,7 @@
 mod backend;
 mod connection;
 mod family;
+mod history;
 mod label;
 mod listener;
 mod names;
@@ -36,6 +37,7 @@ use crate::{
         backend::{BackendFamilies, BackendHandles},
         connection::{ConnectionFamilies, ConnectionHandles},
         family::Registry,
+        history::HistoryHandles,
         label::Origin,
         listener::{ListenerFamilies, ListenerHandles, ResponseHandles},
         names::Names,
@@ -47,6 +49,7 @@ use crate::{
 };
 
 pub use connection::{OpenConnection, Turned};
+pub use history::HistoryTotals;
 pub use label::{FailoverReason, MirrorOutcome, Rejection, RetryOutcome, Trigger, UpgradeResult};
 pub use reload::ReloadResult;
 pub use request::{Answer, FinishedRequest};
@@ -109,6 +112,7 @@ struct Families {
     audit_lost: IntCounter,
     reload: ReloadHandles,
     sinks: SinkHandles,
+    history: HistoryHandles,
     /// Indexed by [`UpgradeResult`].
     upgrades: [IntCounter; 3],
     process_generation: IntGauge,
@@ -136,6 +140,7 @@ impl Families {
             audit_lost: single_counter(&registry, &table::AUDIT_LOST)?,
             reload: ReloadHandles::new(&registry)?,
             sinks: SinkHandles::new(&registry)?,
+            history: HistoryHandles::new(&registry)?,
             upgrades: family::each(
                 &family::counters(&registry, &table::UPGRADES)?,
                 &[],
@@ -350,6 +355,11 @@ impl Metrics {
     /// Shows what has become of records of requests.
     pub fn sinks(&self, totals: Totals) {
         self.families.sinks.show(totals);
+    }
+
+    /// Shows how the history fares.
+    pub fn history(&self, totals: HistoryTotals) {
+        self.families.history.show(totals);
     }
 
     /// Counts changes that are not in the audit file.

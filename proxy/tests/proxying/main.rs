@@ -24,6 +24,7 @@ mod faults;
 mod framing;
 mod grpc;
 mod headers;
+mod history;
 mod hold_back;
 mod http2;
 mod http2_abuse;

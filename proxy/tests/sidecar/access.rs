@@ -67,6 +67,7 @@ const TABLE: &[(&str, &str, &str, &str, [u16; 8])] = &[
     ("GET", "/metrics", "/metrics", "", state(200)),
     ("HEAD", "/metrics", "/metrics", "", state(200)),
     ("GET", "/logs", "/logs", "", records(426)),
+    ("GET", "/feed", "/feed", "", records(426)),
     ("GET", "/audit", "/audit", "", records(200)),
     ("GET", "/config", "/config", "", records(200)),
     ("GET", "/log-level", "/log-level", "", records(501)),

@@ -63,7 +63,7 @@ async fn metrics_are_prometheus_text() {
     assert_eq!((head.status, head.text.as_str()), (200, ""));
 }
 
-fn incident(number: u64) -> Arc<Incident> {
+pub(crate) fn incident(number: u64) -> Arc<Incident> {
     let at = Timestamp::from_millis(1000 * number);
     Arc::new(Incident {
         number,

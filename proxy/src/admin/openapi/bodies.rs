@@ -137,7 +137,10 @@ pub(crate) fn level() -> Value {
 }
 
 pub(crate) fn ticket() -> Value {
-    optional(&[("path", one_of("The WebSocket that it is for; by default the log.", &["/logs"]))])
+    optional(&[(
+        "path",
+        one_of("The WebSocket that it is for; by default the log.", &["/logs", "/feed"]),
+    )])
 }
 
 pub(crate) fn nothing() -> Value {

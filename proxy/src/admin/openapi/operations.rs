@@ -299,6 +299,34 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         ],
     ),
     get(
+        "/feed",
+        "The state and its changes, a WebSocket",
+        &[
+            Parameter { name: "pool", about: "Whose series is wanted.", schema: name },
+            Parameter {
+                name: "seconds",
+                about: "How far back the series begins.",
+                schema: up_to::<900>,
+            },
+            Parameter {
+                name: "after",
+                about: "The number that is known last; what came since follows if it is still there.",
+                schema: seq,
+            },
+            Parameter {
+                name: "ticket",
+                about: "In place of a token: of `POST /tickets`.",
+                schema: name,
+            },
+        ],
+        &[
+            (101, Json("frames follow, each of which is one of these", shape::<wire::FeedFrame>)),
+            UNKNOWN,
+            (426, Error("it is a WebSocket")),
+            (503, Error("too many read it already")),
+        ],
+    ),
+    get(
         "/config",
         "The configuration in use, without secrets",
         &[Parameter { name: "format", about: "By default `json`.", schema: format }],
@@ -355,6 +383,10 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 
 fn level() -> Value {
     json!({ "enum": ["error", "warn", "info", "debug"] })
+}
+
+fn seq() -> Value {
+    json!({ "type": "integer", "minimum": 1 })
 }
 
 fn text() -> Value {

@@ -56,6 +56,31 @@ pub struct Incident {
     pub requests: Requests,
     /// What it did to latency.
     pub latency: Latencies,
+    /// Whether the proxy ended before the story did: what came after is not known.
+    #[serde(default)]
+    pub interrupted: bool,
+}
+
+impl Incident {
+    /// Returns one that was kept of a process that is no more: its story has ended, told or not.
+    #[must_use]
+    pub(crate) fn of_the_past(mut self) -> Self {
+        if self.state != IncidentState::Closed {
+            self.state = IncidentState::Closed;
+            self.interrupted = true;
+        }
+        self
+    }
+
+    /// Tells whether nothing happened in it from `at` on, and nothing will. Times are written in one
+    /// way, in which earlier ones sort first.
+    pub(crate) fn is_over_before(&self, at: &str) -> bool {
+        let Moments { decided_at, serving_at, stable_at, recovered_at, failed_back_at, .. } =
+            &self.moments;
+        let later = [serving_at, stable_at, recovered_at, failed_back_at, &self.window.to];
+        let last = later.into_iter().flatten().fold(decided_at, Ord::max);
+        self.state == IncidentState::Closed && last.as_str() < at
+    }
 }
 
 /// How far an incident's story has got.
@@ -224,6 +249,7 @@ pub fn incident(incident: &incident::Incident) -> Incident {
             during: incident.during.map(latency),
             after: incident.after.map(latency),
         },
+        interrupted: false,
     }
 }
 

@@ -166,6 +166,16 @@ table! {
         "Lines that readers of the live log missed because they were slow.";
     AUDIT_LOST = Kind::Counter, "bascule_audit_lost_total", [],
         "Changes of state that are missing in the audit file because it could not be written.";
+    HISTORY_STORED = Kind::Gauge, "bascule_history_stored", [],
+        "Whether the history is written to a file; 0 where it is in memory, by configuration or because the file failed.";
+    HISTORY_BYTES = Kind::Gauge, "bascule_history_file_bytes", [],
+        "What the history's file weighs.";
+    HISTORY_WRITES = Kind::Counter, "bascule_history_writes_total", [],
+        "Changes written to the history's file, each as a whole.";
+    HISTORY_DROPPED = Kind::Counter, "bascule_history_dropped_total", [],
+        "Parts of the history that were not written when they were to be, because too many waited.";
+    HISTORY_FAILURES = Kind::Counter, "bascule_history_failures_total", [],
+        "Failures of the history's file; what could not be written is kept in memory and tried again.";
     RELOAD_SUCCESSFUL = Kind::Gauge, "bascule_config_last_reload_successful", [],
         "Whether the latest reload of the configuration was not refused.";
     RELOAD_LAST = Kind::Gauge, "bascule_config_last_reload_timestamp_seconds", [],

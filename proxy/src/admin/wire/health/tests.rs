@@ -302,6 +302,7 @@ fn an_incident_tells_its_story() {
             "before": {"requests": 9, "p50_seconds": 0.001, "p99_seconds": null},
             "during": null, "after": null,
         },
+        "interrupted": false,
     }]});
     assert_eq!(serde_json::to_value(list).unwrap(), expected);
 }
