@@ -111,8 +111,8 @@ impl Trail {
         self.push(entry);
     }
 
-    /// Notes how a request ended that may have changed something.
-    pub(crate) fn note(&self, asked: Asked, response: &Response) {
+    /// Notes how a request ended that may have changed something. Returns the entry's id.
+    pub(crate) fn note(&self, asked: Asked, response: &Response) -> u64 {
         let status = response.status();
         let change = response.extensions().get::<Change>();
         let rejected = response.extensions().get::<Rejected>();
@@ -131,7 +131,7 @@ impl Trail {
             code: rejected.map(|it| it.code.to_owned()),
             reason: rejected.map(|it| it.message.clone()),
             ..of(asked)
-        });
+        })
     }
 
     /// Notes what a signal brought about.
@@ -161,7 +161,7 @@ impl Trail {
         });
     }
 
-    fn push(&self, mut entry: AuditEntry) {
+    fn push(&self, mut entry: AuditEntry) -> u64 {
         entry.at = clock::rfc3339_of(clock::now());
         {
             let mut rings = self.rings();
@@ -182,6 +182,7 @@ impl Trail {
             file.append(serde_json::to_string(&entry).unwrap_or_default());
         }
         log(&entry);
+        entry.id
     }
 
     /// Returns what `wanted` lets pass, newest first, `limit` at most.

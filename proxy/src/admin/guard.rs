@@ -25,6 +25,9 @@ use crate::{
     web::{HttpError, PeerCertificate, Rejected},
 };
 
+/// Of an answer to a change: the `id` of its entry in the audit trail.
+pub(crate) const AUDIT_ID: &str = "x-audit-id";
+
 /// What a ticket comes in: `?ticket=…`.
 const TICKET: &str = "ticket=";
 
@@ -60,10 +63,9 @@ pub(crate) async fn guard(
         Err(Turned::Refused(refusal)) => {
             let response = answer(&refusal).into_response();
             if deed == Deed::ChangeState {
-                gate.trail().note(asked, &response);
-            } else {
-                note(&refusal, &asked);
+                return noted(gate.trail(), asked, response);
             }
+            note(&refusal, &asked);
             return response;
         }
     };
@@ -75,9 +77,16 @@ pub(crate) async fn guard(
     }
     let mut pending = Pending { trail: gate.trail(), asked: Some(asked) };
     let response = next.run(request).await;
-    if let Some(asked) = pending.asked.take().filter(|_| is_of_note(&response)) {
-        gate.trail().note(asked, &response);
+    match pending.asked.take().filter(|_| is_of_note(&response)) {
+        Some(asked) => noted(gate.trail(), asked, response),
+        None => response,
     }
+}
+
+/// Notes how a change ended, and tells whoever asked for it where that is to be found.
+fn noted(trail: &Trail, asked: Asked, mut response: Response) -> Response {
+    let id = trail.note(asked, &response);
+    response.headers_mut().insert(AUDIT_ID, HeaderValue::from(id));
     response
 }
 

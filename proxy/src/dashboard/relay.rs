@@ -12,7 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header, request};
 use http_body_util::Full;
 use tokio::time::timeout;
 
@@ -22,24 +22,51 @@ use crate::{
 };
 
 const PREFIX: &str = "/api";
-/// As the sidecar's own bound.
-const BODY_BYTES_MAX: usize = 64 * 1024;
-/// For a request's body to come, and then for the sidecar to answer.
-const WITHIN: Duration = Duration::from_secs(10);
+/// For a request's body to come.
+const BODY_WITHIN: Duration = Duration::from_secs(10);
+
+/// How much a path may ask, and how long its answer may take: as much as at the sidecar itself.
+#[derive(Clone, Copy)]
+struct Bounds {
+    body_bytes_max: usize,
+    within: Duration,
+}
+
+const ORDERS: Bounds = Bounds { body_bytes_max: 64 * 1024, within: Duration::from_secs(10) };
+/// A whole configuration comes, and the first checks of its backends are waited for.
+const CONFIGURATIONS: Bounds =
+    Bounds { body_bytes_max: 1024 * 1024, within: Duration::from_secs(125) };
 
 /// Passes a request to the sidecar and its answer to the page.
 pub(crate) async fn relay(
     State(dashboard): State<Arc<Dashboard>>,
     request: Request,
 ) -> Result<Response, HttpError> {
+    relay_within(&dashboard, request, ORDERS).await
+}
+
+/// The same, where configurations are checked and loaded.
+pub(crate) async fn relay_config(
+    State(dashboard): State<Arc<Dashboard>>,
+    request: Request,
+) -> Result<Response, HttpError> {
+    relay_within(&dashboard, request, CONFIGURATIONS).await
+}
+
+async fn relay_within(
+    dashboard: &Dashboard,
+    request: Request,
+    bounds: Bounds,
+) -> Result<Response, HttpError> {
     let (head, body) = request.into_parts();
-    let mut relayed = prepare(&dashboard, &head)?;
-    if head.method == Method::POST {
-        let body = timeout(WITHIN, body::to_bytes(body, BODY_BYTES_MAX)).await;
-        *relayed.body_mut() = Full::new(body.map_err(|_| late_body())?.map_err(|_| large_body())?);
+    let mut relayed = prepare(dashboard, &head)?;
+    if head.method == Method::POST || head.method == Method::PUT {
+        let body = timeout(BODY_WITHIN, body::to_bytes(body, bounds.body_bytes_max)).await;
+        let body = body.map_err(|_| late_body())?.map_err(|_| large_body(bounds))?;
+        *relayed.body_mut() = Full::new(body);
     }
-    let answer =
-        dashboard.config.client.send(relayed, WITHIN).await.map_err(|error| unreachable(&error))?;
+    let client = &dashboard.config.client;
+    let answer = client.send(relayed, bounds.within).await.map_err(|error| unreachable(&error))?;
     Ok(pass_on(answer))
 }
 
@@ -131,8 +158,9 @@ pub(crate) fn pass_on(answer: http::Response<Bytes>) -> Response {
     let (head, body) = answer.into_parts();
     let mut response = (head.status, body).into_response();
     response.headers_mut().remove(header::CONTENT_TYPE);
-    for name in [header::CONTENT_TYPE, header::ALLOW, header::RETRY_AFTER, header::WWW_AUTHENTICATE]
-    {
+    let audit_id = HeaderName::from_static("x-audit-id");
+    let kept = [header::CONTENT_TYPE, header::ALLOW, header::RETRY_AFTER, header::WWW_AUTHENTICATE];
+    for name in kept.into_iter().chain([audit_id]) {
         if let Some(value) = head.headers.get(&name) {
             response.headers_mut().insert(name, value.clone());
         }
@@ -150,12 +178,12 @@ pub(crate) fn unreachable(error: &HttpClientError) -> HttpError {
 }
 
 fn late_body() -> HttpError {
-    let message = format!("the body did not come within {} s", WITHIN.as_secs());
+    let message = format!("the body did not come within {} s", BODY_WITHIN.as_secs());
     HttpError::new(StatusCode::REQUEST_TIMEOUT, "body_timed_out", message, "send it at once")
 }
 
-fn large_body() -> HttpError {
-    let message = format!("the body is larger than {BODY_BYTES_MAX} bytes, or broke off");
-    let remedy = "send an object with the few keys that there are";
+fn large_body(bounds: Bounds) -> HttpError {
+    let message = format!("the body is larger than {} bytes, or broke off", bounds.body_bytes_max);
+    let remedy = "send only what the path asks for";
     HttpError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message, remedy)
 }

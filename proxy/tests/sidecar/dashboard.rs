@@ -93,6 +93,9 @@ async fn the_pages_calls_reach_the_sidecar_and_come_back() {
     let body = r#"{"mode":"hang"}"#;
     let answer = page.client.ask("POST", "/api/proxy/fail", &[], body).await;
     assert_eq!((answer.status, &answer.json()["mode"]), (202, &json!("hang")));
+    let id: u64 = answer.headers["x-audit-id"].to_str().unwrap().parse().unwrap();
+    let trail = page.client.ask("GET", "/api/audit?limit=1", &[], "").await.json();
+    assert_eq!(trail["entries"][0]["id"], id);
     assert!(world.fault(0).is_some());
     let answer = page.client.ask("POST", "/api/proxy/recover", &[], "").await;
     assert_eq!((answer.status, world.fault(0)), (200, None));
@@ -101,10 +104,52 @@ async fn the_pages_calls_reach_the_sidecar_and_come_back() {
 }
 
 #[tokio::test]
+async fn what_operators_do_on_the_page_is_relayed_with_its_body() {
+    let sidecar = Fake::start(200, "{}").await;
+    let page = page(sidecar.address, None).await;
+    let orders = [
+        ("POST", "/backends/api/a/drain"),
+        ("POST", "/backends/the%20api/a%2Fb/weight"),
+        ("POST", "/pools/api/failover"),
+        ("POST", "/pools/api/failback"),
+        ("POST", "/config/check"),
+        ("POST", "/config/reload"),
+        ("PUT", "/log-level"),
+        ("GET", "/backends"),
+        ("GET", "/config?format=yaml"),
+        ("GET", "/process"),
+        ("GET", "/log-level"),
+    ];
+    for (method, path) in orders {
+        let answer = page.client.ask(method, &format!("/api{path}"), &[], r#"{"x":1}"#).await;
+        assert_eq!(answer.status, 200, "{method} {path}");
+        assert_eq!(sidecar.asked().last().unwrap(), &format!("{method} {path}"));
+        let length = sidecar.last_headers().get("content-length").cloned();
+        let expected = (method != "GET").then(|| "7".parse().unwrap());
+        assert_eq!(length, expected, "{method} {path}");
+    }
+    let cross = [("origin", "http://evil.example")];
+    for (method, path) in orders {
+        let answer = page.client.ask(method, &format!("/api{path}"), &cross, "{}").await;
+        assert_eq!((answer.status, answer.code().as_str()), (403, "cross_origin"), "{path}");
+    }
+    assert_eq!(sidecar.asked().len(), orders.len());
+}
+
+#[tokio::test]
 async fn only_what_the_page_uses_is_relayed() {
     let sidecar = Fake::start(200, "{}").await;
     let page = page(sidecar.address, Some(TOKEN)).await;
-    for path in ["/api/metrics", "/api/readyz", "/api/proxy/data", "/api/", "/api/x/../metrics"] {
+    for path in [
+        "/api/metrics",
+        "/api/readyz",
+        "/api/proxy/data",
+        "/api/",
+        "/api/x/../metrics",
+        "/api/upgrade",
+        "/api/drain",
+        "/api/pools/api/x",
+    ] {
         let answer = page.client.ask("GET", path, &[], "").await;
         assert_eq!((answer.status, answer.code().as_str()), (404, "unknown_path"), "{path}");
     }
@@ -113,6 +158,9 @@ async fn only_what_the_page_uses_is_relayed() {
         ("DELETE", "/api/incidents"),
         ("PUT", "/api/proxy/fail"),
         ("OPTIONS", "/api/proxy/fail"),
+        ("DELETE", "/api/backends/api/a/drain"),
+        ("POST", "/api/process"),
+        ("POST", "/api/log-level"),
     ] {
         let answer = page.client.ask(method, path, &[], "").await;
         assert_eq!((answer.status, answer.code().as_str()), (405, "method_not_allowed"), "{path}");
@@ -216,6 +264,9 @@ async fn without_a_token_the_sidecar_judges_the_browser_and_not_the_dashboard() 
     let remote = [("x-forwarded-for", "203.0.113.9")];
     let answer = page.client.ask("POST", "/api/proxy/fail", &remote, "").await;
     assert_eq!((answer.status, answer.code().as_str()), (401, "token_required"));
+    assert!(answer.headers.contains_key("x-audit-id"));
+    let read = page.client.ask("GET", "/api/proxy/health", &remote, "").await;
+    assert!(!read.headers.contains_key("x-audit-id"));
     world.assert_untouched();
 }
 
@@ -236,6 +287,12 @@ async fn a_body_has_a_limit() {
     let answer = page.client.ask("POST", "/api/proxy/fail", &[], &"x".repeat(70_000)).await;
     assert_eq!((answer.status, answer.code().as_str()), (413, "body_too_large"));
     assert_eq!(sidecar.asked(), Vec::<String>::new());
+    // A configuration is larger than an order.
+    let answer = page.client.ask("POST", "/api/config/check", &[], &"x".repeat(1 << 20)).await;
+    assert_eq!(answer.status, 200);
+    let answer =
+        page.client.ask("POST", "/api/config/check", &[], &"x".repeat((1 << 20) + 1)).await;
+    assert_eq!((answer.status, answer.code().as_str()), (413, "body_too_large"));
 }
 
 #[tokio::test]
