@@ -2,7 +2,8 @@
 //!
 //! They are embedded in every build, debug builds too: a binary then means the same wherever it is
 //! put, and the tests test what is shipped. Whoever works on the page uses its own development
-//! server, which relays `/api`. `build.rs` has the crate rebuilt when the files change.
+//! server, which relays `/api`. `build.rs` has the crate rebuilt when the files change. The larger ones
+//! are embedded compressed as well, so that nothing is compressed while somebody waits.
 
 use axum::{
     body::Body,
@@ -22,6 +23,9 @@ const INDEX: &str = "index.html";
 /// Their names have a hash of their content, so a name never means anything else.
 const HASHED: &str = "assets/";
 
+/// The build leaves each larger file in these forms, too; the smallest first.
+const ENCODINGS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
+
 /// Answers with the file that is asked for.
 pub(crate) async fn page(method: Method, uri: Uri, headers: HeaderMap) -> Response {
     if method != Method::GET && method != Method::HEAD {
@@ -32,13 +36,40 @@ pub(crate) async fn page(method: Method, uri: Uri, headers: HeaderMap) -> Respon
         name => name,
     };
     match Files::get(name) {
-        Some(file) => answer(name, file, &headers),
+        Some(file) => answer(name, file, compressed(name, &headers), &headers),
         None if name == INDEX => not_built(),
         None => (StatusCode::NOT_FOUND, text("there is no such page\n")).into_response(),
     }
 }
 
-fn answer(name: &str, file: EmbeddedFile, headers: &HeaderMap) -> Response {
+/// Returns the form of a file that the browser takes and that is the smallest, and what it is called.
+fn compressed(name: &str, headers: &HeaderMap) -> Option<(&'static str, EmbeddedFile)> {
+    let (encoding, suffix) = ENCODINGS.into_iter().find(|(it, _)| takes(headers, it))?;
+    Some((encoding, Files::get(&format!("{name}{suffix}"))?))
+}
+
+/// Tells whether `Accept-Encoding` names `encoding`, other than as not wanted.
+fn takes(headers: &HeaderMap, encoding: &str) -> bool {
+    headers
+        .get_all(header::ACCEPT_ENCODING)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|item| item.split_once(';').unwrap_or((item, "")))
+        .any(|(name, rest)| {
+            let weight = rest.trim().strip_prefix("q=").map_or(Ok(1.0), str::parse::<f32>);
+            name.trim().eq_ignore_ascii_case(encoding) && weight.is_ok_and(|it| 0.0 < it)
+        })
+}
+
+fn answer(
+    name: &str,
+    file: EmbeddedFile,
+    compressed: Option<(&'static str, EmbeddedFile)>,
+    headers: &HeaderMap,
+) -> Response {
+    let kind = type_of(&file.metadata);
+    let (encoding, file) = compressed.map_or((None, file), |(name, it)| (Some(name), it));
     let tag = tag_of(&file);
     let is_known = headers
         .get_all(header::IF_NONE_MATCH)
@@ -55,10 +86,14 @@ fn answer(name: &str, file: EmbeddedFile, headers: &HeaderMap) -> Response {
     };
     let fields = response.headers_mut();
     fields.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+    fields.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    if let Some(encoding) = encoding.filter(|_| !is_known) {
+        fields.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
+    }
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         fields.insert(header::ETAG, tag);
     }
-    if !is_known && let Ok(kind) = HeaderValue::from_str(&type_of(&file.metadata)) {
+    if !is_known && let Ok(kind) = HeaderValue::from_str(&kind) {
         fields.insert(header::CONTENT_TYPE, kind);
     }
     response
@@ -111,6 +146,44 @@ mod tests {
         EmbeddedFile { data: Cow::Borrowed(b"a{}"), metadata }
     }
 
+    fn answered(name: &str, headers: &HeaderMap) -> Response {
+        answer(name, file("text/css"), None, headers)
+    }
+
+    fn taking(encodings: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT_ENCODING, encodings.parse().unwrap());
+        headers
+    }
+
+    #[test]
+    fn a_compressed_form_is_sent_to_who_takes_it_as_what_it_is() {
+        let smaller = Some(("br", file("text/css")));
+        let response = answer("assets/a-1.css", file("text/css"), smaller, &taking("br"));
+        assert_eq!(response.headers()[header::CONTENT_ENCODING], "br");
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "text/css; charset=utf-8");
+        assert_eq!(response.headers()[header::VARY], "accept-encoding");
+        let response = answered("assets/a-1.css", &HeaderMap::new());
+        assert!(!response.headers().contains_key(header::CONTENT_ENCODING));
+        assert_eq!(response.headers()[header::VARY], "accept-encoding");
+    }
+
+    #[test]
+    fn what_a_browser_takes_is_read_from_its_list() {
+        for (list, br, gzip) in [
+            ("gzip, deflate, br, zstd", true, true),
+            ("gzip;q=1.0, BR;q=0.5", true, true),
+            ("gzip, br;q=0", false, true),
+            ("br;q=x", false, false),
+            ("brotli, identity", false, false),
+            ("", false, false),
+        ] {
+            let headers = taking(list);
+            assert_eq!((takes(&headers, "br"), takes(&headers, "gzip")), (br, gzip), "{list}");
+        }
+        assert!(!takes(&HeaderMap::new(), "br"));
+    }
+
     fn asked(if_none_match: &str) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert(header::IF_NONE_MATCH, if_none_match.parse().unwrap());
@@ -120,7 +193,7 @@ mod tests {
     #[test]
     fn a_hashed_file_is_kept_for_ever_and_others_are_asked_for_again() {
         let cache = |name| {
-            let response = answer(name, file("text/css"), &HeaderMap::new());
+            let response = answered(name, &HeaderMap::new());
             response.headers()[header::CACHE_CONTROL].to_str().unwrap().to_owned()
         };
         assert!(cache("assets/a-1.css").contains("immutable"));
@@ -130,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_file_has_its_type_and_a_tag() {
-        let response = answer("assets/a-1.css", file("text/css"), &HeaderMap::new());
+        let response = answered("assets/a-1.css", &HeaderMap::new());
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()[header::CONTENT_TYPE], "text/css; charset=utf-8");
         let tag = response.headers()[header::ETAG].to_str().unwrap();
@@ -141,11 +214,11 @@ mod tests {
     fn a_known_file_is_not_sent_again() {
         let tag = tag_of(&file("text/css"));
         for known in [tag.clone(), format!("W/{tag}"), format!("\"x\", {tag}")] {
-            let response = answer("index.html", file("text/css"), &asked(&known));
+            let response = answered("index.html", &asked(&known));
             assert_eq!(response.status(), 304, "{known}");
             assert!(!response.headers().contains_key(header::CONTENT_TYPE));
         }
-        assert_eq!(answer("index.html", file("text/css"), &asked("\"x\"")).status(), 200);
+        assert_eq!(answered("index.html", &asked("\"x\"")).status(), 200);
     }
 
     #[tokio::test]
