@@ -38,7 +38,7 @@ use subtle::ConstantTimeEq;
 use crate::model::{NamedCertificate, Role};
 
 pub use attempts::{Attempts, counted_address};
-pub use client::{Arrival, Client, RELAY_CLIENT_HEADER, RELAY_KEY_HEADER};
+pub use client::{Arrival, Client, RELAY_CLIENT, RELAY_CLIENT_HEADER, RELAY_KEY, RELAY_KEY_HEADER};
 pub use deed::Deed;
 pub use identity::{Identity, Kind, KnownToken};
 pub use tickets::{GOOD_FOR, Tickets, TooMany};

@@ -9,7 +9,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::HeaderValue;
 use pingora::{
     http::ResponseHeader,
     protocols::{Digest, raw_connect::ProxyDigest},
@@ -22,6 +21,8 @@ use crate::wire::Header;
 pub struct ClientConnection {
     /// The client's address: the peer's, or what a PROXY header says. `None` on a Unix socket.
     pub address: Option<IpAddr>,
+    /// The same as text, which goes into the headers of every request.
+    pub address_text: Option<String>,
     /// The client's certificate as `X-Forwarded-Client-Cert` tells of it, if it has shown one.
     pub certificate: Option<String>,
     /// What Pingora's session has no place for.
@@ -29,6 +30,12 @@ pub struct ClientConnection {
 }
 
 impl ClientConnection {
+    /// Makes what is known of a connection of a client at this address, with this certificate.
+    pub fn new(address: Option<IpAddr>, certificate: Option<String>, aside: Arc<Aside>) -> Self {
+        let address_text = address.map(|it| it.to_canonical().to_string());
+        Self { address, address_text, certificate, aside }
+    }
+
     /// Packs it for a stream to carry.
     ///
     /// # Errors
@@ -45,8 +52,8 @@ impl ClientConnection {
 }
 
 /// What those before and behind Pingora's session tell each other past it, about the request under
-/// way on a connection of HTTP/1.1: the session reads no trailers and writes none, and puts a date
-/// of its own over any other.
+/// way on a connection of HTTP/1.1: the session reads no trailers and writes none, puts a date of its
+/// own over any other, and takes long to write a head.
 ///
 /// Both sides are parts of one task, so nobody ever waits for the lock.
 #[derive(Debug, Default)]
@@ -58,7 +65,7 @@ pub struct Aside {
 
 #[derive(Debug, Default)]
 struct Notes {
-    date: Option<HeaderValue>,
+    head: Option<Vec<u8>>,
     last_chunk: Option<Bytes>,
     trailers: Vec<Header>,
 }
@@ -66,16 +73,16 @@ struct Notes {
 /// What is noted for the response.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Said {
-    /// The date of its head.
-    pub date: Option<HeaderValue>,
+    /// Its head, as `wire::response::put_head` writes it.
+    pub head: Option<Vec<u8>>,
     /// Its last chunk, with trailers.
     pub last_chunk: Option<Bytes>,
 }
 
 impl Aside {
-    /// Notes the date of a response whose head is written next.
-    pub fn say_date(&self, date: HeaderValue) {
-        self.with(|notes| notes.date = Some(date));
+    /// Notes the head of a response whose head is written next.
+    pub fn say_head(&self, head: Vec<u8>) {
+        self.with(|notes| notes.head = Some(head));
         self.has_said.store(true, Ordering::Release);
     }
 
@@ -88,7 +95,7 @@ impl Aside {
     /// Takes what is noted for the response; `None` if nothing is.
     pub fn said(&self) -> Option<Said> {
         self.has_said.swap(false, Ordering::AcqRel).then(|| {
-            self.with(|notes| Said { date: notes.date.take(), last_chunk: notes.last_chunk.take() })
+            self.with(|notes| Said { head: notes.head.take(), last_chunk: notes.last_chunk.take() })
         })
     }
 
@@ -121,9 +128,9 @@ mod tests {
     fn what_is_noted_is_taken_once() {
         let aside = Aside::default();
         assert_eq!(aside.said(), None);
-        let date = HeaderValue::from_static("Tue, 15 Nov 1994 08:12:31 GMT");
-        aside.say_date(date.clone());
-        assert_eq!(aside.said(), Some(Said { date: Some(date), last_chunk: None }));
+        let head = b"HTTP/1.1 200 OK\r\n".to_vec();
+        aside.say_head(head.clone());
+        assert_eq!(aside.said(), Some(Said { head: Some(head), last_chunk: None }));
         assert_eq!(aside.said(), None);
         aside.say_last_chunk(Bytes::from_static(b"0\r\n\r\n"));
         aside.clear();

@@ -14,6 +14,10 @@
 //! - a connection that closes under a request is judged by what the kernel can prove (`http1.rs`);
 //! - a request's body is kept for as long as it may be sent again (`upload.rs`).
 //!
+//! What few requests need, and takes much room to wait for, waits in a box of its own (`Box::pin`): a
+//! new connection, HTTP/2, a body that comes piece by piece, a place in the queue. The future of a
+//! request has room for whatever it may ever wait for, and is copied once for each request.
+//!
 //! It decides nothing: whom to ask is `balance`'s, whether to ask again `retry`'s, what to think of
 //! a wait `suspicion`'s.
 
@@ -24,6 +28,7 @@ pub(crate) mod connection;
 mod connections;
 mod deliver;
 pub(crate) mod dial;
+pub(crate) mod draft;
 pub(crate) mod edits;
 mod generation;
 mod hold;
@@ -31,6 +36,7 @@ mod http1;
 mod http2;
 mod http2_leg;
 mod leg;
+pub(crate) mod lines;
 mod memory;
 pub(crate) mod mirror;
 mod outgoing;
@@ -49,7 +55,7 @@ mod wait;
 
 use std::{ops::Deref, sync::Arc};
 
-use pingora::{Error, ErrorType, Result, http::RequestHeader, protocols::http::ServerSession};
+use pingora::{Error, ErrorType, Result, protocols::http::ServerSession};
 use tokio::time::sleep;
 
 pub use connections::Connections;
@@ -64,6 +70,7 @@ use crate::{
     exchange::{
         advance::Stage,
         attempts::Remains,
+        draft::Draft,
         hold::Answer,
         memory::Memory,
         mirror::Mirrors,
@@ -135,8 +142,29 @@ impl Exchange {
         Self { departure, ..self }
     }
 
-    /// Forwards a request to a backend of `pool` and its response to the client. `header` is the
-    /// request as backends get it.
+    /// Writes a request to `pool` as its backends get it.
+    ///
+    /// # Errors
+    /// When the client has sent what cannot be sent on.
+    pub(crate) fn outgoing(
+        &self,
+        pool: PoolId,
+        draft: &Draft<'_>,
+        has_body: bool,
+        ctx: &RequestContext,
+    ) -> Result<Outgoing> {
+        let is_mirrored = ctx.route.is_some_and(|it| self.topology.routes[it].mirror.is_some());
+        let written = Outgoing::new(draft, has_body, self.topology.pool(pool).protocol);
+        let mut outgoing = written.map_err(|error| {
+            Error::because(ErrorType::InvalidHTTPHeader, "request", error).into_down()
+        })?;
+        if is_mirrored {
+            outgoing.copy = Some(Box::new(draft.to_header()?));
+        }
+        Ok(outgoing)
+    }
+
+    /// Forwards a request to a backend of `pool` and its response to the client.
     ///
     /// # Errors
     /// When there is no response to deliver, with `ctx.failure` saying why; when the client has gone
@@ -144,16 +172,11 @@ impl Exchange {
     pub(crate) async fn forward(
         self: &Arc<Self>,
         pool: PoolId,
-        header: RequestHeader,
+        outgoing: Outgoing,
         session: &mut ServerSession,
         ctx: &mut RequestContext,
     ) -> Result<()> {
         let policy = self.topology.retries(ctx.route, pool);
-        let protocol = self.topology.pool(pool).protocol;
-        let has_body = !session.is_body_empty();
-        let outgoing = Outgoing::new(header, has_body, protocol).map_err(|error| {
-            Error::because(ErrorType::InvalidHTTPHeader, "request", error).into_down()
-        })?;
         let kept = self.kept.nothing();
         let (limit, pace) = (self.max_body(ctx), self.pace(ctx));
         let mut upload = Upload::begin(outgoing.has_body(), limit, pace, kept);
@@ -222,7 +245,7 @@ impl Exchange {
         }
         let mut stage = Stage::Start(strike);
         if !upload.is_complete() {
-            let sent = self.send(&attempt, outgoing, upload, session, ctx).await;
+            let sent = Box::pin(self.send(&attempt, outgoing, upload, session, ctx)).await;
             match sent.inspect_err(|_| self.report(&mut attempt, AttemptOutcome::Abandoned))? {
                 Sent::All(next) => {
                     stage = next;

@@ -44,6 +44,7 @@ use crate::{
     event::{AttemptOutcome, Idempotence, Rescue, Symptom},
     exchange::{
         Exchange,
+        draft::Draft,
         edits::{edit_request, edit_response},
         request::{Failure, RequestContext},
         upload::{is_too_long, too_long},
@@ -143,10 +144,14 @@ impl ProxyHttp for Gateway {
         if headers::is_websocket(session.req_header()) {
             return Ok(false);
         }
-        let mut request = session.req_header().clone();
-        self.prepare(&mut request, session, ctx)?;
+        let has_body = !session.as_downstream_mut().is_body_empty();
+        let outgoing = {
+            let mut draft = Draft::of(session.req_header());
+            self.prepare(&mut draft, session, ctx);
+            self.exchange.outgoing(pool, &draft, has_body, ctx)?
+        };
         let downstream = session.as_downstream_mut();
-        let forwarded = self.exchange.forward(pool, request, downstream, ctx).await;
+        let forwarded = self.exchange.forward(pool, outgoing, downstream, ctx).await;
         if forwarded.as_ref().is_err_and(|error| is_too_long(error)) {
             ctx.failure = Some(Failure::BodyTooLong);
         }
@@ -192,7 +197,10 @@ impl ProxyHttp for Gateway {
         request: &mut RequestHeader,
         ctx: &mut RequestContext,
     ) -> Result<()> {
-        self.prepare(request, session, ctx)
+        let mut draft = Draft::of(request);
+        self.prepare(&mut draft, session, ctx);
+        *request = draft.to_header()?;
+        Ok(())
     }
 
     /// Connected: the attempt may now reach the backend's application.
@@ -411,50 +419,48 @@ impl Gateway {
     }
 
     /// Makes a request what backends get to see.
-    fn prepare(
-        &self,
-        request: &mut RequestHeader,
-        session: &Session,
-        ctx: &RequestContext,
-    ) -> Result<()> {
+    fn prepare<'a>(
+        &'a self,
+        request: &mut Draft<'a>,
+        session: &'a Session,
+        ctx: &'a RequestContext,
+    ) {
         let listener = &self.exchange.topology.listeners[ctx.listener];
-        let client = client_ip(session);
+        let connection = ClientConnection::of(session.digest());
+        let client = connection.and_then(|it| it.address);
         let downstream = Downstream {
             peer: client,
+            peer_text: connection.and_then(|it| it.address_text.as_deref()),
             trusted_proxies: &listener.trusted_proxies,
             is_tls: session.digest().is_some_and(|digest| digest.ssl_digest.is_some()),
             host: host_of(session.req_header()),
             version: session.req_header().version,
-            certificate: ClientConnection::of(session.digest())
-                .and_then(|it| it.certificate.as_deref()),
+            certificate: connection.and_then(|it| it.certificate.as_deref()),
         };
-        headers::forward(request, downstream, &ctx.request_id)?;
-        self.place_in_trace(request, session, ctx)?;
-        max_forwards::count_down(request)?;
+        headers::forward(request, downstream, &ctx.request_id);
+        self.place_in_trace(request, session, ctx);
+        max_forwards::count_down(request);
         match ctx.target {
             Some(Target::Sidecar) => {
                 let trusted = &listener.trusted_proxies;
                 let asking = headers::client_of(session.req_header(), client, trusted);
-                headers::add_relay(request, &self.relay_key, asking)?;
+                headers::add_relay(request, &self.relay_key, asking);
             }
             Some(Target::Pool(pool)) => {
                 headers::strip_relay(request);
-                self.strip_session(pool, request)?;
+                self.strip_session(pool, request);
             }
             Some(Target::Proxy) | None => headers::strip_relay(request),
         }
         if let Some(path) = &ctx.rewritten {
             // A target that is only a path names no host.
-            if let (false, Some(host)) = (request.headers.contains_key("host"), downstream.host) {
-                request.insert_header("Host", host)?;
+            if let (None, Some(host)) = (request.get("host"), downstream.host) {
+                request.set("Host", host.as_bytes());
             }
-            request.set_raw_path(path.as_bytes())?;
+            request.set_target(path.as_bytes());
         }
-        match ctx.route {
-            Some(route) => {
-                edit_request(request, &self.exchange.topology.routes[route].request_headers)
-            }
-            None => Ok(()),
+        if let Some(route) = ctx.route {
+            edit_request(request, &self.exchange.topology.routes[route].request_headers);
         }
     }
 

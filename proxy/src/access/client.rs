@@ -7,9 +7,13 @@ use http::{HeaderMap, HeaderName};
 use crate::access::is_same_secret;
 
 /// By which the data plane proves that it relays: a secret made at the start of the process.
-pub const RELAY_KEY_HEADER: HeaderName = HeaderName::from_static("x-bascule-relay");
+pub const RELAY_KEY_HEADER: HeaderName = HeaderName::from_static(RELAY_KEY);
 /// With it, the address of the client for whom it relays.
-pub const RELAY_CLIENT_HEADER: HeaderName = HeaderName::from_static("x-bascule-client");
+pub const RELAY_CLIENT_HEADER: HeaderName = HeaderName::from_static(RELAY_CLIENT);
+/// The name of [`RELAY_KEY_HEADER`].
+pub const RELAY_KEY: &str = "x-bascule-relay";
+/// The name of [`RELAY_CLIENT_HEADER`].
+pub const RELAY_CLIENT: &str = "x-bascule-client";
 
 /// Headers by which a reverse proxy says for whom it speaks.
 const FORWARDED: [&str; 3] = ["forwarded", "x-forwarded-for", "x-real-ip"];

@@ -73,7 +73,7 @@ impl Call {
         let question = post(path, &topology.backend(backend).address.authority())
             .and_then(|request| {
                 let protocol = topology.pool(backend.pool).protocol;
-                Question::new(request, Bytes::new(), protocol, 0).ok()
+                Question::new(&request, Bytes::new(), protocol, 0).ok()
             })
             .ok_or(ReachError::NoAddress)?;
         Ok(Self { backend, question, path })

@@ -154,7 +154,7 @@ fn ask(check: &HttpCheck, host: &str, protocol: Protocol) -> Option<(Question, E
     }
     let body_max = if check.body_contains.is_some() { BODY_MAX } else { 0 };
     // A backend of which requests are asked in HTTP/2 may understand nothing else.
-    let question = Question::new(request, Bytes::new(), protocol, body_max).ok()?;
+    let question = Question::new(&request, Bytes::new(), protocol, body_max).ok()?;
     let (statuses, text) = (check.expect.clone(), check.body_contains.clone());
     Some((question, Expected::Http { statuses, text }))
 }
@@ -168,6 +168,6 @@ fn ask_service(service: &str, host: &str) -> Option<(Question, Expected)> {
     request.append_header("Content-Type", "application/grpc").ok()?;
     request.append_header("TE", "trailers").ok()?;
     let body = grpc_health::request(service);
-    let question = Question::new(request, body, Protocol::Http2, BODY_MAX).ok()?;
+    let question = Question::new(&request, body, Protocol::Http2, BODY_MAX).ok()?;
     Some((question, Expected::Serving))
 }

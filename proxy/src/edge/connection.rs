@@ -110,7 +110,7 @@ fn packed(
     certificate: Option<String>,
     aside: &Arc<Aside>,
 ) -> Result<Arc<pingora::protocols::raw_connect::ProxyDigest>, Turned> {
-    ClientConnection { address, certificate, aside: Arc::clone(aside) }
+    ClientConnection::new(address, certificate, Arc::clone(aside))
         .pack()
         .map_err(|_| Turned::Handshake)
 }

@@ -31,10 +31,14 @@ use crate::{
 };
 
 /// How much is read at a time where it has to be looked at. On the stack, so that an idle connection
-/// has no buffer.
-const PIECE: usize = 4096;
+/// has no buffer. A request with a body of a few KiB fits, so that one read takes all of it and shows
+/// that there is no more, which would otherwise take two.
+const PIECE: usize = 16 * 1024;
 /// Responses are gathered up to this size, so that head and body leave in one write.
 const GATHERED: usize = 16 * 1024;
+
+/// Room for what follows the head of a response: its last lines, and a short body.
+const SHORT: usize = 1536;
 
 /// The end of a body in chunks without trailers.
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
@@ -225,7 +229,8 @@ impl Front {
     /// Gathers, in the place of what the parser behind writes, what is told past it. Returns `false`
     /// if nothing is, and the bytes go as they are.
     fn replace(&mut self, bytes: &[u8]) -> bool {
-        if !matches!(self.stage, Stage::Request { .. }) {
+        // Also where the rest of the request is refused: an answer to it may have come before.
+        if matches!(self.stage, Stage::Open) {
             return false;
         }
         match self.facts.aside.said() {
@@ -235,15 +240,11 @@ impl Front {
                 true
             }
             // And writes a head in one.
-            Some(Said { date: Some(date), .. }) => match response::date_in(bytes) {
-                Some(place) => {
-                    self.outgoing.extend_from_slice(&bytes[..place.start]);
-                    self.outgoing.extend_from_slice(date.as_bytes());
-                    self.outgoing.extend_from_slice(&bytes[place.end..]);
-                    true
-                }
-                None => false,
-            },
+            Some(Said { head: Some(head), .. }) => {
+                self.outgoing.reserve(head.len() + SHORT);
+                response::put_whole_head(&head, bytes, &mut self.outgoing);
+                true
+            }
             Some(_) | None => false,
         }
     }

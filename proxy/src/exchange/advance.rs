@@ -173,7 +173,8 @@ impl Exchange {
     ) -> Result<Leg, Remains> {
         let leg = match plan.pool.protocol {
             Protocol::Http1 => self.open_http1(plan, id).await,
-            Protocol::Http2 => self.open_http2(plan, id, mark).await,
+            // Apart, as what few requests need is: see `exchange.rs`.
+            Protocol::Http2 => Box::pin(self.open_http2(plan, id, mark)).await,
         }?;
         mark.connected(leg.connection());
         Ok(leg)
@@ -195,7 +196,8 @@ impl Exchange {
             }
         };
         let wants_proof = policy.on_proof && !is_repeatable;
-        Ok(Leg::Http1(Http1Leg::new(connection, &plan.outgoing.method, wants_proof)))
+        let leg = Http1Leg::new(connection, &plan.outgoing.method, wants_proof);
+        Ok(Leg::Http1(Box::new(leg)))
     }
 
     /// With HTTP/2 a request needs no connection of its own, and no caution about idle ones: the
@@ -280,7 +282,7 @@ impl Exchange {
     async fn connect(&self, plan: &Plan<'_>, id: BackendId, epoch: u64) -> Result<Open, Remains> {
         let limit = plan.pool.timeouts.connect;
         let wanted = Wanted { protocol: plan.pool.protocol, speaker: plan.speaker };
-        let opened = self.connections.dial.connect(id, epoch, wanted, limit).await;
+        let opened = Box::pin(self.connections.dial.connect(id, epoch, wanted, limit)).await;
         opened.map_err(|symptom| plan.unsent(symptom))
     }
 

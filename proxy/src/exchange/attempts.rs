@@ -174,8 +174,12 @@ impl Exchange {
 
     /// Tells what an injected fault does to one attempt, if there is one.
     pub(crate) fn strike(&self, id: BackendId) -> Option<Strike> {
+        let live = self.live.backend(id);
+        if !live.has_fault() {
+            return None;
+        }
         let now = clock::now();
-        let fault = self.live.backend(id).fault(now)?;
+        let fault = live.fault(now)?;
         fault.strike(Source::Traffic, now, &mut fastrand::Rng::new())
     }
 

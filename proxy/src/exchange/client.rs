@@ -3,7 +3,10 @@
 use std::{pin::pin, task::Poll};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{DATE, TRANSFER_ENCODING};
+use http::{
+    StatusCode,
+    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
+};
 use pingora::{Error, ErrorType, Result, http::ResponseHeader, protocols::http::ServerSession};
 use tokio::time::timeout;
 
@@ -12,11 +15,15 @@ use crate::{
     clock,
     exchange::{
         Exchange,
+        lines::Lines,
         pace::{GRACE, Pace},
         request::RequestContext,
     },
-    wire::{Header, map_of, request::last_chunk},
+    wire::{Header, map_of, request::last_chunk, response::put_head},
 };
+
+/// Room for the head of a response.
+const HEAD: usize = 1024;
 
 impl Exchange {
     /// Returns how slow the client of a request may be, in one direction.
@@ -47,9 +54,49 @@ pub(crate) async fn write_head(
     paced(pace, ErrorType::WriteTimedout, session.write_response_header(header)).await
 }
 
+/// Gets the head of the final response ready to be written. `is_recorded` tells whether anybody reads
+/// in Pingora's session later on what was in it.
+///
+/// Over HTTP/1.1 it goes past Pingora's session, which is told only what frames the body: it would
+/// sort the head into maps of its own, write it out of these, and put a date of its own over any
+/// other (RFC 9110 §6.6.1).
+pub(crate) fn final_head(
+    session: &ServerSession,
+    status: StatusCode,
+    reason: &str,
+    lines: &Lines<'_>,
+    is_recorded: bool,
+) -> Result<ResponseHeader> {
+    let Some(aside) = aside_of(session) else { return all_of(status, reason, lines) };
+    let mut head = Vec::with_capacity(HEAD);
+    put_head(status, reason, lines.iter(), &mut head);
+    aside.say_head(head);
+    if is_recorded {
+        return all_of(status, reason, lines);
+    }
+    let mut header = ResponseHeader::build_no_case(status, Some(4))?;
+    for name in [CONTENT_LENGTH, TRANSFER_ENCODING] {
+        if let Some(value) = lines.get(name.as_str()) {
+            header.append_header(name, value)?;
+        }
+    }
+    Ok(header)
+}
+
+/// Says all of a head to Pingora's session.
+fn all_of(status: StatusCode, reason: &str, lines: &Lines<'_>) -> Result<ResponseHeader> {
+    let (mut parts, ()) = http::Response::new(()).into_parts();
+    (parts.status, parts.headers) = (status, lines.map());
+    let mut header = ResponseHeader::from(parts);
+    if !reason.is_empty() && status.canonical_reason() != Some(reason) {
+        header.set_reason_phrase(Some(reason))?;
+    }
+    Ok(header)
+}
+
 /// Writes the head of the final response. One that is all there is ends the stream, where there are
 /// streams: gRPC takes the headers of such a response for its trailers.
-pub(crate) async fn write_whole_head(
+pub(crate) async fn write_final_head(
     session: &mut ServerSession,
     pace: &mut Pace,
     header: ResponseHeader,
@@ -57,10 +104,6 @@ pub(crate) async fn write_whole_head(
 ) -> Result<()> {
     if let (true, ServerSession::H2(stream)) = (is_all, &mut *session) {
         return stream.write_response_header(Box::new(header), true).map_err(Error::into_down);
-    }
-    // Pingora puts a date of its own over it (RFC 9110 §6.6.1).
-    if let (Some(date), Some(aside)) = (header.headers.get(DATE), aside_of(session)) {
-        aside.say_date(date.clone());
     }
     write_head(session, pace, header).await
 }

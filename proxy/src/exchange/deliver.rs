@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Version, header::CONTENT_LENGTH};
+use http::{HeaderMap, HeaderValue, Method, Version};
 use pingora::{Error, ErrorType, Result, http::ResponseHeader, protocols::http::ServerSession};
 use tokio::time::timeout;
 
@@ -11,16 +11,17 @@ use crate::{
     event::{AttemptOutcome, FaultMode, Symptom},
     exchange::{
         Exchange, client,
-        edits::edit_response,
+        edits::edit_lines,
         hold::{Answer, status_in},
         http1::Happened,
         leg::Leg,
+        lines::Lines,
         outgoing::Outgoing,
         pace::Pace,
         request::{Attempt, RequestContext},
         upload::Upload,
     },
-    model::{HeaderEdits, Pool, ProxyStatusAnswers, RetryPolicy},
+    model::{BackendId, HeaderEdits, Pool, ProxyStatusAnswers, RetryPolicy},
     wire::{
         Header,
         connection::Nominated,
@@ -45,14 +46,7 @@ impl Exchange {
         session: &mut ServerSession,
         ctx: &mut RequestContext,
     ) -> Result<()> {
-        let edits = ctx.route.map(|route| &self.topology.routes[route].response_headers);
-        let mut header = header_for_client(&answer, outgoing, session, edits, ctx)?;
-        if let Some(status) = self.told_of_retries(ctx) {
-            header.append_header(PROXY_STATUS, status)?;
-        }
-        if let Some(cookie) = self.session_field(attempt.backend, ctx) {
-            header.append_header("Set-Cookie", cookie)?;
-        }
+        let header = self.header_for_client(attempt.backend, &answer, outgoing, session, ctx)?;
         if let (Some(call), Some(code)) = (&mut ctx.call, answer.grpc_status()) {
             call.meant = Some(grpc::http_of_status(code));
         }
@@ -68,7 +62,7 @@ impl Exchange {
             session.set_keepalive(None);
         }
         let mut pace = self.pace(ctx);
-        client::write_whole_head(session, &mut pace, header, is_head_all).await?;
+        client::write_final_head(session, &mut pace, header, is_head_all).await?;
         ctx.answering();
         for data in held {
             // A client that takes it slowly keeps no others' responses from being held.
@@ -85,7 +79,8 @@ impl Exchange {
             Some(leg) => {
                 let gap = gap_of(self.topology.pool(attempt.backend.pool), ctx);
                 let client = (&mut *session, &mut pace);
-                let relayed = self.relay(leg, attempt, outgoing, upload, client, gap).await;
+                let relayed = self.relay(leg, attempt, outgoing, upload, client, gap);
+                let relayed = Box::pin(relayed).await;
                 if relayed.is_err() && ctx.call.is_some() {
                     // A call is over when its trailers say so; otherwise its client must guess.
                     _ = session.write_response_trailers(broken_call()).await;
@@ -108,6 +103,41 @@ impl Exchange {
             trailers.retain(|it| nominated.passes(&it.name));
         }
         client::finish(session, &mut pace, &trailers).await
+    }
+
+    /// Builds the head that the client gets.
+    fn header_for_client(
+        &self,
+        id: BackendId,
+        answer: &Answer,
+        outgoing: &Outgoing,
+        session: &mut ServerSession,
+        ctx: &RequestContext,
+    ) -> Result<ResponseHeader> {
+        let head = &answer.head;
+        let edits = ctx.route.map(|route| &self.topology.routes[route].response_headers);
+        let mut lines = Lines::with_room_for(head.headers.len());
+        for it in head.headers_for_client() {
+            lines.push(&it.name, it.value.as_bytes());
+        }
+        let via = match head.version {
+            HttpVersion::Http10 => "1.0 bascule",
+            HttpVersion::Http11 => "1.1 bascule",
+            HttpVersion::Http2 => "2 bascule",
+        };
+        lines.add("Via", via.as_bytes());
+        lines.set("X-Request-Id", ctx.request_id.as_bytes());
+        for (name, value) in &ctx.additions {
+            lines.add_usual(name, value);
+        }
+        frame(&mut lines, answer, outgoing, edits, session);
+        if let Some(status) = self.told_of_retries(ctx) {
+            lines.add(PROXY_STATUS, status.into_bytes());
+        }
+        if let Some(cookie) = self.session_field(id, ctx) {
+            lines.add("Set-Cookie", cookie.as_bytes().to_vec());
+        }
+        client::final_head(session, head.status, head.reason(), &lines, ctx.trail.is_some())
     }
 
     /// Returns what is told of the attempts before the one that was answered, if that is told.
@@ -184,44 +214,33 @@ impl Exchange {
     }
 }
 
-/// Builds the head that the client gets.
-fn header_for_client(
+/// Says in the head of a response how its body is framed for the client, and makes the changes that a
+/// route asks for, which do not concern that.
+fn frame<'a>(
+    lines: &mut Lines<'a>,
     answer: &Answer,
     outgoing: &Outgoing,
+    edits: Option<&'a HeaderEdits>,
     session: &mut ServerSession,
-    edits: Option<&HeaderEdits>,
-    ctx: &RequestContext,
-) -> Result<ResponseHeader> {
-    let head = &answer.head;
-    let mut header = copy_of(head)?;
-    let via = match head.version {
-        HttpVersion::Http10 => "1.0 bascule",
-        HttpVersion::Http11 => "1.1 bascule",
-        HttpVersion::Http2 => "2 bascule",
-    };
-    header.append_header("Via", via)?;
-    header.insert_header("X-Request-Id", &ctx.request_id)?;
-    for (name, value) in &ctx.additions {
-        header.append_header(name, value)?;
-    }
+) {
     let is_head = outgoing.method == Method::HEAD;
     let is_empty = answer.length == BodyLength::Known(0) || is_head;
-    let has_no_body = is_head || matches!(head.status.as_u16(), 204 | 304);
-    if is_empty && !has_no_body && head.values("content-length").next().is_none() {
+    let has_no_body = is_head || matches!(answer.head.status.as_u16(), 204 | 304);
+    if is_empty && !has_no_body && lines.get("content-length").is_none() {
         // HTTP/2 ends a response without a word about its length; a client of HTTP/1.1 would wait
         // for what follows.
-        header.insert_header("Content-Length", "0")?;
+        lines.set("Content-Length", &b"0"[..]);
     }
     if let Some(edits) = edits {
-        edit_response(&mut header, edits)?;
+        edit_lines(lines, edits);
     }
     // Pingora gathers a body of known length in a buffer; chunks go out at once.
     let is_counted = matches!(answer.length, BodyLength::Known(_)) && !answer.is_slow;
     match session.req_header().version {
         _ if is_empty || is_counted => {}
         Version::HTTP_11 => {
-            header.remove_header(&CONTENT_LENGTH);
-            header.insert_header("Transfer-Encoding", "chunked")?;
+            lines.remove("content-length");
+            lines.set("Transfer-Encoding", &b"chunked"[..]);
         }
         // A client of HTTP/1.0 knows no chunks (RFC 9112 §6.1): there, the connection's end is the
         // body's.
@@ -229,7 +248,6 @@ fn header_for_client(
         // HTTP/2 frames for itself.
         _ => {}
     }
-    Ok(header)
 }
 
 /// Copies what of a head is for the client.

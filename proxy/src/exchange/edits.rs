@@ -1,33 +1,37 @@
 //! Changes to headers that a route asks for.
 
 use http::header::HOST;
-use pingora::{
-    Result,
-    http::{RequestHeader, ResponseHeader},
-};
+use pingora::{Result, http::ResponseHeader};
 
-use crate::model::HeaderEdits;
+use crate::{
+    exchange::{draft::Draft, lines::Lines},
+    model::HeaderEdits,
+};
 
 /// Changes the headers of a request on its way to a backend.
 ///
 /// Where `Host` is set, a host that the request's target names must not contradict it, and goes.
-pub(crate) fn edit_request(request: &mut RequestHeader, edits: &HeaderEdits) -> Result<()> {
-    for name in &edits.remove {
-        request.remove_header(name);
+pub(crate) fn edit_request<'a>(request: &mut Draft<'a>, edits: &'a HeaderEdits) {
+    if edits.set.iter().any(|(name, _)| name == HOST) {
+        request.forget_authority();
     }
-    for (name, value) in &edits.set {
-        if name == HOST {
-            forget_authority(request)?;
-        }
-        request.insert_header(name, value)?;
-    }
-    for (name, value) in &edits.add {
-        request.append_header(name, value)?;
-    }
-    Ok(())
+    edit_lines(request, edits);
 }
 
-/// Changes the headers of a response on its way to the client.
+/// Changes the headers of a message on its way.
+pub(crate) fn edit_lines<'a>(lines: &mut Lines<'a>, edits: &'a HeaderEdits) {
+    for name in &edits.remove {
+        lines.remove(name.as_str());
+    }
+    for (name, value) in &edits.set {
+        lines.set_usual(name, value);
+    }
+    for (name, value) in &edits.add {
+        lines.add_usual(name, value);
+    }
+}
+
+/// The same of a response that Pingora or the proxy itself has made.
 pub(crate) fn edit_response(response: &mut ResponseHeader, edits: &HeaderEdits) -> Result<()> {
     for name in &edits.remove {
         response.remove_header(name);
@@ -41,21 +45,19 @@ pub(crate) fn edit_response(response: &mut ResponseHeader, edits: &HeaderEdits) 
     Ok(())
 }
 
-/// Makes the target a path, as it was asked for.
-fn forget_authority(request: &mut RequestHeader) -> Result<()> {
-    let is_path = matches!(request.raw_path().first(), Some(b'/' | b'*' | b'?'));
-    if is_path && request.uri.authority().is_none() {
-        return Ok(());
-    }
-    let path = request.uri.path_and_query().map_or("/", |it| it.as_str()).to_owned();
-    request.set_raw_path(path.as_bytes())
-}
-
 #[cfg(test)]
 mod tests {
     use http::{HeaderName, HeaderValue};
+    use pingora::http::RequestHeader;
 
     use super::*;
+
+    /// A request after edits.
+    fn edited(request: &RequestHeader, edits: &HeaderEdits) -> RequestHeader {
+        let mut draft = Draft::of(request);
+        edit_request(&mut draft, edits);
+        draft.to_header().unwrap()
+    }
 
     fn line(name: &'static str, value: &'static str) -> (HeaderName, HeaderValue) {
         (HeaderName::from_static(name), HeaderValue::from_static(value))
@@ -83,7 +85,7 @@ mod tests {
             request.append_header(name, value).unwrap();
             response.append_header(name, value).unwrap();
         }
-        edit_request(&mut request, &edits()).unwrap();
+        let request = edited(&request, &edits());
         edit_response(&mut response, &edits()).unwrap();
         for headers in [&request.headers, &response.headers] {
             assert_eq!(values(headers, "x-gone"), [""; 0]);
@@ -98,14 +100,14 @@ mod tests {
         for target in ["/x?y", "http://a.example/x?y", "*"] {
             let mut request = RequestHeader::build("GET", target.as_bytes(), None).unwrap();
             request.append_header("Host", "a.example").unwrap();
-            edit_request(&mut request, &edits).unwrap();
+            let request = edited(&request, &edits);
             assert_eq!(values(&request.headers, "host"), ["b.example"]);
             let expected = if target == "*" { "*" } else { "/x?y" };
             assert_eq!(request.raw_path(), expected.as_bytes());
         }
         let mut request = RequestHeader::build("GET", b"/", None).unwrap();
         request.set_uri("https://a.example/x?y".parse().unwrap());
-        edit_request(&mut request, &edits).unwrap();
+        let request = edited(&request, &edits);
         assert_eq!((request.raw_path(), request.uri.authority()), (&b"/x?y"[..], None));
     }
 }

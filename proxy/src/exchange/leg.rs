@@ -22,9 +22,8 @@ use crate::{
 
 /// One request and its response.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "the larger one is the usual one")]
 pub(crate) enum Leg {
-    Http1(Http1Leg),
+    Http1(Box<Http1Leg>),
     Http2(Box<Http2Leg>),
 }
 

@@ -21,6 +21,7 @@ use crate::{
     exchange::{
         Exchange,
         advance::{Stage, Step},
+        draft::Draft,
         http1::Happened,
         leg::Leg,
         outgoing::Outgoing,
@@ -63,7 +64,7 @@ impl Default for Mirrors {
 
 /// A request that is to be sent once more.
 struct Copy {
-    header: RequestHeader,
+    header: Box<RequestHeader>,
     body: Vec<Bytes>,
     trailers: Vec<Header>,
     pool: PoolId,
@@ -94,7 +95,8 @@ impl Exchange {
         let Ok(place) = Arc::clone(&self.mirrors.0).try_acquire_owned() else {
             return self.metrics.mirrored(pool, MirrorOutcome::DroppedBusy);
         };
-        let (header, body) = (outgoing.header.clone(), upload.kept().to_vec());
+        let Some(header) = outgoing.copy.clone() else { return };
+        let body = upload.kept().to_vec();
         let trailers = upload.trailers().to_vec();
         let (deadline, trail) = (ctx.deadline, ctx.trail.clone());
         let copy = Copy { header, body, trailers, pool, deadline, trail, _place: place };
@@ -106,13 +108,14 @@ impl Exchange {
         }));
     }
 
-    async fn send_copy(&self, mut copy: Copy) -> MirrorOutcome {
+    async fn send_copy(&self, copy: Copy) -> MirrorOutcome {
         let pool = self.topology.pool(copy.pool);
-        let is_marked = copy.header.insert_header(MARK, "1").is_ok();
-        let outgoing = Outgoing::new(copy.header, !copy.body.is_empty(), pool.protocol);
-        let Some(outgoing) = outgoing.ok().filter(|_| is_marked) else {
-            return MirrorOutcome::DroppedUnserved;
+        let outgoing = {
+            let mut draft = Draft::of(&copy.header);
+            draft.set(MARK, &b"1"[..]);
+            Outgoing::new(&draft, !copy.body.is_empty(), pool.protocol)
         };
+        let Ok(outgoing) = outgoing else { return MirrorOutcome::DroppedUnserved };
         // Not to be repeated: so it takes no trial from a request whose outcome would tell something.
         let mut ctx = RequestContext::new(clock::now());
         ctx.deadline = copy.deadline;

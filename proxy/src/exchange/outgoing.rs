@@ -1,12 +1,12 @@
 //! A request as backends get it: written once, sent with every attempt.
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderValue, Method, Request, Version, header::TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
 use memchr::memmem;
 use pingora::http::RequestHeader;
 
 use crate::{
-    exchange::http2,
+    exchange::{draft::Draft, http2},
     model::Protocol,
     wire::{
         request::{self, BodyFraming, RequestLine, Unsendable},
@@ -22,46 +22,60 @@ pub(crate) struct Outgoing {
     /// How the body is framed.
     pub(crate) framing: BodyFraming,
     /// The head as HTTP/1.1 puts it.
-    pub(crate) head: Bytes,
-    /// The same, for HTTP/2.
-    pub(crate) header: RequestHeader,
+    head: Bytes,
+    /// The same for HTTP/2, where that is spoken.
+    http2: Option<Box<(Uri, HeaderMap)>>,
+    /// The place in a trace that the head tells.
+    parent: Option<Box<[u8]>>,
+    /// Whether the client asks for events that trickle in.
+    pub(crate) wants_events: bool,
+    /// The request once more, to be sent to another pool, too.
+    pub(crate) copy: Option<Box<RequestHeader>>,
 }
 
 impl Outgoing {
-    /// Writes the head of `header`, whose body `has_body` and is as long as it says.
+    /// Writes the head of a request, whose body `has_body` and is as long as it says.
     pub(crate) fn new(
-        header: RequestHeader,
+        draft: &Draft<'_>,
         has_body: bool,
         protocol: Protocol,
     ) -> Result<Self, Unsendable> {
-        // HTTP/2 has no place for a path that is not text.
-        if protocol == Protocol::Http2 && !header.raw_path_is_utf8() {
-            return Err(Unsendable::Target);
-        }
-        // What cannot be sent is the client's fault, so it must not be found out in an attempt.
-        if protocol == Protocol::Http2 {
-            http2::check_head(&header.method, &header.uri, &header.headers)?;
-        }
-        let is_chunked = |it: &HeaderValue| it.as_bytes().eq_ignore_ascii_case(b"chunked");
-        if !header.headers.get_all(TRANSFER_ENCODING).iter().all(is_chunked) {
+        let http2 = match protocol {
+            Protocol::Http1 => None,
+            // HTTP/2 has no place for a path that is not text.
+            Protocol::Http2 if std::str::from_utf8(draft.target()).is_err() => {
+                return Err(Unsendable::Target);
+            }
+            Protocol::Http2 => {
+                let (uri, headers) = draft.parts().map_err(|_| Unsendable::Target)?;
+                // What cannot be sent is the client's fault, so it must not be found out in an
+                // attempt.
+                http2::check_head(draft.method(), &uri, &headers)?;
+                Some(Box::new((uri, headers)))
+            }
+        };
+        let is_chunked = |it: &[u8]| it.eq_ignore_ascii_case(b"chunked");
+        if !draft.all("transfer-encoding").all(is_chunked) {
             return Err(Unsendable::TransferEncoding);
         }
-        let framing = framing_of(&header, has_body);
-        let authority = match header.version {
-            Version::HTTP_2 => header.uri.authority().map(|it| it.as_str().as_bytes()),
+        let framing = framing_of(draft, has_body);
+        let authority = match draft.version() {
+            Version::HTTP_2 => draft.authority().map(str::as_bytes),
             _ => None,
         };
-        let line = RequestLine { method: &header.method, target: header.raw_path(), authority };
+        let line = RequestLine { method: draft.method(), target: draft.target(), authority };
         let mut head = BytesMut::with_capacity(1024);
-        if header.has_case() {
-            let headers = || header.case_header_iter().map(|(n, v)| (n.as_slice(), v.as_bytes()));
-            request::request_head(line, headers, framing, &mut head)?;
-        } else {
-            let headers =
-                || header.headers.iter().map(|(n, v)| (n.as_str().as_bytes(), v.as_bytes()));
-            request::request_head(line, headers, framing, &mut head)?;
-        }
-        Ok(Self { method: header.method.clone(), framing, head: head.freeze(), header })
+        request::request_head(line, || draft.iter(), framing, &mut head)?;
+        let accept = draft.get("accept");
+        Ok(Self {
+            method: draft.method().clone(),
+            framing,
+            head: head.freeze(),
+            http2,
+            parent: draft.get(trace_context::PARENT).map(Box::from),
+            wants_events: accept.is_some_and(|it| it.starts_with(b"text/event-stream")),
+            copy: None,
+        })
     }
 
     /// Tells whether a body follows the head.
@@ -75,7 +89,7 @@ impl Outgoing {
     /// Returns the head as HTTP/1.1 puts it, for an attempt that is at this place of a trace.
     pub(crate) fn head_for(&self, place: Option<TraceParent>) -> Bytes {
         let Some((old, new)) = self.moved(place) else { return self.head.clone() };
-        let Some(at) = memmem::find(&self.head, old.as_bytes()) else { return self.head.clone() };
+        let Some(at) = memmem::find(&self.head, old) else { return self.head.clone() };
         let mut head = BytesMut::from(&self.head[..]);
         head[at..at + new.len()].copy_from_slice(new.as_bytes());
         head.freeze()
@@ -83,18 +97,20 @@ impl Outgoing {
 
     /// Returns what stands for the place in a trace, and what should, where that differs: the head was
     /// written for the first attempt. `None` also where a route takes the header out.
-    fn moved(&self, place: Option<TraceParent>) -> Option<(&HeaderValue, String)> {
+    fn moved(&self, place: Option<TraceParent>) -> Option<(&[u8], String)> {
         let new = place?.write();
-        let old = self.header.headers.get(trace_context::PARENT)?;
-        (old.len() == new.len() && old.as_bytes() != new.as_bytes()).then_some((old, new))
+        let old = self.parent.as_deref()?;
+        (old.len() == new.len() && old != new.as_bytes()).then_some((old, new))
     }
 
     /// Returns the head for HTTP/2, for an attempt that is at this place of a trace.
     pub(crate) fn request(&self, place: Option<TraceParent>) -> Request<()> {
         let mut request = Request::new(());
         *request.method_mut() = self.method.clone();
-        *request.uri_mut() = self.header.uri.clone();
-        *request.headers_mut() = self.header.headers.clone();
+        if let Some((uri, headers)) = self.http2.as_deref() {
+            *request.uri_mut() = uri.clone();
+            *request.headers_mut() = headers.clone();
+        }
         let moved = self.moved(place).and_then(|(_, new)| HeaderValue::from_str(&new).ok());
         if let Some(new) = moved {
             request.headers_mut().insert(trace_context::PARENT, new);
@@ -105,11 +121,10 @@ impl Outgoing {
 
 /// Returns how the body is framed: by the length that the client told, else in chunks. Pingora has
 /// refused requests that tell their length in two ways.
-fn framing_of(header: &RequestHeader, has_body: bool) -> BodyFraming {
-    let length = header
-        .headers
-        .get(http::header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok())
+fn framing_of(draft: &Draft<'_>, has_body: bool) -> BodyFraming {
+    let length = draft
+        .get("content-length")
+        .and_then(|value| std::str::from_utf8(value).ok())
         .and_then(|value| value.trim().parse().ok());
     match length {
         Some(length) => BodyFraming::Length(length),

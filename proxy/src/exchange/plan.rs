@@ -55,11 +55,6 @@ impl<'a> Plan<'a> {
         replay: Body,
         ctx: &RequestContext,
     ) -> Self {
-        let is_stream = outgoing
-            .header
-            .headers
-            .get(http::header::ACCEPT)
-            .is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"));
         Self {
             pool,
             retries,
@@ -69,7 +64,7 @@ impl<'a> Plan<'a> {
             idempotence: ctx.idempotence,
             speaker: ctx.speaker,
             deadline: ctx.deadline,
-            is_stream,
+            is_stream: outgoing.wants_events,
             is_call: ctx.call.is_some(),
         }
     }

@@ -13,6 +13,7 @@ use crate::{
         connection::Connection,
         connections::Connections,
         dial::Wanted,
+        draft::Draft,
         hold::status_in,
         http1::{Happened, Http1Leg},
         http2,
@@ -74,12 +75,12 @@ impl Told {
 impl Question {
     /// Makes a question of a request with this body. Its `Content-Length` must be in `header`.
     pub(crate) fn new(
-        header: RequestHeader,
+        header: &RequestHeader,
         body: Bytes,
         protocol: Protocol,
         body_max: usize,
     ) -> Result<Self, Unsendable> {
-        let outgoing = Outgoing::new(header, !body.is_empty(), protocol)?;
+        let outgoing = Outgoing::new(&Draft::of(header), !body.is_empty(), protocol)?;
         let body = if body.is_empty() { Vec::new() } else { vec![body] };
         Ok(Self { outgoing, protocol, body, body_max })
     }
@@ -126,7 +127,10 @@ impl Connections {
 async fn begin(connection: Connection, question: &Question) -> Result<Leg, Symptom> {
     let outgoing = &question.outgoing;
     match question.protocol {
-        Protocol::Http1 => Ok(Leg::Http1(Http1Leg::new(connection, &outgoing.method, false))),
+        Protocol::Http1 => {
+            let leg = Http1Leg::new(connection, &outgoing.method, false);
+            Ok(Leg::Http1(Box::new(leg)))
+        }
         Protocol::Http2 => {
             let scheme = if connection.is_tls() { Scheme::HTTPS } else { Scheme::HTTP };
             let begun = http2::handshake(connection, scheme, None, http2::LEGS_ASSUMED).await;

@@ -37,7 +37,6 @@ use crate::{
 
 /// How the wait for an answer ended.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "moved once, and never kept")]
 pub(crate) enum Waited {
     /// A response may be passed on; it came from this attempt.
     Answered(Attempt, Answer),
@@ -144,7 +143,7 @@ impl Exchange {
                 biased;
                 step = run(first.as_mut()) => match step {
                     Step::Interim(leg, head) => {
-                        self.pass_interim(session, &head, ctx).await?;
+                        Box::pin(self.pass_interim(session, &head, ctx)).await?;
                         let stage = Stage::Waiting(leg);
                         first.set(Some(self.advance(plan, id, &progress[0], &mark, stage)));
                         Next::Wait

@@ -29,7 +29,6 @@ use crate::{
 
 /// How sending a request piece by piece ended.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "moved once, and never kept")]
 pub(crate) enum Sent {
     /// All of it was given to the leg, or the response has begun before.
     All(Stage),

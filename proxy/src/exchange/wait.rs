@@ -33,7 +33,7 @@ impl Exchange {
         let attempt = self.begin_attempt(pool, ctx);
         match (ctx.failure, self.alarms.queue(pool)) {
             (Some(Failure::Overloaded(_)), Some(queue)) if attempt.is_none() => {
-                self.wait_for_slot(pool, queue, is_whole, session, ctx).await
+                Box::pin(self.wait_for_slot(pool, queue, is_whole, session, ctx)).await
             }
             _ => Ok(attempt),
         }

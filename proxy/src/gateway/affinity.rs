@@ -3,12 +3,11 @@
 use std::net::IpAddr;
 
 use http::header::COOKIE;
-use pingora::{Result, http::RequestHeader};
 use pingora_proxy::Session;
 
 use crate::{
     clock,
-    exchange::{request::RequestContext, sessions::seconds},
+    exchange::{draft::Draft, request::RequestContext, sessions::seconds},
     gateway::{Gateway, client_ip, headers},
     model::{Balance, HashKey, PoolId},
     snapshot::hash,
@@ -49,18 +48,17 @@ impl Gateway {
     }
 
     /// Removes the cookie that is none of the backends' concern.
-    pub(crate) fn strip_session(&self, id: PoolId, request: &mut RequestHeader) -> Result<()> {
-        let Some(sticky) = &self.exchange.topology.pool(id).sticky else { return Ok(()) };
-        if cookie::values(&request.headers, &sticky.cookie).next().is_none() {
-            return Ok(());
+    pub(crate) fn strip_session(&self, id: PoolId, request: &mut Draft<'_>) {
+        let Some(sticky) = &self.exchange.topology.pool(id).sticky else { return };
+        if cookie::among(request.all(COOKIE.as_str()), &sticky.cookie).next().is_none() {
+            return;
         }
-        let fields = request.headers.get_all(COOKIE).iter();
-        let kept = fields.filter_map(|it| cookie::without(it.as_bytes(), &sticky.cookie));
-        let kept: Vec<Vec<u8>> = kept.collect();
-        request.remove_header(&COOKIE);
+        let fields = request.all(COOKIE.as_str());
+        let kept: Vec<Vec<u8>> =
+            fields.filter_map(|it| cookie::without(it, &sticky.cookie)).collect();
+        request.remove(COOKIE.as_str());
         for field in kept {
-            request.append_header(COOKIE, field)?;
+            request.add("Cookie", field);
         }
-        Ok(())
     }
 }

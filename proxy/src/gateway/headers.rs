@@ -2,13 +2,13 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderValue, Method, Version, header::COOKIE};
+use http::{Method, Version};
 use ipnet::IpNet;
-use pingora::{Result, http::RequestHeader};
+use pingora::http::RequestHeader;
 
 use crate::{
-    access::{RELAY_CLIENT_HEADER, RELAY_KEY_HEADER},
-    exchange::mirror::MARK,
+    access::{RELAY_CLIENT, RELAY_KEY},
+    exchange::{draft::Draft, mirror::MARK},
     wire::forwarded,
 };
 
@@ -19,7 +19,8 @@ pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// What a proxy in front says of the client; backends believe it, and so it is believed only of a
 /// trusted one.
-const CLAIMS: [&str; 7] = [
+const CLAIMS: [&str; 8] = [
+    CLIENT_CERTIFICATE,
     "forwarded",
     "x-forwarded-for",
     "x-forwarded-host",
@@ -28,6 +29,9 @@ const CLAIMS: [&str; 7] = [
     "x-real-ip",
     MARK,
 ];
+
+/// Tells backends of the client's certificate.
+const CLIENT_CERTIFICATE: &str = "x-forwarded-client-cert";
 
 /// A client of whom nothing is known; the sidecar takes it to be elsewhere.
 const UNKNOWN: &str = "unknown";
@@ -49,7 +53,19 @@ pub(crate) fn request_id(
         .and_then(|value| value.to_str().ok())
         .filter(|id| !id.is_empty() && id.len() <= REQUEST_ID_MAX)
         .filter(|id| id.bytes().all(|byte| byte.is_ascii_graphic()))
-        .map_or_else(|| format!("{:032x}", random.u128(..)), str::to_owned)
+        .map_or_else(|| hexadecimal(random.u128(..)), str::to_owned)
+}
+
+/// Writes a number in full. One is made for nearly every request, and formatting takes ten times as
+/// long.
+fn hexadecimal(number: u128) -> String {
+    let digit = |byte: u8| char::from(b"0123456789abcdef"[usize::from(byte)]);
+    let mut digits = String::with_capacity(32);
+    for byte in number.to_be_bytes() {
+        digits.push(digit(byte >> 4));
+        digits.push(digit(byte & 15));
+    }
+    digits
 }
 
 /// Tells whether a client wants to speak WebSocket: by a `GET` of HTTP/1.1 (RFC 6455 §4.1). Some
@@ -69,6 +85,8 @@ pub(crate) fn is_websocket(request: &RequestHeader) -> bool {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Downstream<'a> {
     pub(crate) peer: Option<IpAddr>,
+    /// The same as text.
+    pub(crate) peer_text: Option<&'a str>,
     pub(crate) trusted_proxies: &'a [IpNet],
     pub(crate) is_tls: bool,
     /// `Host`, or `:authority`.
@@ -79,93 +97,93 @@ pub(crate) struct Downstream<'a> {
     pub(crate) certificate: Option<&'a str>,
 }
 
-/// Tells backends of the client's certificate.
-const CLIENT_CERTIFICATE: &str = "x-forwarded-client-cert";
-
 /// Sets `X-Forwarded-*`, `Forwarded` and `Via`, and the request id.
 ///
 /// What a trusted proxy says of the client is kept and added to, and whether the request is a copy
 /// of another. From anybody else it is replaced: a client must not be able to choose the address that
 /// a backend sees.
-pub(crate) fn forward(
-    request: &mut RequestHeader,
-    downstream: Downstream<'_>,
-    request_id: &str,
-) -> Result<()> {
-    let peer = downstream.peer.map(|ip| ip.to_canonical());
-    let is_trusted =
-        peer.is_some_and(|ip| downstream.trusted_proxies.iter().any(|net| net.contains(&ip)));
+pub(crate) fn forward<'a>(
+    request: &mut Draft<'a>,
+    downstream: Downstream<'a>,
+    request_id: &'a str,
+) {
+    let is_trusted = downstream.peer.is_some_and(|ip| {
+        let ip = ip.to_canonical();
+        downstream.trusted_proxies.iter().any(|net| net.contains(&ip))
+    });
     if !is_trusted {
-        for name in CLAIMS {
-            request.remove_header(name);
-        }
-        request.remove_header(CLIENT_CERTIFICATE);
+        request.retain(|name| !is_claim(name));
     }
     if let Some(certificate) = downstream.certificate {
-        request.insert_header(CLIENT_CERTIFICATE, certificate)?;
+        request.set(CLIENT_CERTIFICATE, certificate.as_bytes());
     }
     if downstream.version == Version::HTTP_2 {
-        join_cookies(request)?;
+        join_cookies(request);
     }
-    let here = forwarded::element(peer, downstream.host, downstream.is_tls);
-    let forwarded = forwarded::chain(&request.headers, &here);
-    if let Some(ip) = peer {
-        let chain: Vec<&str> = request
-            .headers
-            .get_all("x-forwarded-for")
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .collect();
-        let chain =
-            if chain.is_empty() { ip.to_string() } else { format!("{}, {ip}", chain.join(", ")) };
-        request.insert_header("X-Forwarded-For", chain)?;
+    let mut chain = String::with_capacity(96);
+    let (before, addresses) = (request.all("forwarded"), request.all("x-forwarded-for"));
+    forwarded::put_chain(before, addresses, &mut chain);
+    forwarded::put_element(downstream.peer_text, downstream.host, downstream.is_tls, &mut chain);
+    if let Some(address) = downstream.peer_text {
+        let before = request.all("x-forwarded-for");
+        let mut addresses: Vec<&[u8]> = before.filter(|it| is_text(it)).collect();
+        if addresses.is_empty() {
+            request.set("X-Forwarded-For", address.as_bytes());
+        } else {
+            addresses.push(address.as_bytes());
+            let addresses = addresses.join(&b", "[..]);
+            request.set("X-Forwarded-For", addresses);
+        }
     }
-    if !request.headers.contains_key("x-forwarded-proto") {
-        request
-            .insert_header("X-Forwarded-Proto", if downstream.is_tls { "https" } else { "http" })?;
+    if request.get("x-forwarded-proto").is_none() {
+        let scheme = if downstream.is_tls { "https" } else { "http" };
+        request.set("X-Forwarded-Proto", scheme.as_bytes());
     }
-    if let (false, Some(host)) = (request.headers.contains_key("x-forwarded-host"), downstream.host)
-    {
-        request.insert_header("X-Forwarded-Host", host)?;
+    if let (None, Some(host)) = (request.get("x-forwarded-host"), downstream.host) {
+        request.set("X-Forwarded-Host", host.as_bytes());
     }
-    request.insert_header("Forwarded", forwarded)?;
+    request.set("Forwarded", chain.into_bytes());
     let via = match downstream.version {
         Version::HTTP_09 | Version::HTTP_10 => "1.0 bascule",
         Version::HTTP_2 => "2 bascule",
         _ => "1.1 bascule",
     };
-    request.append_header("Via", via)?;
-    request.insert_header("X-Request-Id", request_id)
+    request.add("Via", via.as_bytes());
+    request.set("X-Request-Id", request_id.as_bytes());
+}
+
+/// Tells whether a header is one of [`CLAIMS`].
+fn is_claim(name: &[u8]) -> bool {
+    // Most headers begin with neither of these letters.
+    matches!(name.first(), Some(b'f' | b'F' | b'x' | b'X'))
+        && CLAIMS.iter().any(|it| it.as_bytes().eq_ignore_ascii_case(name))
+}
+
+fn is_text(value: &[u8]) -> bool {
+    value.iter().all(|byte| *byte == b'\t' || matches!(byte, b' '..=b'~'))
 }
 
 /// Makes one `Cookie` of the crumbs that HTTP/2 allows: before HTTP/2, there is one line of it
 /// (RFC 9113 §8.2.3).
-fn join_cookies(request: &mut RequestHeader) -> Result<()> {
-    let crumbs: Vec<&[u8]> =
-        request.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
-    if crumbs.len() < 2 {
-        return Ok(());
+fn join_cookies(request: &mut Draft<'_>) {
+    let crumbs: Vec<&[u8]> = request.all("cookie").collect();
+    if 1 < crumbs.len() {
+        let joined = crumbs.join(&b"; "[..]);
+        request.set("cookie", joined);
     }
-    let joined = crumbs.join(&b"; "[..]);
-    request.insert_header(COOKIE, joined)
 }
 
 /// Makes sure that no client can pretend to be the data plane.
-pub(crate) fn strip_relay(request: &mut RequestHeader) {
-    request.remove_header(&RELAY_KEY_HEADER);
-    request.remove_header(&RELAY_CLIENT_HEADER);
+pub(crate) fn strip_relay(request: &mut Draft<'_>) {
+    request.remove(RELAY_KEY);
+    request.remove(RELAY_CLIENT);
 }
 
 /// Tells the sidecar for whom the data plane asks.
-pub(crate) fn add_relay(
-    request: &mut RequestHeader,
-    key: &str,
-    client: Option<IpAddr>,
-) -> Result<()> {
-    strip_relay(request);
-    request.insert_header(RELAY_KEY_HEADER, key)?;
+pub(crate) fn add_relay<'a>(request: &mut Draft<'a>, key: &'a str, client: Option<IpAddr>) {
+    request.set(RELAY_KEY, key.as_bytes());
     let client = client.map_or_else(|| UNKNOWN.to_owned(), |ip| ip.to_canonical().to_string());
-    request.insert_header(RELAY_CLIENT_HEADER, client)
+    request.set(RELAY_CLIENT, client.into_bytes());
 }
 
 /// Returns who asks, as far as can be believed; `request` is as the client sent it.
@@ -206,6 +224,7 @@ mod tests {
     fn downstream(trusted: &[IpNet]) -> Downstream<'_> {
         Downstream {
             peer: Some("192.0.2.7".parse().unwrap()),
+            peer_text: Some("192.0.2.7"),
             trusted_proxies: trusted,
             is_tls: false,
             host: Some("api.example.com"),
@@ -214,20 +233,27 @@ mod tests {
         }
     }
 
-    fn header<'a>(request: &'a RequestHeader, name: &str) -> &'a str {
-        request.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    /// A request as it is forwarded.
+    fn forwarded<'a>(request: &'a RequestHeader, downstream: Downstream<'a>) -> Draft<'a> {
+        let mut draft = Draft::of(request);
+        forward(&mut draft, downstream, "id-1");
+        draft
+    }
+
+    fn header<'a>(request: &'a Draft<'_>, name: &str) -> &'a str {
+        request.get(name).map_or("", |value| std::str::from_utf8(value).unwrap())
     }
 
     #[test]
     fn a_client_cannot_choose_the_address_that_backends_see() {
-        let mut it = request(&[
+        let it = request(&[
             ("X-Forwarded-For", "198.51.100.1"),
             ("Forwarded", "for=evil"),
             ("X-Bascule-Mirror", "1"),
             ("X-Real-IP", "198.51.100.1"),
             ("X-Forwarded-Port", "1"),
         ]);
-        forward(&mut it, downstream(&[]), "id-1").unwrap();
+        let it = forwarded(&it, downstream(&[]));
         assert_eq!((header(&it, "x-real-ip"), header(&it, "x-forwarded-port")), ("", ""));
         assert_eq!(header(&it, "x-forwarded-for"), "192.0.2.7");
         assert_eq!(header(&it, MARK), "");
@@ -242,13 +268,13 @@ mod tests {
     #[test]
     fn a_trusted_proxy_is_believed_and_added_to() {
         let trusted = ["192.0.2.0/24".parse().unwrap()];
-        let mut it = request(&[
+        let it = request(&[
             ("X-Forwarded-For", "198.51.100.1"),
             ("X-Forwarded-Proto", "https"),
             ("X-Real-IP", "198.51.100.1"),
             ("X-Forwarded-Port", "8443"),
         ]);
-        forward(&mut it, downstream(&trusted), "id-1").unwrap();
+        let it = forwarded(&it, downstream(&trusted));
         assert_eq!(header(&it, "x-real-ip"), "198.51.100.1");
         assert_eq!(header(&it, "x-forwarded-port"), "8443");
         assert_eq!(header(&it, "x-forwarded-for"), "198.51.100.1, 192.0.2.7");
@@ -270,10 +296,9 @@ mod tests {
 
     #[test]
     fn crumbs_of_cookies_are_joined() {
-        let mut it = request(&[("cookie", "a=1"), ("x", "y"), ("cookie", "b=2")]);
-        let downstream = Downstream { version: Version::HTTP_2, ..downstream(&[]) };
-        forward(&mut it, downstream, "id-1").unwrap();
-        assert_eq!(it.headers.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; b=2"]);
+        let it = request(&[("cookie", "a=1"), ("x", "y"), ("cookie", "b=2")]);
+        let it = forwarded(&it, Downstream { version: Version::HTTP_2, ..downstream(&[]) });
+        assert_eq!(it.all("cookie").collect::<Vec<_>>(), [b"a=1; b=2"]);
     }
 
     #[test]

@@ -3,13 +3,13 @@
 use std::{net::IpAddr, sync::Arc};
 
 use http::{HeaderMap, HeaderName, header};
-use pingora::{Result, http::RequestHeader};
+use pingora::http::RequestHeader;
 use pingora_proxy::Session;
 
 use crate::{
     clock::Timestamp,
     event::Fate,
-    exchange::request::RequestContext,
+    exchange::{draft::Draft, request::RequestContext},
     gateway::{Gateway, client_ip, headers, host_of},
     model::{AccessField, AccessFormat, AccessLog, PoolId, Target, Tracing, Trusted},
     snapshot::Condition,
@@ -99,29 +99,25 @@ impl Gateway {
     /// said is left as it is.
     pub(crate) fn place_in_trace(
         &self,
-        request: &mut RequestHeader,
+        request: &mut Draft<'_>,
         session: &Session,
         ctx: &RequestContext,
-    ) -> Result<()> {
+    ) {
         let place = ctx.trail.as_ref().and_then(|it| it.place);
-        let (Some(place), Some(tracing)) = (place, &self.exchange.topology.traces) else {
-            return Ok(());
-        };
+        let (Some(place), Some(tracing)) = (place, &self.exchange.topology.traces) else { return };
         let parent = match (ctx.target, &ctx.attempt) {
             (Some(Target::Pool(_)), None) => place.parent_for(1),
             (Some(Target::Pool(_)), Some(attempt)) => place.parent_for(attempt.number),
             (_, _) => TraceParent { trace: place.trace, span: place.span, flags: place.flags },
         };
-        request.insert_header(trace_context::PARENT, parent.write())?;
-        let state = request.headers.get_all(trace_context::STATE);
-        let is_state = trace_context::is_state(state.iter().map(|it| it.as_bytes()));
+        request.set(trace_context::PARENT, parent.write().into_bytes());
+        let is_state = trace_context::is_state(request.all(trace_context::STATE));
         if place.parent.is_none() || !is_state {
-            request.remove_header(trace_context::STATE);
+            request.remove(trace_context::STATE);
         }
         if !tracing.baggage || !self.believes(tracing.trust, session, ctx) {
-            request.remove_header(trace_context::BAGGAGE);
+            request.remove(trace_context::BAGGAGE);
         }
-        Ok(())
     }
 
     /// Records a request that is over, if it is worth it.

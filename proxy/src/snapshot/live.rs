@@ -212,6 +212,11 @@ impl BackendLive {
         }
     }
 
+    /// Tells whether a fault is injected, which may have ended by itself.
+    pub fn has_fault(&self) -> bool {
+        self.fault.load().is_some()
+    }
+
     /// Returns the injected fault that applies at `now`.
     pub fn fault(&self, now: Timestamp) -> Option<Fault> {
         self.fault.load().as_deref().copied().filter(|fault| fault.is_active(now))

@@ -4,8 +4,15 @@ use http::{HeaderMap, header::COOKIE};
 
 /// Finds the values of all cookies called `name`, in the order in which they were sent.
 pub fn values<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-    let fields = headers.get_all(COOKIE).iter();
-    fields.flat_map(|field| pairs(field.as_bytes())).filter_map(|pair| of_name(pair, name))
+    among(headers.get_all(COOKIE).iter().map(|it| it.as_bytes()), name)
+}
+
+/// The same in these `Cookie` fields.
+pub fn among<'a>(
+    fields: impl Iterator<Item = &'a [u8]>,
+    name: &'a str,
+) -> impl Iterator<Item = &'a [u8]> {
+    fields.flat_map(pairs).filter_map(move |pair| of_name(pair, name))
 }
 
 /// Returns a `Cookie` field without the cookies of this name; `None` if no other is left.

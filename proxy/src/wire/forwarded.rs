@@ -2,61 +2,74 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderMap, HeaderValue};
-
 use crate::wire::{is_token, request::is_host};
 
-/// Says whom a request came from, for which host and by which scheme.
-pub fn element(peer: Option<IpAddr>, host: Option<&str>, is_tls: bool) -> String {
-    let mut element = String::with_capacity(64);
-    element.push_str("for=");
-    element.push_str(&peer.map_or_else(|| "unknown".to_owned(), address));
+/// Appends whom a request came from, for which host and by which scheme. `peer` is an address.
+pub fn put_element(peer: Option<&str>, host: Option<&str>, is_tls: bool, out: &mut String) {
+    out.push_str("for=");
+    put_address(peer.unwrap_or("unknown"), out);
     if let Some(host) = host.filter(|it| !it.is_empty() && is_host(it.as_bytes())) {
-        element.push_str(";host=");
-        element.push_str(&word(host));
+        out.push_str(";host=");
+        put_word(host, out);
     }
-    element.push_str(if is_tls { ";proto=https" } else { ";proto=http" });
-    element
+    out.push_str(if is_tls { ";proto=https" } else { ";proto=http" });
 }
 
-/// Returns what the headers say of those before, followed by `here`. Where nobody has written
-/// `Forwarded`, the addresses of `X-Forwarded-For` stand for it (RFC 7239 §7.4), so that nobody is
+/// Appends what the lines of `Forwarded` say of those before, each followed by a comma. Where nobody
+/// has written it, the addresses of `X-Forwarded-For` stand for it (RFC 7239 §7.4), so that nobody is
 /// left out who is named there.
-pub fn chain(headers: &HeaderMap, here: &str) -> String {
-    let lines = |name: &str| headers.get_all(name).into_iter().filter_map(text);
-    let mut chain: Vec<String> = lines("forwarded").map(str::to_owned).collect();
-    if chain.is_empty() {
-        let addresses = lines("x-forwarded-for").flat_map(|line| line.split(','));
-        chain = addresses.map(|it| format!("for={}", sender(it.trim()))).collect();
+pub fn put_chain<'a>(
+    forwarded: impl Iterator<Item = &'a [u8]>,
+    x_forwarded_for: impl Iterator<Item = &'a [u8]>,
+    out: &mut String,
+) {
+    let start = out.len();
+    for line in forwarded.filter_map(text) {
+        out.push_str(line);
+        out.push_str(", ");
     }
-    chain.push(here.to_owned());
-    chain.join(", ")
+    if out.len() != start {
+        return;
+    }
+    for name in x_forwarded_for.filter_map(text).flat_map(|line| line.split(',')) {
+        out.push_str("for=");
+        put_sender(name.trim(), out);
+        out.push_str(", ");
+    }
 }
 
-fn text(value: &HeaderValue) -> Option<&str> {
-    value.to_str().ok().filter(|it| !it.trim().is_empty())
+/// Returns a value that is text, and not empty.
+fn text(value: &[u8]) -> Option<&str> {
+    let is_text = value.iter().all(|byte| *byte == b'\t' || matches!(byte, b' '..=b'~'));
+    let text = std::str::from_utf8(value).ok().filter(|_| is_text);
+    text.filter(|it| !it.trim().is_empty())
 }
 
 /// What `X-Forwarded-For` names: an address, with a port or without.
-fn sender(name: &str) -> String {
-    match name.parse() {
-        Ok(ip) => address(ip),
-        Err(_) if !name.is_empty() && is_host(name.as_bytes()) => word(name),
-        Err(_) => "unknown".to_owned(),
+fn put_sender(name: &str, out: &mut String) {
+    match name.parse::<IpAddr>() {
+        Ok(ip) => put_address(&ip.to_string(), out),
+        Err(_) if !name.is_empty() && is_host(name.as_bytes()) => put_word(name, out),
+        Err(_) => out.push_str("unknown"),
     }
 }
 
 /// An address; one of IPv6 has brackets and quotes (RFC 7239 §6).
-fn address(ip: IpAddr) -> String {
-    match ip {
-        IpAddr::V4(ip) => ip.to_string(),
-        IpAddr::V6(ip) => format!("\"[{ip}]\""),
+fn put_address(address: &str, out: &mut String) {
+    if address.contains(':') {
+        out.extend(["\"[", address, "]\""]);
+    } else {
+        out.push_str(address);
     }
 }
 
 /// A token, or else a quoted text. Nothing that can be a host needs a backslash there.
-fn word(text: &str) -> String {
-    if text.bytes().all(is_token) { text.to_owned() } else { format!("\"{text}\"") }
+fn put_word(text: &str, out: &mut String) {
+    if text.bytes().all(is_token) {
+        out.push_str(text);
+    } else {
+        out.extend(["\"", text, "\""]);
+    }
 }
 
 #[cfg(test)]
@@ -66,7 +79,9 @@ mod tests {
     #[test]
     fn an_element_names_client_host_and_scheme() {
         let check = |peer: &str, host, is_tls, expected| {
-            assert_eq!(element(peer.parse().ok(), host, is_tls), expected);
+            let mut element = String::new();
+            put_element(Some(peer).filter(|it| !it.is_empty()), host, is_tls, &mut element);
+            assert_eq!(element, expected);
         };
         check("192.0.2.7", Some("a.example"), false, "for=192.0.2.7;host=a.example;proto=http");
         check("192.0.2.7", Some("a:80"), true, "for=192.0.2.7;host=\"a:80\";proto=https");
@@ -80,11 +95,12 @@ mod tests {
     #[test]
     fn a_chain_keeps_what_was_said_before() {
         let check = |headers: &[(&'static str, &'static str)], expected| {
-            let mut map = HeaderMap::new();
-            for (name, value) in headers {
-                map.append(*name, HeaderValue::from_static(value));
-            }
-            assert_eq!(chain(&map, "for=b"), expected);
+            let lines = |of: &'static str| {
+                headers.iter().filter(move |it| it.0 == of).map(|it| it.1.as_bytes())
+            };
+            let mut chain = String::new();
+            put_chain(lines("forwarded"), lines("x-forwarded-for"), &mut chain);
+            assert_eq!(chain + "for=b", expected);
         };
         check(&[], "for=b");
         check(

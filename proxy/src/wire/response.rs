@@ -3,10 +3,8 @@
 pub(crate) mod chunks;
 mod head;
 
-use std::ops::Range;
-
 use bytes::{Bytes, BytesMut};
-use http::Method;
+use http::{Method, StatusCode};
 
 pub use head::{BodyLength, HttpVersion, ResponseHead};
 
@@ -18,7 +16,8 @@ use crate::wire::{
     },
 };
 
-const DATE: &[u8] = b"date:";
+const CONNECTION: &[u8] = b"connection";
+const DATE: &[u8] = b"date";
 
 /// What a backend said, in the order in which it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -233,19 +232,49 @@ impl ResponseParser {
     }
 }
 
-/// Returns where the date stands in the head of a response, without the white space before it.
-pub fn date_in(head: &[u8]) -> Option<Range<usize>> {
-    let mut start = memchr::memchr(b'\n', head)? + 1;
-    loop {
-        let length = memchr::memchr(b'\n', &head[start..])?;
-        let line = head[start..start + length].strip_suffix(b"\r")?;
-        match line.split_at_checked(DATE.len()) {
-            Some((name, value)) if name.eq_ignore_ascii_case(DATE) => {
-                let end = start + line.len();
-                return Some(end - value.trim_ascii_start().len()..end);
+/// Appends the head of a response, but for the empty line that ends it: [`put_end`] knows the rest.
+/// `Connection` is left out, for that is what is known then.
+pub fn put_head<'a>(
+    status: StatusCode,
+    reason: &str,
+    lines: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+    out: &mut Vec<u8>,
+) {
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(status.as_str().as_bytes());
+    out.push(b' ');
+    let usual = status.canonical_reason().unwrap_or("");
+    out.extend_from_slice(if reason.is_empty() { usual } else { reason }.as_bytes());
+    out.extend_from_slice(b"\r\n");
+    for (name, value) in lines {
+        if !name.eq_ignore_ascii_case(CONNECTION) {
+            for part in [name, b": ", value, b"\r\n"] {
+                out.extend_from_slice(part);
             }
-            Some(_) | None if line.is_empty() => return None,
-            Some(_) | None => start += length + 1,
+        }
+    }
+}
+
+/// Appends a head that [`put_head`] wrote, and ends it by what stands in another one for the same
+/// response: what it says of the connection, and its date, if the first has none.
+pub fn put_whole_head(head: &[u8], other: &[u8], out: &mut BytesMut) {
+    out.extend_from_slice(head);
+    for name in [CONNECTION, DATE] {
+        if let (Some(line), None) = (line_of(other, name), line_of(head, name)) {
+            out.extend_from_slice(line);
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Finds the line of a field in a head, with its end.
+fn line_of<'a>(head: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let mut rest = head;
+    loop {
+        rest = &rest[memchr::memchr(b'\n', rest)? + 1..];
+        let (start, after) = rest.split_at_checked(name.len())?;
+        if start.eq_ignore_ascii_case(name) && after.first() == Some(&b':') {
+            return rest.get(..=memchr::memchr(b'\n', rest)?);
         }
     }
 }

@@ -259,7 +259,7 @@ pub(crate) fn parse_trailers(buffer: &mut BytesMut, length: usize) -> Option<Vec
 
 fn has_empty_line(bytes: &[u8]) -> bool {
     let mut rest = bytes;
-    while let Some(at) = rest.iter().position(|byte| *byte == b'\n') {
+    while let Some(at) = memchr::memchr(b'\n', rest) {
         rest = &rest[at + 1..];
         if matches!(rest, [b'\n', ..] | [b'\r', b'\n', ..]) {
             return true;
@@ -310,7 +310,7 @@ fn parse(buffer: &mut BytesMut) -> Result<Option<ResponseHead>, Garbage> {
 
 /// Replaces each line fold by a space (RFC 9112 §5.2).
 fn unfold(value: Bytes) -> Bytes {
-    if !value.contains(&b'\n') && !value.contains(&b'\r') {
+    if memchr::memchr2(b'\n', b'\r', &value).is_none() {
         return value;
     }
     let lines = value.split(|byte| matches!(byte, b'\n' | b'\r')).map(<[u8]>::trim_ascii);

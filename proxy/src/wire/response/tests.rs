@@ -77,14 +77,25 @@ fn check_cut(response: &str, expected: Cut) {
 }
 
 #[test]
-fn the_date_of_a_head_is_found_in_any_case_and_in_no_other_field() {
-    let found = |head: &str| date_in(head.as_bytes()).map(|it| head[it].to_owned());
-    let head = "HTTP/1.1 200 OK\r\nX-Date: a\r\nDATE: \t b \r\nDate: c\r\n\r\nDate: d\r\n";
-    assert_eq!(found(head).as_deref(), Some("b "));
-    assert_eq!(found("HTTP/1.1 200 OK\r\nDate:\r\n\r\n").as_deref(), Some(""));
-    assert_eq!(found("HTTP/1.1 200 OK\r\nA: b\r\n\r\nDate: d\r\n"), None);
-    assert_eq!(found("HTTP/1.1 200 OK\r\nDate: d"), None);
-    assert_eq!(found("0\r\n\r\n"), None);
+fn a_head_is_written_with_what_another_knows_of_the_connection_and_the_date() {
+    let whole = |lines: &[(&str, &str)], other: &str| {
+        let (mut head, mut out) = (Vec::new(), BytesMut::new());
+        let lines = lines.iter().map(|it| (it.0.as_bytes(), it.1.as_bytes()));
+        put_head(StatusCode::OK, "Fine", lines, &mut head);
+        put_whole_head(&head, other.as_bytes(), &mut out);
+        String::from_utf8(out.to_vec()).unwrap()
+    };
+    let other = "HTTP/1.1 200 OK\r\nDate: now\r\nX: y\r\nConnection: close\r\n\r\n";
+    assert_eq!(
+        whole(&[("A", "b"), ("DATE", "then"), ("connection", "x")], other),
+        "HTTP/1.1 200 Fine\r\nA: b\r\nDATE: then\r\nConnection: close\r\n\r\n"
+    );
+    assert_eq!(
+        whole(&[("X-Date", "b"), ("Datex", "c")], other),
+        "HTTP/1.1 200 Fine\r\nX-Date: b\r\nDatex: c\r\nConnection: close\r\nDate: now\r\n\r\n"
+    );
+    assert_eq!(whole(&[], "HTTP/1.1 200 OK\r\n\r\n"), "HTTP/1.1 200 Fine\r\n\r\n");
+    assert_eq!(whole(&[], ""), "HTTP/1.1 200 Fine\r\n\r\n");
 }
 
 #[test]
