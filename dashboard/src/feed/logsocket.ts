@@ -26,6 +26,8 @@ export interface LogTarget {
 
 /** Frames that wait for the next drawing; a hidden page draws rarely and must not hoard. */
 const WAITING_MAX = 400;
+/** Of those, how many one drawing takes in: what piled up while the page could not draw must not hold it up again. */
+const DRAWN_MAX = 20;
 
 export function logUrl(base: Location, level: LogLevel, pool: string | null): string {
   const query = new URLSearchParams({ level });
@@ -38,18 +40,24 @@ export function openLogSocket(target: LogTarget, world: World, draw: (then: () =
   let failures = 0;
   let closed = false;
   let cancel = (): void => {};
-  let waiting: LogEvent[] = [];
+  const waiting: LogEvent[] = [];
   let skipped = 0;
   let scheduled = false;
 
   const flush = (): void => {
     scheduled = false;
     if (closed) return;
-    const events = waiting;
+    const events = waiting.splice(0, DRAWN_MAX);
     if (skipped > 0) events.unshift({ frame: { type: 'dropped', count: skipped } });
-    waiting = [];
     skipped = 0;
     target.onEvents(events);
+    if (waiting.length > 0) soon();
+  };
+
+  const soon = (): void => {
+    if (scheduled) return;
+    scheduled = true;
+    draw(flush);
   };
 
   const take = (event: LogEvent): void => {
@@ -61,10 +69,7 @@ export function openLogSocket(target: LogTarget, world: World, draw: (then: () =
         if (oldest.frame.type === 'dropped') skipped += oldest.frame.count;
       }
     }
-    if (!scheduled) {
-      scheduled = true;
-      draw(flush);
-    }
+    soon();
   };
 
   const connect = (): void => {
