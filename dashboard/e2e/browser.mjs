@@ -76,8 +76,11 @@ export async function picture(page, name) {
   await page.screenshot({ path: `${RESULTS}/${name}.png`, fullPage: true });
 }
 
-/** No task of the page may keep its thread busy for longer: people notice. */
-export const TASK_MS = 100;
+/**
+ * A task that keeps the page's thread busy for longer is too long, in ms of processor time. People notice 100, which
+ * is what BASCULE_TASK_MS=100 asks for on a machine that has nothing else to do; shared cores stretch even that time.
+ */
+export const TASK_MS = Number(process.env.BASCULE_TASK_MS ?? 250);
 
 /**
  * Runs something and tells how long the page's longest task kept its thread busy, in ms of processor time, which

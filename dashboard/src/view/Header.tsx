@@ -3,7 +3,7 @@
 import { chooseTheme, theme, THEMES } from '../theme';
 import type { Theme } from '../theme';
 import { connection, health, isForbidden, pool, pools, tick } from '../feed/store';
-import { toneOf } from '../feed/verdict';
+import { toneOf, verdict } from '../feed/verdict';
 import { poolHref, route } from '../route';
 import { clock } from '../format';
 import { HelpButton } from './Help';
@@ -14,11 +14,14 @@ import { Identity } from './SignIn';
 export function Header() {
   const shown = pool.value;
   const tone = connection.value.kind === 'lost' || shown === null ? 'off' : toneOf(shown);
+  // On a narrow screen the verdict scrolls away, and this stays.
+  const word = shown === null || tone === 'off' ? null : verdict(shown).word;
   return (
     <header class="header">
       <a class="brand" href="#/">
         <Mark tone={tone} />
-        <span>Bascule</span>
+        <span class={word === null ? '' : 'wide-only'}>Bascule</span>
+        {word !== null && <span class={`narrow-only tone-${tone}`}>{word}</span>}
       </a>
       {pools.value.length > 1 && shown !== null && <PoolSelect shown={shown.name} />}
       <Nav />

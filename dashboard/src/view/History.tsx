@@ -83,7 +83,7 @@ export function History({ heading, pool: name, fixed }: HistoryProps) {
 /** The moment under the cursor, read out for all charts at once. */
 function CursorTime() {
   const at = cursorAt.value;
-  if (at === null) return <span class="quiet-text">latest values; drag to look closer</span>;
+  if (at === null) return <span class="quiet-text wide-only">latest values; drag to look closer</span>;
   const date = day(at * 1000, Date.now());
   return <span class="cursor-time">{`${date}${date && ' '}${clock(at * 1000)}`}</span>;
 }
