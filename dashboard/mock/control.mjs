@@ -161,7 +161,7 @@ export class Control {
   attempt(trigger, problems, changes) {
     const isBad = problems.some((it) => it.severity === 'error');
     return {
-      schema: 1, at: new Date().toISOString(), trigger, result: isBad ? 'refused' : changes.length === 0 ? 'unchanged' : 'accepted',
+      schema: 1, at: new Date().toISOString(), trigger, result: isBad ? 'refused' : 'accepted',
       generation: this.config.generation, took_seconds: 0.012, changes, needs_restart: changes.filter((it) => it.path.startsWith('listeners')).map((it) => it.path), problems,
     };
   }
@@ -174,7 +174,7 @@ export class Control {
     const done = this.attempt('api', this.pendingProblems, this.pendingChanges);
     if (!asked.dry_run) {
       if (done.result === 'accepted') {
-        done.result = 'applied';
+        done.result = this.pendingChanges.length === 0 ? 'unchanged' : 'applied';
         Object.assign(this.config, { generation: this.config.generation + 1, loaded_at: done.at });
         done.generation = this.config.generation;
         this.pendingChanges = [];
@@ -202,10 +202,11 @@ const YAML = `version: 1
 admin:
   address: 127.0.0.1:9901
   fault_injection: true
-  tokens:
-    alice:
-      role: operator
-      sha256: (hidden)
+  auth:
+    tokens:
+      - name: alice
+        role: operator
+        sha256_file: /etc/bascule/alice.sha256
 listeners:
   - address: 127.0.0.1:8021
     routes:

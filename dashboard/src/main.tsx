@@ -4,6 +4,7 @@ import { render } from 'preact';
 import { App } from './App';
 import { selectPool, startFeed } from './feed/feed';
 import { startSession } from './feed/session';
+import { startVersion } from './feed/version';
 import { selectedPool } from './feed/store';
 import { startTally } from './feed/tally';
 import { startRoute } from './route';
@@ -30,6 +31,7 @@ startRoute((name) => {
 });
 startFeed();
 startSession();
+startVersion();
 startKeys();
 startTally();
 const root = document.getElementById('app');

@@ -94,6 +94,11 @@ export function saysOf(verb: Verb, backend: Backend): string {
   }
 }
 
+/** What Undo would do, for whoever does not see what it is about. */
+export function undoWords(undo: Order, name: string): string {
+  return undo.verb === 'weight' ? `give ${name} the weight ${undo.weight ?? NONE} again` : `${VERB_WORDS[undo.verb].button.toLowerCase()} ${name}`;
+}
+
 /** What was done, once it is. */
 export function doneWords(order: Order, name: string, inFlight: number): string {
   switch (order.verb) {

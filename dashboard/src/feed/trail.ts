@@ -85,6 +85,10 @@ function read(value: unknown): string {
   if (value === true) return 'yes';
   if (value === false) return 'no';
   if (Array.isArray(value)) return value.length === 0 ? 'none' : value.map(plain).join(', ');
+  if (typeof value === 'object' && value !== null) {
+    const known = Object.entries(value).filter(([, it]) => it !== null);
+    return known.length === 0 ? 'none' : known.map(([key, it]) => `${key.replaceAll('_', ' ')} ${plain(it)}`).join(', ');
+  }
   return plain(value);
 }
 

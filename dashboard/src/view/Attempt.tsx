@@ -54,11 +54,16 @@ function lookOf(attempt: Reload, isCheck: boolean): { words: string; tone: strin
       return { words: `${isCheck ? 'Would be refused' : 'Refused'}: ${plural(errors, 'error')}. What is in use stays.`, tone: 'bad', icon: 'octagon' };
     }
     case 'unchanged':
-      return { words: 'It says what is in use already: nothing would change.', tone: 'off', icon: 'check' };
+      return { words: 'Loaded: it says what was in use already. Tokens and certificates were read again.', tone: 'good', icon: 'check' };
     case 'applied':
       return { words: `Loaded: generation ${attempt.generation}, ${changes}.`, tone: 'good', icon: 'check' };
     case 'accepted':
-      return { words: `Good: ${changes}.`, tone: 'good', icon: 'check' };
+      if (attempt.changes.length > 0) return { words: `Good: ${changes}.`, tone: 'good', icon: 'check' };
+      return {
+        words: `Good: it says what is in use already.${isCheck ? '' : ' Loading it only reads tokens and certificates again.'}`,
+        tone: 'good',
+        icon: 'check',
+      };
   }
 }
 

@@ -23,6 +23,15 @@ function step(by: 1 | -1): boolean {
   return true;
 }
 
+/** Presses what a backend's card offers; false where the focus is in none. */
+function press(what: string): boolean {
+  const button = document.activeElement?.closest('[data-backend]')?.querySelector<HTMLElement>(what);
+  if (button === null || button === undefined) return false;
+  button.focus();
+  button.click();
+  return true;
+}
+
 export function Help() {
   useEffect(
     () =>
@@ -31,7 +40,9 @@ export function Help() {
         { keys: 'g o', says: 'Go to the overview', act: () => goTo('#/') },
         { keys: 'g l', says: 'Go to the log', act: () => goTo('#/logs') },
         { keys: 'g c', says: 'Go to the configuration', act: () => goTo('#/config') },
-        { keys: 'g a', says: 'Go to the audit trail', act: () => goTo('#/audit') },
+        { keys: 'g a', says: 'Go to the audit list', act: () => goTo('#/audit') },
+        { keys: 'd', says: 'Drain this backend, or take it back', act: () => press('[data-anchor]') },
+        { keys: 'f', says: 'Make this backend fail…', act: () => press('[data-fail]') },
         { keys: 'j', says: 'Next backend', act: () => step(1) },
         { keys: 'k', says: 'Backend before', act: () => step(-1) },
       ]),

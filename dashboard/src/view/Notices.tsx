@@ -6,6 +6,7 @@ import { retryNow } from '../feed/feed';
 import { isSigningIn } from '../feed/session';
 import { connection, health, isForbidden, notReady, restartedAt } from '../feed/store';
 import { expiry } from '../feed/token';
+import { isOutdated } from '../feed/version';
 import { clock, plural } from '../format';
 import { FaultBanners } from './actions/FaultBanner';
 import { Icon } from './Icon';
@@ -21,6 +22,7 @@ export function Notices() {
       <FaultBanners />
       <NotReady />
       <Restarted />
+      <Outdated />
     </>
   );
 }
@@ -141,6 +143,24 @@ function Restarted() {
         }}
       >
         Dismiss
+      </button>
+    </section>
+  );
+}
+
+/** This page was made by another version than the server that sent it has now. */
+function Outdated() {
+  if (!isOutdated.value) return null;
+  return (
+    <section class="notice tone-moved" aria-label="New version" data-testid="outdated">
+      <Icon name="refresh" size={18} />
+      <div class="notice-words">
+        <p>
+          <strong>The dashboard was updated.</strong> Until it is loaded again, this page is the old one.
+        </p>
+      </div>
+      <button type="button" class="button" onClick={() => location.reload()}>
+        Reload
       </button>
     </section>
   );

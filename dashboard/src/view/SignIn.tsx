@@ -177,7 +177,7 @@ function SignInForm(props: { who: WhoAmI | null; onClose: () => void }) {
       <details class="command">
         <summary>How to make a token</summary>
         <Command text="bascule token new --out /etc/bascule/token" />
-        <p class="quiet-text">It prints the hash to put under admin.tokens, and the file holds the token.</p>
+        <p class="quiet-text">It prints the hash to put under admin.auth.tokens, and the file holds the token.</p>
       </details>
       <div class="dialog-buttons">
         <button type="button" class="button" onClick={props.onClose}>

@@ -15,10 +15,11 @@ export interface ActProps {
   submit?: boolean;
   /** Where the focus goes when a box with buttons is put away. */
   isAnchor?: boolean;
+  isFail?: boolean;
   children?: ComponentChildren;
 }
 
-export function Act({ label, icon, target, refused, onClick, kind, submit, isAnchor, children }: ActProps) {
+export function Act({ label, icon, target, refused, onClick, kind, submit, isAnchor, isFail, children }: ActProps) {
   return (
     <button
       type={submit === true ? 'submit' : 'button'}
@@ -26,7 +27,8 @@ export function Act({ label, icon, target, refused, onClick, kind, submit, isAnc
       aria-disabled={refused !== null}
       title={refused ?? ''}
       aria-label={`${label} ${target}${refused === null ? '' : `, cannot be used: ${refused}`}`}
-      {...(isAnchor === true ? { 'data-anchor': true } : {})}
+      data-anchor={isAnchor}
+      data-fail={isFail}
       onClick={(event) => {
         if (refused !== null) event.preventDefault();
         else onClick();

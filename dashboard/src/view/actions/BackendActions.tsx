@@ -52,7 +52,7 @@ export function BackendActions({ pool, backend, onFail }: BackendActionsProps) {
           onClick={() => say(turn)}
           isAnchor
         />
-        <Act label="Fail" icon="bolt" target={backend.name} refused={actionsRefused.value} onClick={onFail}>
+        <Act label="Fail" icon="bolt" target={backend.name} refused={actionsRefused.value} onClick={onFail} isFail>
           …
         </Act>
         <Act

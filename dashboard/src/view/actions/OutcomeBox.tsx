@@ -2,7 +2,7 @@
 
 import { forget, order, UNDO_MS } from '../../feed/orders';
 import type { Outcome } from '../../feed/orders';
-import { canForce, commandOf, differences, VERB_WORDS } from '../../feed/ordering';
+import { canForce, commandOf, differences, undoWords, VERB_WORDS } from '../../feed/ordering';
 import { ordersRefused, tick } from '../../feed/store';
 import type { Backend, Pool } from '../../wire/types';
 import { Icon } from '../Icon';
@@ -51,7 +51,7 @@ function Done({ pool, backend, outcome }: OutcomeProps & { outcome: Outcome & { 
           }}
         >
           <Icon name="undo" size={14} /> Undo
-          <span class="sr-only">: {VERB_WORDS[undo.verb].button} {backend.name}</span>
+          <span class="sr-only">: {undoWords(undo, backend.name)}</span>
           <span class="countdown" aria-hidden="true">
             {left}
           </span>

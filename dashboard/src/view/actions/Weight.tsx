@@ -1,6 +1,6 @@
 // The weight of a backend: chosen in steps or typed, its share shown first, applied on Enter.
 
-import { useId, useState } from 'preact/hooks';
+import { useEffect, useId, useState } from 'preact/hooks';
 import { commandOf, shareWords, WEIGHT_MAX } from '../../feed/ordering';
 import type { Order } from '../../feed/ordering';
 import type { Backend, Pool } from '../../wire/types';
@@ -15,16 +15,22 @@ export interface WeightProps {
 }
 
 export function Weight({ pool, backend, refused, onOrder }: WeightProps) {
-  // Null follows the proxy; a draft stays what it is, whatever others order meanwhile.
-  const [draft, setDraft] = useState<string | null>(null);
+  // Null follows the proxy. A draft stays what it is, whatever others order meanwhile, and goes out with the
+  // weight that was seen when it was begun; once it has gone out, with the present one.
+  const [draft, setDraft] = useState<{ text: string; seen: number | null } | null>(null);
   const says = useId();
-  const text = draft ?? String(backend.weight);
+  const text = draft?.text ?? String(backend.weight);
+  const begin = (next: string): void => setDraft({ text: next, seen: draft?.seen ?? backend.weight });
   const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
   const isGood = Number.isInteger(value) && value <= Math.max(WEIGHT_MAX, backend.weight);
   const isNew = isGood && value !== backend.weight;
   const reason = refused ?? (!isGood ? `a whole number from 0 to ${WEIGHT_MAX} is needed` : isNew ? null : 'it is the weight already');
-  const wanted: Order = { verb: 'weight', weight: isGood ? value : backend.weight, expect: { weight: backend.weight } };
-  const step = (by: number) => (): void => setDraft(String(Math.min(WEIGHT_MAX, Math.max(0, (isGood ? value : backend.weight) + by))));
+  const wanted: Order = { verb: 'weight', weight: isGood ? value : backend.weight, expect: { weight: draft?.seen ?? backend.weight } };
+  const step = (by: number) => (): void => begin(String(Math.min(WEIGHT_MAX, Math.max(0, (isGood ? value : backend.weight) + by))));
+  const isDone = draft !== null && draft.seen === null && value === backend.weight;
+  useEffect(() => {
+    if (isDone) setDraft(null);
+  }, [isDone]);
   return (
     <form
       class="weight"
@@ -32,7 +38,8 @@ export function Weight({ pool, backend, refused, onOrder }: WeightProps) {
         event.preventDefault();
         if (reason !== null) return;
         onOrder(wanted);
-        setDraft(null);
+        // Refused, it is still there.
+        setDraft({ text, seen: null });
       }}
     >
       <div class="order-what">
@@ -49,7 +56,7 @@ export function Weight({ pool, backend, refused, onOrder }: WeightProps) {
             aria-label={`Weight of ${backend.name}, 0 to ${WEIGHT_MAX}`}
             aria-describedby={says}
             aria-invalid={!isGood}
-            onInput={(event) => setDraft(event.currentTarget.value.trim())}
+            onInput={(event) => begin(event.currentTarget.value.trim())}
             onKeyDown={(event) => {
               if (event.key === 'ArrowUp') step(event.shiftKey ? 10 : 1)();
               else if (event.key === 'ArrowDown') step(event.shiftKey ? -10 : -1)();
