@@ -53,8 +53,8 @@ export function follow(window: Window): () => void {
   const ask = async (): Promise<void> => {
     forget();
     let answer = await get(window, window.seconds);
-    // A proxy that keeps five minutes says no to more.
-    if (!answer.ok && answer.problem.status === 400 && window.seconds > SECONDS_MIN) answer = await get(window, SECONDS_MIN);
+    // A proxy that keeps five minutes says no to more, and to an end.
+    if (!answer.ok && answer.problem.status === 400) answer = await get({ ...window, end: null }, SECONDS_MIN);
     if (isOver) return;
     pastProblem.value = answer.ok ? null : answer.problem;
     if (answer.ok) accept(answer.value);
