@@ -112,6 +112,7 @@ fn router(config: DashboardConfig, is_closing: watch::Receiver<bool>) -> Router 
         .route("/api/incidents", read())
         .route("/api/incidents/{id}", read())
         .route("/api/series", read())
+        .route("/api/metrics", read())
         .route("/api/audit", read())
         .route("/api/whoami", read())
         .route("/api/tickets", act())

@@ -4,7 +4,7 @@ import { chosenRows, resorted, tiersOf } from './rows';
 import type { Row, TableChoice } from './rows';
 import { Tally } from './tally';
 
-const row = (name: string, change: Partial<Row['backend']> = {}, share = 0): Row => ({ backend: backend({ name, ...change }), share, minute: { requests: 0, failures: 0 } });
+const row = (name: string, change: Partial<Row['backend']> = {}, share = 0): Row => ({ backend: backend({ name, ...change }), share, minute: { requests: 0, failures: 0 }, p99: null });
 const rows = [row('b-10', { tier: 1, active: false }), row('b-2', { state: 'down', eligible: false, reason: 'connection refused' }), row('b-1', { intent: 'draining' }, 0.7)];
 const all: TableChoice = { sort: null, isDescending: false, text: '', only: 'all' };
 const names = (choice: Partial<TableChoice>): string[] => chosenRows(rows, { ...all, ...choice }).map((it) => it.backend.name);

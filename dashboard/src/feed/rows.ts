@@ -12,9 +12,11 @@ export interface Row {
   /** 0 to 1; null while unknown. */
   share: number | null;
   minute: Minute | null;
+  /** Seconds, of the last minute; null while unknown or without requests. */
+  p99: number | null;
 }
 
-export type SortKey = 'name' | 'health' | 'tier' | 'weight' | 'share' | 'in_flight' | 'errors' | 'check';
+export type SortKey = 'name' | 'health' | 'tier' | 'weight' | 'share' | 'in_flight' | 'p99' | 'errors' | 'check';
 export type Only = 'all' | 'trouble' | 'serving';
 
 export interface TableChoice {
@@ -39,6 +41,7 @@ const KEYS: Record<SortKey, (row: Row) => number | string> = {
   weight: (row) => row.backend.weight,
   share: (row) => row.share ?? -1,
   in_flight: (row) => row.backend.in_flight,
+  p99: (row) => row.p99 ?? -1,
   errors: (row) => row.minute?.failures ?? row.backend.failures,
   check: (row) => row.backend.last_check?.duration_seconds ?? -1,
 };
@@ -67,7 +70,7 @@ export function chosenRows(rows: readonly Row[], choice: TableChoice): Row[] {
 
 /** What one click on a heading makes of the choice: the telling end first, then the other, then the pool's order. */
 export function resorted(choice: TableChoice, key: SortKey): Pick<TableChoice, 'sort' | 'isDescending'> {
-  const first = key === 'share' || key === 'in_flight' || key === 'errors' || key === 'check';
+  const first = key === 'share' || key === 'in_flight' || key === 'p99' || key === 'errors' || key === 'check';
   if (choice.sort !== key) return { sort: key, isDescending: first };
   if (choice.isDescending === first) return { sort: key, isDescending: !first };
   return { sort: null, isDescending: false };

@@ -1,7 +1,9 @@
 // One backend: its state and why, what it carries, its fault if one is injected, and what can be done.
 
+import { p99s } from '../feed/percentile';
+import { keyOf } from '../feed/tally';
 import { isPlanned } from '../feed/verdict';
-import { count, duration, ratio } from '../format';
+import { count, duration, durationOrNone, ratio } from '../format';
 import type { Backend, Fault, LastCheck, Pool } from '../wire/types';
 import { BackendActions } from './actions/BackendActions';
 import { IntentTag, STATE_TONE, STATE_WORD } from './Condition';
@@ -44,6 +46,10 @@ export function BackendCard({ pool, backend, share, onFail }: BackendCardProps) 
         <div>
           <dt>In flight</dt>
           <dd>{count(backend.in_flight)}</dd>
+        </div>
+        <div>
+          <dt>p99</dt>
+          <dd>{durationOrNone(p99s.value?.get(keyOf(pool.name, backend.name)) ?? null)}</dd>
         </div>
         <div>
           <dt>Requests</dt>

@@ -5,10 +5,11 @@ import type { ComponentChild } from 'preact';
 import { useState } from 'preact/hooks';
 import { chosenRows, resorted, tiersOf } from '../feed/rows';
 import type { Only, Row, SortKey, TableChoice, TierSummary } from '../feed/rows';
+import { p99s } from '../feed/percentile';
 import { shares } from '../feed/share';
 import { wholeSeries } from '../feed/store';
-import { minuteOf } from '../feed/tally';
-import { count, duration, NONE, plural, ratio } from '../format';
+import { keyOf, minuteOf } from '../feed/tally';
+import { count, duration, durationOrNone, NONE, plural, ratio } from '../format';
 import { param, setParams } from '../route';
 import type { Backend, LastCheck, Pool } from '../wire/types';
 import { Condition, IntentTag, intentWord } from './Condition';
@@ -21,6 +22,7 @@ const HEADS: readonly { key: SortKey; name: string; class: string }[] = [
   { key: 'weight', name: 'Weight', class: 'col-weight num' },
   { key: 'share', name: 'Share of traffic', class: 'col-share' },
   { key: 'in_flight', name: 'In flight', class: 'col-flight num' },
+  { key: 'p99', name: 'p99', class: 'col-p99 num' },
   { key: 'errors', name: 'Failures/min', class: 'col-errors num' },
   { key: 'check', name: 'Last check', class: 'col-check' },
 ];
@@ -44,6 +46,7 @@ export function BackendTable({ pool, card }: BackendTableProps) {
     backend,
     share: measured === null ? null : (measured.get(backend.name) ?? 0),
     minute: minuteOf(pool.name, backend.name),
+    p99: p99s.value?.get(keyOf(pool.name, backend.name)) ?? null,
   }));
   const shown = chosenRows(rows, choice);
   const most = rows.reduce((highest, it) => Math.max(highest, it.share ?? 0), 0);
@@ -170,7 +173,7 @@ class TableRow extends Component<TableRowProps> {
 
   override render() {
     const { row, most, isOpen, onToggle } = this.props;
-    const { backend, share, minute } = row;
+    const { backend, share, minute, p99 } = row;
     const failures = minute?.failures ?? null;
     return (
       <tr class={backend.active ? 'row active' : 'row'} data-backend={backend.name}>
@@ -198,6 +201,7 @@ class TableRow extends Component<TableRowProps> {
           </span>
         </td>
         <td class="col-flight num">{count(backend.in_flight)}</td>
+        <td class="col-p99 num">{durationOrNone(p99)}</td>
         <td class={failures !== null && failures > 0 ? 'col-errors num tone-bad' : 'col-errors num'}>{failures === null ? NONE : count(failures)}</td>
         <td class="col-check">
           <CheckCell check={backend.last_check} reason={backend.reason} />
@@ -209,9 +213,9 @@ class TableRow extends Component<TableRowProps> {
 
 /** All that a row says, in one string. */
 function said({ row, most }: TableRowProps): string {
-  const { backend: it, share, minute } = row;
+  const { backend: it, share, minute, p99 } = row;
   const width = most > 0 ? (((share ?? 0) / most) * 100).toFixed(0) : 0;
-  return `${it.active} ${it.state} ${intentWord(it)} ${it.fault?.mode} ${it.tier} ${it.weight} ${width} ${share === null ? NONE : ratio(Math.round(share * 1000) / 1000)} ${it.in_flight} ${minute?.failures} ${checkWord(it.last_check)} ${it.reason}`;
+  return `${it.active} ${it.state} ${intentWord(it)} ${it.fault?.mode} ${it.tier} ${it.weight} ${width} ${share === null ? NONE : ratio(Math.round(share * 1000) / 1000)} ${it.in_flight} ${minute?.failures} ${p99} ${checkWord(it.last_check)} ${it.reason}`;
 }
 
 function checkWord(check: LastCheck | null): string {

@@ -1,8 +1,9 @@
 // The pool: tiers from left to right in order of preference, a card per backend in each.
 
-import { useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import type { Backend, Pool } from '../wire/types';
 import { actionsRefused, connection, needsSignIn, pool, wholeSeries } from '../feed/store';
+import { followPercentiles } from '../feed/percentile';
 import { CARDS_MAX } from '../feed/rows';
 import { shares } from '../feed/share';
 import { names, ratio } from '../format';
@@ -32,6 +33,7 @@ function tiersOf(shown: Pool): Tier[] {
 export function PoolView() {
   const shown = pool.value;
   const [failing, setFailing] = useState<string | null>(null);
+  useEffect(followPercentiles, []);
   if (shown === null) return <PoolSkeleton />;
   const tiers = tiersOf(shown);
   const refused = actionsRefused.value;

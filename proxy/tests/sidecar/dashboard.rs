@@ -87,6 +87,7 @@ async fn the_pages_calls_reach_the_sidecar_and_come_back() {
         ("/api/incidents?limt=3", 400),
         ("/api/incidents/api-1", 404),
         ("/api/series?pool=api&seconds=5", 200),
+        ("/api/metrics", 200),
     ] {
         assert_eq!(page.client.ask("GET", path, &[], "").await.status, status, "{path}");
     }
@@ -141,11 +142,11 @@ async fn only_what_the_page_uses_is_relayed() {
     let sidecar = Fake::start(200, "{}").await;
     let page = page(sidecar.address, Some(TOKEN)).await;
     for path in [
-        "/api/metrics",
+        "/api/livez",
         "/api/readyz",
         "/api/proxy/data",
         "/api/",
-        "/api/x/../metrics",
+        "/api/x/../livez",
         "/api/upgrade",
         "/api/drain",
         "/api/pools/api/x",
