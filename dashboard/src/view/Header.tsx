@@ -93,7 +93,7 @@ function ConnectionState() {
   const stale = at !== undefined && tick.value - at > STALE_MS;
   return (
     <span class={stale ? 'link-state tone-warn' : 'link-state tone-good'} title={at === undefined ? '' : `Last answer at ${clock(at)}`}>
-      <Icon name={stale ? 'clock' : 'dot'} /> {stale ? `Values from ${clock(at ?? 0)}` : 'Live'}
+      <Icon name={stale ? 'clock' : 'dot'} /> {stale ? `Values from ${clock(at ?? 0)}` : <span class="live-word">Live</span>}
     </span>
   );
 }
