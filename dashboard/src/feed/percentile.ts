@@ -13,6 +13,8 @@ export interface Histogram {
 
 const METRIC = 'bascule_upstream_duration_seconds_bucket{';
 const EVERY_MS = 10_000;
+/** While nothing has been read, as at the start. */
+const SOON_MS = 1_000;
 const SPAN_READINGS = 6;
 
 /** Reads the histograms out of a page of metrics, by pool and backend. */
@@ -78,7 +80,7 @@ export function followPercentiles(): () => void {
       const [oldest, newest] = [readings[0], readings[readings.length - 1]];
       if (newest !== undefined) p99s.value = new Map([...newest].map(([key, it]) => [key, quantile(0.99, it, readings.length > 1 ? oldest?.get(key) : undefined)]));
     }
-    timer = self.setTimeout(() => void ask(), EVERY_MS);
+    timer = self.setTimeout(() => void ask(), readings.length === 0 ? SOON_MS : EVERY_MS);
   };
   void ask();
   return () => {
