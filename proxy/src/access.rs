@@ -257,8 +257,22 @@ fn clip(text: &str) -> String {
     text.chars().take(LONGEST).map(plain).collect()
 }
 
+/// The codes of all refusals, and at last that of whoever must wait after too many of them.
+pub const REFUSALS: [&str; 7] = [
+    "cross_origin",
+    "unknown_host",
+    "token_required",
+    "token_wrong",
+    "ticket_wrong",
+    "role_too_low",
+    TOO_MANY_ATTEMPTS,
+];
+
+/// The code of an answer to whoever must wait before what it shows is looked at again.
+pub const TOO_MANY_ATTEMPTS: &str = "too_many_attempts";
+
 impl Refusal {
-    /// Returns the word for programs.
+    /// Returns the word for programs, one of [`REFUSALS`].
     pub fn code(&self) -> &'static str {
         match self {
             Self::CrossOrigin { .. } => "cross_origin",

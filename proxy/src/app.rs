@@ -331,7 +331,7 @@ fn render(
 ) -> RenderMetrics {
     let (current, logs, past) = (Arc::clone(current), logs.clone(), past.clone());
     let (sinks, gate) = (Arc::clone(sinks), Arc::clone(gate));
-    let (shown, audit_shown) = (AtomicU64::new(0), AtomicU64::new(0));
+    let shown = AtomicU64::new(0);
     Arc::new(move || {
         let metrics = &current.load().metrics;
         let dropped = logs.dropped();
@@ -341,8 +341,7 @@ fn render(
         if let Some(status) = past.status() {
             metrics.history(history::totals(status));
         }
-        let lost = gate.audit_lost();
-        metrics.audit_lost(lost.saturating_sub(audit_shown.swap(lost, Relaxed)));
+        metrics.sidecar(gate.audit_lost(), gate.refused());
         metrics.render()
     })
 }

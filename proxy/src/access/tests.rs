@@ -360,6 +360,7 @@ fn a_refusal_says_what_would_help_and_never_the_token() {
         let headers = headers_of(host, origin, shown);
         let refusal = decide(Deed::ChangeState, &asker(remote, &headers), &rules).unwrap_err();
         assert_eq!(refusal.code(), expected);
+        assert!(REFUSALS.contains(&expected), "{expected} is not counted");
         assert!(!refusal.remedy().is_empty());
         let said = format!("{refusal} {refusal:?} {}", refusal.remedy());
         assert!(!said.contains(OPERATOR) && !said.contains(VIEWER), "{said}");

@@ -14,7 +14,7 @@ use std::{
 use arc_swap::ArcSwap;
 
 use crate::{
-    access::{Attempts, Identity, KnownToken, Rules, Ticket, Tickets, TooMany},
+    access::{Attempts, Identity, KnownToken, REFUSALS, Rules, Ticket, Tickets, TooMany},
     admin::{
         audit::{AuditFile, Signal, Trail},
         keyring::Keyring,
@@ -50,6 +50,8 @@ pub struct Gate {
     trail: Trail,
     /// Lines of the audit file that could not be written.
     audit_lost: Arc<AtomicU64>,
+    /// Requests that were refused, indexed as [`REFUSALS`].
+    refused: [AtomicU64; REFUSALS.len()],
     // Held for the moment of a look or a note, as below.
     tickets: Mutex<Tickets>,
     attempts: Mutex<Attempts>,
@@ -78,6 +80,7 @@ impl Gate {
             keyring,
             trail: Trail::new(admin.audit.keep),
             audit_lost: Arc::default(),
+            refused: Default::default(),
             tickets: Mutex::default(),
             attempts: Mutex::default(),
         }
@@ -119,6 +122,19 @@ impl Gate {
     /// Returns how many lines the audit file lacks, since the start.
     pub fn audit_lost(&self) -> u64 {
         self.audit_lost.load(Relaxed)
+    }
+
+    /// Returns how many requests were refused since the start, in the order of [`REFUSALS`].
+    pub fn refused(&self) -> [u64; REFUSALS.len()] {
+        self.refused.each_ref().map(|it| it.load(Relaxed))
+    }
+
+    /// Counts a request that was refused; `code` is what the answer says.
+    pub(crate) fn count_refused(&self, code: &str) {
+        let known = REFUSALS.iter().zip(&self.refused).find(|(it, _)| **it == code);
+        if let Some((_, count)) = known {
+            count.fetch_add(1, Relaxed);
+        }
     }
 
     /// Notes in the audit trail what a signal to the process brought about.

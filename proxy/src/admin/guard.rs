@@ -14,7 +14,9 @@ use axum::{
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 
 use crate::{
-    access::{self, Asker, Client, Deed, Identity, Kind, Refusal, counted_address},
+    access::{
+        self, Asker, Client, Deed, Identity, Kind, Refusal, TOO_MANY_ATTEMPTS, counted_address,
+    },
     admin::{
         Gate, OnlyRelayed, Sidecar, api,
         audit::{Asked, Trail},
@@ -59,8 +61,12 @@ pub(crate) async fn guard(
     let identity = match judge(gate, deed, client, ticket.as_deref(), &request) {
         Ok(identity) => identity,
         // What led to it has been noted; a flood needs no line each.
-        Err(Turned::MustWait(wait)) => return must_wait(wait).into_response(),
+        Err(Turned::MustWait(wait)) => {
+            gate.count_refused(TOO_MANY_ATTEMPTS);
+            return must_wait(wait).into_response();
+        }
         Err(Turned::Refused(refusal)) => {
+            gate.count_refused(refusal.code());
             let response = answer(&refusal).into_response();
             if deed == Deed::ChangeState {
                 return noted(gate.trail(), asked, response);
@@ -224,7 +230,7 @@ fn must_wait(wait: Duration) -> HttpError {
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() != 0);
     HttpError::new(
         StatusCode::TOO_MANY_REQUESTS,
-        "too_many_attempts",
+        TOO_MANY_ATTEMPTS,
         "too many wrong tokens came from this address",
         format!("wait for {seconds} s, then send a right one; nothing is looked at before"),
     )

@@ -17,6 +17,7 @@ mod pool;
 mod reload;
 mod request;
 mod route;
+mod sidecar;
 mod sink;
 mod table;
 
@@ -44,6 +45,7 @@ use crate::{
         pool::{PoolFamilies, PoolHandles},
         reload::ReloadHandles,
         route::{RouteFamilies, RouteHandles},
+        sidecar::SidecarHandles,
         sink::SinkHandles,
     },
 };
@@ -109,7 +111,7 @@ struct Families {
     evidence_dropped: IntCounter,
     log_stream_clients: IntGauge,
     log_lines_dropped: IntCounter,
-    audit_lost: IntCounter,
+    sidecar: SidecarHandles,
     reload: ReloadHandles,
     sinks: SinkHandles,
     history: HistoryHandles,
@@ -137,7 +139,7 @@ impl Families {
             log_stream_clients: family::gauges(&registry, &table::LOG_STREAM_CLIENTS)?
                 .with_label_values::<&str>(&[]),
             log_lines_dropped: single_counter(&registry, &table::LOG_LINES_DROPPED)?,
-            audit_lost: single_counter(&registry, &table::AUDIT_LOST)?,
+            sidecar: SidecarHandles::new(&registry)?,
             reload: ReloadHandles::new(&registry)?,
             sinks: SinkHandles::new(&registry)?,
             history: HistoryHandles::new(&registry)?,
@@ -362,11 +364,6 @@ impl Metrics {
         self.families.history.show(totals);
     }
 
-    /// Counts changes that are not in the audit file.
-    pub fn audit_lost(&self, count: u64) {
-        self.families.audit_lost.inc_by(count);
-    }
-
     /// Counts `event`, which happened at `now`. `trigger` matters for changes of tier only, and is
     /// what the incident says of the loss that led to this one.
     pub fn event(&self, event: &Event, trigger: Trigger, now: Timestamp) {
@@ -452,6 +449,7 @@ impl Metrics {
         for (index, handles) in self.pools.iter().enumerate() {
             let pool = snapshot.pool(PoolId(index));
             handles.active_tier.set(pool.active_tier.map_or(-1, family::small));
+            handles.held_tier.set(pool.held.map_or(-1, family::small));
             let is_open = &live.pool(PoolId(index)).incident_is_open;
             handles.in_progress.set(i64::from(is_open.load(Relaxed)));
         }

@@ -208,12 +208,15 @@ async fn an_operator_moves_a_pool_and_it_stays_until_he_asks_for_the_return() {
     assert_eq!((status, &refused["error"]["code"]), (409, &json!("changed")));
     let answer = ordered(&proxy, "/pools/api/failover", expecting("primary")).await;
     assert_eq!((&answer["is_done"], &answer["pool"]["held_tier"]), (&json!(true), &json!(1)));
+    let held = "bascule_pool_held_tier{pool=\"api\"}";
+    assert_eq!(proxy.metric(held).await, 1.0);
     // Longer than the hold-down, which is a second.
     let before = primary.total();
     served(&load, 300).await;
     assert!(primary.total() <= before + 2, "traffic returned by itself");
     let answer = ordered(&proxy, "/pools/api/failback", json!({ "wait": "20s" })).await;
     assert_eq!((&answer["is_done"], &answer["pool"]["active_tier"]), (&json!(true), &json!(0)));
+    assert_eq!(proxy.metric(held).await, -1.0);
     assert_none_failed(&load.stop().await);
     let incident = proxy.incident_until(1, |it| it["state"] == "closed").await;
     assert_eq!((&incident["cause"], &incident["requested"]), (&json!("manual"), &json!(true)));

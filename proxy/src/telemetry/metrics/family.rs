@@ -115,6 +115,11 @@ pub(crate) fn each<const N: usize>(
     values.map(|value| family.with_label_values(&[labels, &[value]].concat()))
 }
 
+/// Raises a counter to a total that is kept elsewhere, and that never falls.
+pub(crate) fn raise(counter: &IntCounter, total: u64) {
+    counter.inc_by(total.saturating_sub(counter.get()));
+}
+
 /// The value of a label or gauge that is a small number.
 pub(crate) fn small(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)

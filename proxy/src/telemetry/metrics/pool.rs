@@ -28,6 +28,7 @@ pub(crate) struct PoolFamilies {
     check_duration: HistogramVec,
     ejections: IntCounterVec,
     active_tier: IntGaugeVec,
+    held_tier: IntGaugeVec,
     failovers: IntCounterVec,
     in_progress: IntGaugeVec,
     detection: HistogramVec,
@@ -51,6 +52,7 @@ impl PoolFamilies {
             check_duration: family::histograms(registry, &table::HEALTH_CHECK_DURATION)?,
             ejections: family::counters(registry, &table::EJECTIONS)?,
             active_tier: family::gauges(registry, &table::POOL_ACTIVE_TIER)?,
+            held_tier: family::gauges(registry, &table::POOL_HELD_TIER)?,
             failovers: family::counters(registry, &table::FAILOVERS)?,
             in_progress: family::gauges(registry, &table::FAILOVER_IN_PROGRESS)?,
             detection: family::histograms(registry, &table::FAILOVER_DETECTION)?,
@@ -78,6 +80,7 @@ pub(crate) struct PoolHandles {
     /// Indexed by [`Ejection`].
     pub(crate) ejections: [IntCounter; 5],
     pub(crate) active_tier: IntGauge,
+    pub(crate) held_tier: IntGauge,
     /// Indexed by [`Direction`], then by [`FailoverReason`].
     pub(crate) failovers: [[IntCounter; 5]; 2],
     pub(crate) in_progress: IntGauge,
@@ -101,6 +104,8 @@ impl PoolHandles {
         let of_pool = [pool];
         let active_tier = families.active_tier.with_label_values(&of_pool);
         active_tier.set(-1);
+        let held_tier = families.held_tier.with_label_values(&of_pool);
+        held_tier.set(-1);
         Self {
             retries: family::each(&families.retries, &of_pool, RetryOutcome::NAMES),
             hedges: families.hedges.with_label_values(&of_pool),
@@ -111,6 +116,7 @@ impl PoolHandles {
             check_duration: families.check_duration.with_label_values(&of_pool),
             ejections: family::each(&families.ejections, &[pool], Ejection::NAMES),
             active_tier,
+            held_tier,
             failovers: Direction::NAMES.map(|direction| {
                 family::each(&families.failovers, &[pool, direction], FailoverReason::NAMES)
             }),

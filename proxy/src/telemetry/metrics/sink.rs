@@ -45,14 +45,11 @@ impl SinkHandles {
 
     /// Shows totals. They never fall, and only one thread shows them at a time.
     pub(crate) fn show(&self, totals: Totals) {
-        let raise = |counter: &IntCounter, total: u64| {
-            counter.inc_by(total.saturating_sub(counter.get()));
-        };
-        raise(&self.lines, totals.lines);
-        raise(&self.lines_dropped, totals.lines_dropped);
-        raise(&self.spans, totals.spans);
+        family::raise(&self.lines, totals.lines);
+        family::raise(&self.lines_dropped, totals.lines_dropped);
+        family::raise(&self.spans, totals.spans);
         for (counter, total) in self.spans_dropped.iter().zip(totals.spans_dropped) {
-            raise(counter, total);
+            family::raise(counter, total);
         }
     }
 }

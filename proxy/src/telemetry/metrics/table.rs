@@ -119,6 +119,8 @@ table! {
         "Backends taken out because of how they treated real traffic, or by an operator.";
     POOL_ACTIVE_TIER = Kind::Gauge, "bascule_pool_active_tier", ["pool"],
         "The tier that serves, 0 being preferred; -1 when nothing is eligible.";
+    POOL_HELD_TIER = Kind::Gauge, "bascule_pool_held_tier", ["pool"],
+        "The tier in which an operator holds the pool; -1 when nobody holds it.";
     FAILOVERS = Kind::Counter, "bascule_failovers_total", ["pool", "direction", "reason"],
         "Moves of a pool's traffic to a later tier, and back; those back with the same reason.";
     FAILOVER_IN_PROGRESS = Kind::Gauge, "bascule_failover_in_progress", ["pool"],
@@ -176,6 +178,8 @@ table! {
         "Parts of the history that were not written when they were to be, because too many waited.";
     HISTORY_FAILURES = Kind::Counter, "bascule_history_failures_total", [],
         "Failures of the history's file; what could not be written is kept in memory and tried again.";
+    ADMIN_REFUSED = Kind::Counter, "bascule_admin_refused_total", ["reason"],
+        "Requests to the sidecar that were refused because of who asked, by the code of the answer.";
     RELOAD_SUCCESSFUL = Kind::Gauge, "bascule_config_last_reload_successful", [],
         "Whether the latest reload of the configuration was not refused.";
     RELOAD_LAST = Kind::Gauge, "bascule_config_last_reload_timestamp_seconds", [],

@@ -247,6 +247,7 @@ fn what_is_published_is_the_snapshot() {
     live.pools[0].incident_is_open.store(true, Relaxed);
     let pool = PoolSnapshot {
         active_tier: Some(1),
+        held: Some(1),
         since: now,
         tiers: vec![TierSnapshot::default(), TierSnapshot::default()],
         backends: vec![
@@ -260,6 +261,7 @@ fn what_is_published_is_the_snapshot() {
         &metrics,
         &[
             r#"bascule_pool_active_tier{pool="api"} 1"#,
+            r#"bascule_pool_held_tier{pool="api"} 1"#,
             r#"bascule_failover_in_progress{pool="api"} 1"#,
             r#"bascule_fault_active{backend="b0",pool="api"} 1"#,
             r#"bascule_backend_eligible{backend="b0",pool="api"} 0"#,
@@ -269,6 +271,23 @@ fn what_is_published_is_the_snapshot() {
             r#"bascule_backend_health{backend="b0",pool="api",state="unknown"} 0"#,
             r#"bascule_backend_health{backend="b0",pool="api",state="ejected"} 1"#,
             r#"bascule_backend_health{backend="b1",pool="api",state="failing"} 1"#,
+        ],
+    );
+}
+
+#[test]
+fn what_the_sidecar_refused_is_counted_by_the_code_of_the_answer() {
+    let metrics = Metrics::new(&topology()).unwrap();
+    check(&metrics, &[r#"bascule_admin_refused_total{reason="token_wrong"} 0"#]);
+    metrics.sidecar(1, [0, 0, 0, 5, 0, 0, 7]);
+    metrics.sidecar(2, [0, 0, 0, 6, 0, 0, 7]);
+    check(
+        &metrics,
+        &[
+            "bascule_audit_lost_total 2",
+            r#"bascule_admin_refused_total{reason="cross_origin"} 0"#,
+            r#"bascule_admin_refused_total{reason="token_wrong"} 6"#,
+            r#"bascule_admin_refused_total{reason="too_many_attempts"} 7"#,
         ],
     );
 }
