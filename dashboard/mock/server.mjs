@@ -42,6 +42,8 @@ export function createMock({ scenario = 'calm', dist = null } = {}) {
   play.restart = () => {
     play.startedAt = Date.now();
     for (const pool of play.pools) Object.assign(pool, { incidents: [], since: Date.now() });
+    // Whoever reads is cut off, as by a process that ends.
+    for (const client of [...play.sockets, ...play.feeds]) client.terminate();
   };
   play.control = new Control(play);
   SCENARIOS[scenario](play);
