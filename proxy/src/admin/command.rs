@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The longest that an answer is waited for.
-const WAIT_MAX: Duration = Duration::from_secs(3_600);
+pub(crate) const WAIT_MAX: Duration = Duration::from_secs(3_600);
 /// How long an operator's ejection lasts when nothing is said.
 const EJECTION: Duration = Duration::from_secs(30);
 /// The longest that one lasts. Who wants more drains.
@@ -40,10 +40,10 @@ pub(crate) struct Terms {
 /// Reads an order about a backend: what its path calls `verb`.
 pub(crate) fn of_backend(verb: &str, body: &[u8]) -> Result<(Command, Terms), HttpError> {
     let own = match verb {
-        "weight" => &["force", "weight"][..],
-        "eject" => &["force", "for"],
         // They take nothing out: there is nothing to force.
+        "weight" => &["weight"][..],
         "undrain" | "enable" | "readmit" => &[],
+        "eject" => &["force", "for"],
         _ => &["force"],
     };
     let keys = read(body, &[&["wait", "expect"], own].concat())?;
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn every_key_is_read() {
-        let body = br#"{"weight":0,"wait":"30s","force":true,"expect":{"intent":"enabled",
+        let body = br#"{"weight":0,"wait":"30s","expect":{"intent":"enabled",
             "weight":100,"condition":"up","is_eligible":true,"is_active":false}}"#;
         let (command, terms) = of_backend("weight", body).unwrap();
         assert_eq!(command, Command::Weigh(0));
@@ -190,7 +190,9 @@ mod tests {
             active: None,
         };
         let wait = Some(Duration::from_secs(30));
-        assert_eq!(terms, Terms { wait, is_forced: true, expected });
+        assert_eq!(terms, Terms { wait, is_forced: false, expected });
+        let (_, terms) = of_backend("disable", br#"{"force":true}"#).unwrap();
+        assert!(terms.is_forced);
         let (to, terms) = of_failover(br#"{"to":"tier 2","expect":{"active":"a"}}"#).unwrap();
         assert_eq!((to, terms.expected.active.as_deref()), (Some(Subject::Tier(2)), Some("a")));
         let (to, _) = of_failover(br#"{"to":"tier two"}"#).unwrap();
@@ -201,7 +203,7 @@ mod tests {
     fn a_mistake_is_answered_with_the_key_and_what_it_may_hold() {
         check("drain", r#"{"weigth":1}"#, "unknown key `weigth`", "wait, expect, force");
         check("drain", r#"{"for":"1s"}"#, "unknown key `for`", "wait, expect, force");
-        for verb in ["undrain", "enable", "readmit"] {
+        for verb in ["undrain", "enable", "readmit", "weight"] {
             check(verb, r#"{"force":true}"#, "unknown key `force`", "wait, expect");
         }
         check("weight", "{}", "does not say which `weight`", r#"{"weight":50}"#);

@@ -9,10 +9,13 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use axum::{Json, body::Body, extract::State, response::IntoResponse};
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
 
 use crate::{
-    admin::{Sidecar, api, change::Change, order, wire},
+    admin::{Sidecar, api, change::Change, command::WAIT_MAX, order, wire},
     clock::{self, Timestamp},
     departure::Departure,
     web::HttpError,
@@ -196,19 +199,26 @@ pub(crate) async fn upgrade(
     State(sidecar): State<Arc<Sidecar>>,
     body: Body,
 ) -> Result<impl IntoResponse, HttpError> {
-    // It is waited for in any case; how long the caller does is the caller's to say.
-    order::read(&order::body_of(body).await?, &["wait"])?;
+    let keys = order::read(&order::body_of(body).await?, &["wait"])?;
+    let wait = order::length(&keys, "wait", WAIT_MAX)?;
     let untimely = || NoUpgrade::Untimely("an upgrade is under way").answer();
     let (reply, answered) = oneshot::channel();
     // Whoever runs the process takes one order at a time; what waits is one too many.
     sidecar.state.process.orders.try_send(ProcessOrder::Upgrade(reply)).map_err(|_| untimely())?;
     // A sender that is dropped belongs to a process that is about to end.
     let ended = || NoUpgrade::Untimely("the process is about to end");
-    let answer = answered.await.unwrap_or_else(|_| Err(ended()));
-    let successor = answer.map_err(NoUpgrade::answer)?;
+    // Without a length it is waited for until it has ended.
+    let answer = match wait {
+        Some(wait) => timeout(wait, answered).await.ok(),
+        None => Some(answered.await),
+    };
+    let successor = answer.map(|it| it.unwrap_or_else(|_| Err(ended()))).transpose();
+    let successor = successor.map_err(NoUpgrade::answer)?;
     let pid = |it: u32| json!({ "pid": it });
-    let change = change("process.upgrade", pid(std::process::id()), pid(successor.pid));
-    Ok((change.noted(), Json(done(&sidecar))))
+    let after = successor.as_ref().map_or(json!({ "state": "upgrading" }), |it| pid(it.pid));
+    let change = change("process.upgrade", pid(std::process::id()), after);
+    let is_done = successor.is_some();
+    Ok((change.noted(), Json(wire::ProcessChanged { is_done, ..done(&sidecar) })))
 }
 
 /// Answers every other method with the command to use.

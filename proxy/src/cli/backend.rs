@@ -35,11 +35,11 @@ pub(crate) enum Command {
         remote: Remote,
     },
     /// Send nothing new to a backend, and let it finish what is in flight
-    Drain(Terms),
+    Drain(Forcible),
     /// Take a drained backend back into service
     Undrain(Terms),
     /// Send nothing new to a backend, and do not check its health either
-    Disable(Terms),
+    Disable(Forcible),
     /// Take a backend back into service, drained or disabled
     Enable(Terms),
     /// Take a backend out as if traffic had found it failing
@@ -48,7 +48,7 @@ pub(crate) enum Command {
         #[arg(long = "for", value_parser = length, value_name = "TIME")]
         lasts: Option<Duration>,
         #[command(flatten)]
-        terms: Terms,
+        terms: Forcible,
     },
     /// Let an ejected backend return before its time, on probation
     Readmit(Terms),
@@ -81,15 +81,22 @@ pub(crate) struct Terms {
     rest: Rest,
 }
 
+/// The same of an order that takes the backend out.
+#[derive(Args, Debug)]
+pub(crate) struct Forcible {
+    #[command(flatten)]
+    terms: Terms,
+    /// Do it even to the last eligible backend of its pool
+    #[arg(long)]
+    force: bool,
+}
+
 /// Under which terms a backend is changed.
 #[derive(Args, Debug)]
 pub(crate) struct Rest {
     /// Wait until it is done: nothing in flight, or eligible again. Exit 1 if it takes longer
     #[arg(long, value_parser = length, value_name = "TIME")]
     wait: Option<Duration>,
-    /// Do it even to the last eligible backend of its pool
-    #[arg(long)]
-    force: bool,
     /// Do it only while this is the case: `intent=enabled`, `weight=100`. May be repeated
     #[arg(long, value_parser = expectation, value_name = "KEY=VALUE")]
     expect: Vec<(String, Value)>,
@@ -106,9 +113,6 @@ impl Rest {
         if let Some(wait) = self.wait {
             body.insert("wait".to_owned(), write_length(wait).into());
         }
-        if self.force {
-            body.insert("force".to_owned(), true.into());
-        }
         if !self.expect.is_empty() {
             body.insert("expect".to_owned(), Value::Object(self.expect.iter().cloned().collect()));
         }
@@ -116,19 +120,34 @@ impl Rest {
     }
 }
 
+impl Forcible {
+    /// Gives the order, with what `body` says of its own.
+    fn order(
+        &self,
+        deed: &str,
+        mut body: Map<String, Value>,
+        console: Console,
+    ) -> Result<ExitCode, Failure> {
+        if self.force {
+            body.insert("force".to_owned(), true.into());
+        }
+        order(deed, &self.terms.name, body, &self.terms.rest, console)
+    }
+}
+
 pub(crate) fn run(command: &Command, console: Console) -> Result<ExitCode, Failure> {
     let none = Map::new;
     match command {
         Command::List { pool, output, remote } => list(pool.as_deref(), *output, remote, console),
-        Command::Drain(terms) => order("drain", &terms.name, none(), &terms.rest, console),
+        Command::Drain(terms) => terms.order("drain", none(), console),
         Command::Undrain(terms) => order("undrain", &terms.name, none(), &terms.rest, console),
-        Command::Disable(terms) => order("disable", &terms.name, none(), &terms.rest, console),
+        Command::Disable(terms) => terms.order("disable", none(), console),
         Command::Enable(terms) => order("enable", &terms.name, none(), &terms.rest, console),
         Command::Readmit(terms) => order("readmit", &terms.name, none(), &terms.rest, console),
         Command::Eject { lasts, terms } => {
             let lasts = lasts.map(|lasts| ("for".to_owned(), write_length(lasts).into()));
             let body = lasts.into_iter().collect();
-            order("eject", &terms.name, body, &terms.rest, console)
+            terms.order("eject", body, console)
         }
         Command::Weight { name, weight, rest } => {
             let body = Map::from_iter([("weight".to_owned(), json!(weight))]);

@@ -110,7 +110,7 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         "backend weight",
         &[
             ("bascule backend weight a 50", "half of what 100 gets"),
-            ("bascule backend weight a 0 --force", "nothing, even if it is the last one"),
+            ("bascule backend weight a 0", "a spare: nothing, while another of its tier can serve"),
         ],
     ),
     (

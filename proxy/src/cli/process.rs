@@ -133,7 +133,8 @@ pub(crate) fn upgrade(options: &Upgrade, console: Console) -> Result<ExitCode, F
     block_on(async {
         let before = sidecar.get(PROCESS).await?;
         let began = clock::now();
-        sidecar.post("/upgrade", Map::new(), Some(options.wait)).await?;
+        let body = Map::from_iter([("wait".to_owned(), write_length(options.wait).into())]);
+        sidecar.post("/upgrade", body, Some(options.wait)).await?;
         loop {
             // Between the two, nobody may answer for a moment.
             match sidecar.get(PROCESS).await {
@@ -146,7 +147,7 @@ pub(crate) fn upgrade(options: &Upgrade, console: Console) -> Result<ExitCode, F
             }
             if options.wait <= clock::now().since(began) {
                 let message = format!(
-                    "no new process serves after {}; the old one still does",
+                    "no new process serves after {}; the old one still does, and goes on trying",
                     write_length(options.wait)
                 );
                 let remedy = "its log says why: `bascule logs`, `journalctl -u bascule`";

@@ -55,6 +55,24 @@ async fn every_term_of_an_order_is_sent() {
 }
 
 #[tokio::test]
+async fn only_what_takes_a_backend_out_can_be_forced() {
+    let fake = Fake::start().await;
+    for order in [&["undrain", "b"][..], &["enable", "b"], &["readmit", "b"], &["weight", "b", "1"]]
+    {
+        let ran = fake.run(&[&["backend"], order, &["--force"]].concat()).await;
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(ran.error.contains("--force"), "{ran:?}");
+    }
+    for (order, path) in [("drain", "drain"), ("disable", "disable"), ("eject", "eject")] {
+        let path = format!("POST /backends/api/b/{path}");
+        fake.answers(&path, 200, answer(backend("b", 1, "up"), true));
+        let ran = fake.run(&["backend", order, "b", "--force"]).await;
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert_eq!(fake.changes().last(), Some(&(path, json!({ "force": true }))));
+    }
+}
+
+#[tokio::test]
 async fn a_wait_that_ends_before_its_time_is_a_no() {
     let fake = Fake::start().await;
     fake.answers("POST /backends/api/b/drain", 200, answer(draining(), false));

@@ -267,13 +267,30 @@ async fn two_upgrades_at_once_are_refused_and_the_end_ends_both() {
         it => Err(it.to_string()),
     })
     .await;
-    let second = try_ask(admin, "POST", "/upgrade", &[], "").await.unwrap();
+    let second = try_ask(admin, "POST", "/upgrade", &[], r#"{"wait":"1s"}"#).await.unwrap();
     assert_eq!(second.status, 409);
     assert_eq!(second.json()["error"]["code"], "upgrade_untimely");
     assert_eq!(proxy.proxy.get("/api/data").await.status, 200);
     proxy.proxy.signal("-TERM").await;
     assert!(proxy.proxy.exited().await.success());
     first.abort();
+}
+
+#[tokio::test]
+async fn an_upgrade_is_waited_for_no_longer_than_asked() {
+    let primary = backend("primary");
+    let proxy = Linked::start(Setup::tiers(&[&primary])).await;
+    let slow = proxy.script("exec sleep 60");
+    proxy.lead_to(&slow);
+    let upgrade = async |wait: &str| {
+        let body = json!({ "wait": wait }).to_string();
+        try_ask(proxy.proxy.admin, "POST", "/upgrade", &[], body).await.unwrap()
+    };
+    assert_eq!(upgrade("soon").await.status, 400);
+    let answer = upgrade("10ms").await;
+    assert_eq!((answer.status, &answer.json()["is_done"]), (200, &json!(false)));
+    // It goes on.
+    assert_eq!(answer.json()["process"]["state"], "upgrading");
 }
 
 #[tokio::test]

@@ -94,7 +94,7 @@ fn expectation(fields: &[(&str, Value)]) -> Value {
 pub(crate) fn of_backend() -> Value {
     optional(&[
         ("wait", length("Answered when it has come about, or when this is over. At most an hour.")),
-        ("force", flag("Also if it is the last eligible backend of its pool.")),
+        ("force", flag("For `drain`, `disable`, `eject`: also the last eligible backend.")),
         ("weight", number("For `weight`, which needs it.", 0, 1_000_000)),
         ("for", length("For `eject`: how long. At most an hour.")),
         (
@@ -148,7 +148,9 @@ pub(crate) fn nothing() -> Value {
 }
 
 pub(crate) fn upgrade() -> Value {
-    optional(&[("wait", text("It is waited for in any case."))])
+    let wait = "Answered when another process serves, or when this is over, with `is_done` false and \
+                the attempt going on. Without, answered when it has ended.";
+    optional(&[("wait", length(wait))])
 }
 
 pub(crate) fn reload() -> Value {
