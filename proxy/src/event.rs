@@ -112,9 +112,10 @@ pub enum Event {
         /// Why.
         reason: TierReason,
     },
-    /// An operator moves the pool to another tier, where it stays.
+    /// An operator moves the pool to another tier, where it stays; or changed a weight so that the tier
+    /// that served cannot serve any more.
     FailoverRequested {
-        /// The first eligible backend of the tier that served.
+        /// The first eligible backend of the tier that served, or the one whose weight was changed.
         backend: BackendId,
         /// The tier that served.
         from: usize,
@@ -170,11 +171,20 @@ pub enum LossReason {
     Outlier,
     /// An operator drained or disabled it.
     Drained,
-    /// An operator ejected it, or moved the pool away from it.
+    /// An operator ejected it, moved the pool away from it, or changed its weight so that its tier can
+    /// no longer serve.
     Manual,
 }
 
 impl LossReason {
+    /// Tells whether an operator wanted it.
+    pub const fn is_ordered(self) -> bool {
+        match self {
+            Self::Drained | Self::Manual => true,
+            Self::HealthCheck | Self::Outlier => false,
+        }
+    }
+
     /// Returns the name used in the API, the log and the metrics.
     pub const fn name(self) -> &'static str {
         match self {

@@ -268,11 +268,11 @@ impl Fleet {
     }
 
     fn checked(&mut self, id: BackendId, check: LastCheck, recent: Recent) {
-        if !self.pools[id.pool.0].backends[id.index].intent().is_checked() {
+        let (now, began) = (check.at, check.at.minus(check.took));
+        if !self.pools[id.pool.0].backends[id.index].hears(began) {
             // It was under way when an operator said that there shall be none.
             return;
         }
-        let (now, began) = (check.at, check.at.minus(check.took));
         let standing = Standing { recent, others: self.others(id) };
         self.change(id, now, |machine, pool| {
             let policy = &pool.health_check;
@@ -419,7 +419,11 @@ impl Fleet {
         if before.condition == Condition::Suspected && after.condition == Condition::Healthy {
             self.emit(Event::BackendCleared { backend: id });
         }
-        self.judge_tiers(id.pool, now);
+        if before.weight == after.weight {
+            self.judge_tiers(id.pool, now);
+        } else {
+            self.weighed(id, now);
+        }
     }
 }
 

@@ -75,6 +75,12 @@ pub(crate) fn returnable(generation: &Generation, pool: PoolId) -> Result<usize,
             format!("pool `{name}` is served by its preferred tier"),
             "nothing needs to be done",
         )),
+        (None, Some(tier)) if snapshot.held.is_some() => Err(HttpError::new(
+            StatusCode::CONFLICT,
+            "preferred_tier_not_able",
+            format!("no tier of pool `{name}` before tier {tier}, where it is kept, can serve"),
+            format!("POST /pools/{name}/failback lets its traffic return once one can"),
+        )),
         (None, Some(tier)) => Err(HttpError::new(
             StatusCode::CONFLICT,
             "preferred_tier_not_able",

@@ -36,6 +36,8 @@ pub(crate) struct Task {
     pub(crate) generation: Arc<Generation>,
     pub(crate) id: BackendId,
     pub(crate) pace: Pace,
+    /// How often checking was taken up again so far: each time begins with a check.
+    pub(crate) resumed: u64,
 }
 
 /// Checks one backend for as long as it is configured.
@@ -179,9 +181,10 @@ impl Checker {
                         return false;
                     }
                     let task = self.tasks.borrow_and_update().clone();
-                    let before = std::mem::replace(&mut self.task, task).pace;
-                    let is_fast = before == Pace::Normal && self.task.pace == Pace::Fast;
-                    if is_fast || before == Pace::Never && self.task.pace != Pace::Never {
+                    let before = std::mem::replace(&mut self.task, task);
+                    let is_fast = before.pace == Pace::Normal && self.task.pace == Pace::Fast;
+                    let is_resumed = before.resumed != self.task.resumed;
+                    if is_fast || is_resumed && self.task.pace != Pace::Never {
                         return true;
                     }
                 }

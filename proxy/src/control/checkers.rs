@@ -38,7 +38,7 @@ impl Checkers {
                 }
                 None => {
                     let generation = Arc::clone(generation);
-                    let task = Task { generation, id, pace: Pace::Normal };
+                    let task = Task { generation, id, pace: Pace::Normal, resumed: 0 };
                     let (tasks, receiver) = watch::channel(task);
                     self.running.spawn(Checker::new(receiver).run());
                     tasks
@@ -51,7 +51,11 @@ impl Checkers {
     /// Has a backend checked at this pace from now on.
     pub(crate) fn set_pace(&self, id: BackendId, pace: Pace) {
         if let Some(tasks) = self.tasks.get(&id) {
-            tasks.send_modify(|task| task.pace = pace);
+            tasks.send_modify(|task| {
+                // Who is stopped and told to go on during one check sees only that, at its end.
+                task.resumed += u64::from(task.pace == Pace::Never && pace != Pace::Never);
+                task.pace = pace;
+            });
         }
     }
 

@@ -41,6 +41,8 @@ pub(crate) struct BackendMachine {
     weight: Option<u32>,
     /// Whether it was in use, and is checked anew before it is again.
     is_returning: bool,
+    /// Since when it is checked, if it was not for a time.
+    checked_since: Timestamp,
 }
 
 /// How often a backend is checked.
@@ -149,6 +151,7 @@ impl BackendMachine {
             intent: Intent::default(),
             weight: None,
             is_returning: false,
+            checked_since: Timestamp::ZERO,
         }
     }
 
@@ -194,6 +197,17 @@ impl BackendMachine {
             && self.dispute == Some(Source::HealthCheck)
             && self.intent.is_enabled()
             && self.is_passing()
+    }
+
+    /// Tells whether it is out on the word of traffic, and not on an operator's.
+    pub(crate) fn is_condemned(&self) -> bool {
+        self.is_ejected() && !self.ejections.is_by_hand()
+    }
+
+    /// Tells whether a check that began then says something: not before an operator last said that
+    /// there shall be checks again.
+    pub(crate) fn hears(&self, began: Timestamp) -> bool {
+        self.intent.is_checked() && self.checked_since <= began
     }
 
     /// Tells whether the latest check passed.
@@ -268,8 +282,7 @@ impl BackendMachine {
             }
         }
         self.suspicion.check_passed(self.health.passes(), now);
-        let is_condemned = self.is_ejected() && !self.ejections.is_by_hand();
-        let is_disputed = is_condemned && self.health.verdict() == Health::Healthy;
+        let is_disputed = self.is_condemned() && self.health.verdict() == Health::Healthy;
         self.dispute = is_disputed.then_some(Source::HealthCheck);
         self.settle(before, now);
     }
@@ -429,6 +442,7 @@ impl BackendMachine {
             self.is_upheld = false;
             self.dispute = None;
             self.is_returning = true;
+            self.checked_since = now;
         }
         self.intent = intent;
         self.settle(before, now);
@@ -442,7 +456,7 @@ impl BackendMachine {
     /// Takes in that an operator ejects it until then. Returns what follows.
     pub(crate) fn eject(&mut self, until: Timestamp, now: Timestamp) -> Reaction {
         let before = self.condition();
-        self.ejections.eject_by_hand(until);
+        self.ejections.eject_by_hand(until, now);
         self.dispute = None;
         self.settle(before, now);
         let loss = before.is_eligible().then_some(LossReason::Manual);

@@ -16,12 +16,12 @@ use crate::{
 };
 
 impl Fleet {
-    /// Tells whether the pool can do without this backend: enough others are left in, and one of
-    /// them may be picked.
+    /// Tells whether the pool can do without this backend: traffic has not ejected too many others, and
+    /// one of them may be picked.
     pub(crate) fn may_eject(&self, id: BackendId) -> bool {
         let machine = &self.pools[id.pool.0];
         let pool = self.topology.pool(id.pool);
-        let ejected = machine.backends.iter().filter(|it| it.is_ejected()).count();
+        let ejected = machine.backends.iter().filter(|it| it.is_condemned()).count();
         let others = machine
             .backends
             .iter()

@@ -36,7 +36,7 @@ pub enum Target {
     /// Traffic shall move to this tier and stay there: the one named, or that of the backend named,
     /// or the next one that can serve.
     FailOver(Option<Subject>),
-    /// Traffic shall return without waiting any longer.
+    /// Traffic shall return without waiting any longer, and be kept nowhere.
     FailBack,
 }
 
@@ -135,7 +135,8 @@ pub enum Refusal {
     },
     /// No other tier can serve.
     NoOtherTier,
-    /// There is no tier to return to: the first one serves, or none before the one that does can.
+    /// There is no tier to return to: the first one serves, or none before the one that does can, and
+    /// nobody keeps traffic there.
     NothingToFailBack,
 }
 
@@ -171,7 +172,8 @@ impl Fleet {
                 }
             }
             (Target::FailBack, _) => {
-                if before.returnable.is_none() {
+                // To be kept nowhere is something to ask for, too.
+                if before.returnable.is_none() && before.held.is_none() {
                     return Err(Refusal::NothingToFailBack);
                 }
                 self.fail_back(pool, now);

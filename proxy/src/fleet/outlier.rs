@@ -31,7 +31,7 @@ pub(crate) struct Ejections {
     until: Option<Timestamp>,
     /// Ejections so far that count towards the next one's length.
     streak: u32,
-    /// When the latest ejection ended.
+    /// When the latest ejection ended that was not an operator's.
     readmitted: Timestamp,
     /// Whether the ejection under way was an operator's.
     is_by_hand: bool,
@@ -106,7 +106,9 @@ impl Ejections {
     }
 
     /// Ejects the backend because an operator says so. That counts towards nothing.
-    pub(crate) fn eject_by_hand(&mut self, until: Timestamp) {
+    /// One of traffic's that is under way ends with it.
+    pub(crate) fn eject_by_hand(&mut self, until: Timestamp, now: Timestamp) {
+        self.readmit(now);
         self.until = Some(until);
         self.is_by_hand = true;
     }
@@ -118,7 +120,7 @@ impl Ejections {
 
     /// Ends the ejection under way, if any.
     pub(crate) fn readmit(&mut self, now: Timestamp) {
-        if self.until.take().is_some() {
+        if self.until.take().is_some() && !self.is_by_hand {
             self.readmitted = now;
         }
     }
@@ -195,6 +197,25 @@ mod tests {
         ejections.readmit(until);
         let later = until + Duration::from_secs(60);
         assert_eq!(ejections.eject(&policy(), later).since(later).as_secs(), 5);
+    }
+
+    #[test]
+    fn an_operators_ejection_neither_lengthens_the_next_one_nor_keeps_a_streak_alive() {
+        let mut ejections = Ejections::default();
+        let now = Timestamp::from_millis(1_000_000);
+        let until = ejections.eject(&policy(), now);
+        ejections.readmit(until);
+        let by_hand = until + Duration::from_secs(58);
+        ejections.eject_by_hand(by_hand + Duration::from_secs(1), by_hand);
+        ejections.readmit(by_hand + Duration::from_secs(1));
+        let later = until + Duration::from_secs(60);
+        assert_eq!(ejections.eject(&policy(), later).since(later).as_secs(), 5);
+        // One that takes the place of traffic's ends that.
+        let taken_over = later + Duration::from_secs(2);
+        ejections.eject_by_hand(taken_over + Duration::from_secs(100), taken_over);
+        ejections.readmit(taken_over + Duration::from_secs(100));
+        let soon = taken_over + Duration::from_secs(59);
+        assert_eq!(ejections.eject(&policy(), soon).since(soon).as_secs(), 10);
     }
 
     #[test]

@@ -6,7 +6,10 @@ use super::{
     tests::{hear, listen},
     *,
 };
-use crate::model::{Intent, sample};
+use crate::{
+    event::{LossReason, TierReason},
+    model::{Intent, sample},
+};
 
 fn fleet_of(tiers: &[usize], change: impl FnOnce(&mut Pool)) -> Fleet {
     let members: Vec<_> = tiers.iter().map(|&tier| (tier, 1)).collect();
@@ -250,6 +253,105 @@ fn a_pool_whose_chosen_tier_fails_returns_by_itself_and_says_so() {
     assert_eq!(give(&mut fleet, &order(Target::FailOver(None)), 10).unwrap(), "a!!0 0>1");
     assert_eq!(hear(&mut fleet, "20:b- 30:b-"), "b? b~ bX 1!. 1>0");
     assert_eq!(fleet.snapshot().pools[0].held, None);
+}
+
+#[test]
+fn what_keeps_a_pool_elsewhere_can_be_lifted_while_nothing_can_take_its_traffic() {
+    let mut fleet = well(&[0, 1]);
+    give(&mut fleet, &order(Target::FailOver(None)), 10).unwrap();
+    assert_eq!(hear(&mut fleet, "20:a- 30:a-"), "a? a~ aX");
+    assert_eq!(give(&mut fleet, &order(Target::FailBack), 40).unwrap(), "");
+    let snapshot = fleet.snapshot();
+    assert_eq!((snapshot.pools[0].held, snapshot.pools[0].active_tier), (None, Some(1)));
+    let nothing = Err(Refusal::NothingToFailBack);
+    assert_eq!(give(&mut fleet, &order(Target::FailBack), 50), nothing);
+    assert_eq!(hear(&mut fleet, "60:a+ 70:a+ 30070:."), "aO 1<0", "it returns by itself");
+}
+
+#[test]
+fn a_weight_by_which_a_tier_cannot_serve_moves_the_pool_on_the_operators_account() {
+    let mut fleet = fleet_of(&[0, 0, 1], |pool| {
+        pool.tiers.fail_over_below = crate::model::Capacity::Share(0.5);
+    });
+    hear(&mut fleet, "1:a+ 1:b+ 1:c+ 10:b- 20:b-");
+    assert_eq!(fleet.snapshot().pools[0].active_tier, Some(0));
+    // Three quarters of the tier are out now.
+    fleet.order(&backend("b", Command::Weigh(3)), Timestamp::from_millis(30)).unwrap();
+    let mut moved = Vec::new();
+    while let Some(output) = fleet.poll_output() {
+        match output {
+            Output::Event(Event::FailoverRequested { backend, from, heir }) => {
+                assert_eq!((backend.index, from, heir.unwrap().index), (1, 0, 2));
+                moved.push("requested");
+            }
+            Output::Event(Event::TierChanged { from, to, reason, .. }) => {
+                assert_eq!((from, to), (Some(0), Some(1)));
+                assert_eq!(reason, TierReason::Lost(LossReason::Manual));
+                moved.push("moved");
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(moved, ["requested", "moved"]);
+    // Weighed as before, it gets its traffic back like any other.
+    assert_eq!(give(&mut fleet, &backend("b", Command::Weigh(1)), 40).unwrap(), "b3-1");
+    assert_eq!(hear(&mut fleet, "30040:."), "1<0");
+}
+
+#[test]
+fn a_check_that_began_before_a_backend_was_enabled_says_nothing() {
+    let mut fleet = well(&[0, 0]);
+    let disable = backend("a", Command::Intend(Intent::Disabled));
+    give(&mut fleet, &disable, 10).unwrap();
+    give(&mut fleet, &enable("a"), 50).unwrap();
+    let mut check = |took, at| {
+        let (took, recent) = (Duration::from_millis(took), Recent::default());
+        let backend = BackendId { pool: PoolId(0), index: 0 };
+        let input = Input::Checked { backend, failure: None, took, recent };
+        fleet.handle(input, Timestamp::from_millis(at));
+        eligible(&fleet)
+    };
+    assert_eq!(check(55, 60), [1], "it began before the backend was disabled");
+    assert_eq!(check(15, 60), [1], "it began while the backend was disabled");
+    assert_eq!(check(10, 60), [0, 1]);
+}
+
+#[test]
+fn what_operators_eject_is_not_counted_among_what_traffic_may() {
+    // Half of them may be ejected at once.
+    let mut fleet = well(&[0, 0, 0, 0]);
+    for letter in ["a", "b"] {
+        let eject = backend(letter, Command::Eject(Duration::from_secs(60)));
+        give(&mut fleet, &eject, 10).unwrap();
+    }
+    assert!(hear(&mut fleet, "20:c!3").contains("c:consecutive_failures"));
+    assert_eq!(eligible(&fleet), [3]);
+}
+
+#[test]
+fn a_ramp_goes_on_when_one_of_many_is_drained_and_is_broken_off_when_one_fails() {
+    let ramping = || {
+        let mut fleet = fleet_of(&[0, 0, 0, 1], |pool| {
+            pool.tiers.failback_ramp = Duration::from_secs(60);
+        });
+        hear(&mut fleet, "1:a+ 1:b+ 1:c+ 1:d+");
+        give(&mut fleet, &order(Target::FailOver(None)), 10).unwrap();
+        assert_eq!(give(&mut fleet, &order(Target::FailBack), 20).unwrap(), "0%");
+        fleet
+    };
+    let mut fleet = ramping();
+    assert_eq!(give(&mut fleet, &drain("a"), 1_000).unwrap(), "adr0");
+    let eject = backend("b", Command::Eject(Duration::from_secs(1_000)));
+    assert_eq!(give(&mut fleet, &eject, 2_000).unwrap(), "b:manual bX");
+    assert_eq!(hear(&mut fleet, "30000:. 60020:."), "1<0");
+    let mut fleet = ramping();
+    assert!(hear(&mut fleet, "1000:a- 1010:a-").contains("0!"));
+    // Nobody of it left is too many.
+    let mut fleet = ramping();
+    for (letter, at) in [("a", 1_000), ("b", 2_000)] {
+        assert!(!give(&mut fleet, &drain(letter), at).unwrap().contains("0!"));
+    }
+    assert!(give(&mut fleet, &drain("c"), 3_000).unwrap().contains("0!"));
 }
 
 #[test]

@@ -236,8 +236,10 @@ impl Tiers {
         step
     }
 
-    /// Lets traffic return without waiting for the hold-down, because an operator asks for it.
-    /// Harmless when there is nothing to return to, or when it is returning already.
+    /// Lets traffic return without waiting for the hold-down, because an operator asks for it. It is kept
+    /// nowhere any more, also when there is nothing to return to at present.
+    ///
+    /// Harmless when it is returning already.
     pub(crate) fn fail_back(
         &mut self,
         fitness: &[Fitness],
@@ -247,8 +249,8 @@ impl Tiers {
         if self.ramp.is_some() {
             return None;
         }
-        let (to, _) = self.preferred()?;
         self.held = None;
+        let (to, _) = self.preferred()?;
         let step = self.begin_failback(to, TierReason::Requested, policy, now);
         self.divide(fitness, policy);
         Some(step)
@@ -297,7 +299,9 @@ impl Tiers {
         }
         if let Some(ramp) = &mut self.ramp {
             let to = ramp.to;
-            if self.able_since[to].is_none() || loss.is_some_and(|loss| loss.tier == to) {
+            // Whom operators take out has not failed; its tier goes on if it can without.
+            let is_hit = loss.is_some_and(|loss| loss.tier == to && !loss.reason.is_ordered());
+            if self.able_since[to].is_none() || is_hit {
                 return self.abort(policy, now);
             }
             if !ramp.advance(policy, now) {

@@ -2,7 +2,7 @@
 
 use crate::{
     clock::Timestamp,
-    event::{Event, Heir, LossReason},
+    event::{Event, Heir, LossReason, TierReason},
     fleet::{
         Fleet, PoolMachine,
         backend::{Face, Reaction},
@@ -102,6 +102,27 @@ impl Fleet {
         }
     }
 
+    /// Takes every step that is due because an operator changed the weight of a backend. If the tier that
+    /// serves cannot any more by that, it is he who moves the pool.
+    pub(crate) fn weighed(&mut self, id: BackendId, now: Timestamp) {
+        let topology = self.topology.clone();
+        let pool = topology.pool(id.pool);
+        let fitness = self.fitness(id.pool);
+        let (tier, machine) = (pool.backends[id.index].tier, &mut self.pools[id.pool.0]);
+        let is_hit = machine.tiers.active() == Some(tier) && !fitness[tier].is_able(&pool.tiers);
+        let loss = is_hit.then_some(Loss { tier, reason: LossReason::Manual });
+        let step = machine.tiers.judge(&fitness, loss, &pool.tiers, now);
+        if let Some(Step::Changed { from: Some(from), reason: TierReason::Lost(_), .. }) = step {
+            let machine = &mut self.pools[id.pool.0];
+            machine.renew_picks(pool);
+            let heir = machine.heir();
+            self.emit(Event::FailoverRequested { backend: id, from, heir });
+        }
+        self.tell_release(id.pool);
+        self.follow(id.pool, step);
+        self.judge_tiers(id.pool, now);
+    }
+
     /// Takes in how a backend reacted to trouble that traffic met there: reason enough, perhaps, to
     /// break off the return of traffic to its tier. News from before its latest turn is none.
     pub(crate) fn disturbed(&mut self, id: BackendId, reaction: Option<Reaction>, now: Timestamp) {
@@ -118,7 +139,8 @@ impl Fleet {
         }
     }
 
-    /// Lets traffic return without waiting for the hold-down.
+    /// Lets traffic return without waiting for the hold-down; where nothing can take it yet, as soon as
+    /// it would without the operator who keeps it elsewhere.
     pub(crate) fn fail_back(&mut self, pool: PoolId, now: Timestamp) {
         let fitness = self.fitness(pool);
         let policy = &self.topology.pool(pool).tiers;
