@@ -20,14 +20,21 @@ mod refuse;
 mod socket;
 mod stream;
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use pingora::apps::HttpServerApp;
+use futures_util::FutureExt;
+use pingora::{apps::HttpServerApp, server::ShutdownWatch};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{error, info, warn};
 
+use crate::edge::{admission::Slot, socket::Socket};
+
 pub use door::{Door, DoorError, Reception, open};
 pub use host::Host;
+
+/// Clients that are taken from the system's queue when nobody new is accepted any more: as many as
+/// Linux lets wait there by default.
+const QUEUED: usize = 4096;
 
 /// How long to wait when the system has no more descriptors: they come back as connections end.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -62,7 +69,7 @@ where
             next = next => next,
             () = &mut refresh => continue,
             // An error is an end as well.
-            _ = closing.wait_for(|it| *it) => return,
+            _ = closing.wait_for(|it| *it) => break,
         };
         let (socket, peer) = match accepted {
             Ok(accepted) => accepted,
@@ -75,16 +82,36 @@ where
                 continue;
             }
         };
-        let (door, host, closing) = (Arc::clone(&door), Arc::clone(&host), closing.clone());
-        tokio::spawn(async move {
-            let terms = door.terms();
-            let opened = terms.metrics.connection_opened(terms.index);
-            drop(terms);
-            let _open = (opened, door.departure.connection());
-            connection::serve(socket, peer, door, host, closing).await;
-            drop(slot);
-        });
+        receive((socket, peer, slot), &door, &host, &closing);
     }
+    for _ in 0..QUEUED {
+        // They are connected, as far as they know, and would be reset with the socket's end.
+        let Some(slot) = door.slots.take().now_or_never() else { break };
+        let Some((socket, peer)) = accepting.accept_queued() else { break };
+        receive((socket, peer, slot), &door, &host, &closing);
+    }
+}
+
+/// Has a client served that was accepted.
+fn receive<A>(
+    (socket, peer, slot): (Socket, Option<SocketAddr>, Slot),
+    door: &Arc<Door>,
+    host: &Host<A>,
+    closing: &ShutdownWatch,
+) where
+    A: HttpServerApp + Send + Sync + 'static,
+{
+    let (door, host, closing) = (Arc::clone(door), Arc::clone(host), closing.clone());
+    // Counted here: whoever waits for the last client's end must not overlook one.
+    let present = door.departure.connection();
+    tokio::spawn(async move {
+        let terms = door.terms();
+        let opened = terms.metrics.connection_opened(terms.index);
+        drop(terms);
+        let _open = (opened, present);
+        connection::serve(socket, peer, door, host, closing).await;
+        drop(slot);
+    });
 }
 
 /// Reads certificates again when their files change; never ends.

@@ -1,7 +1,7 @@
 //! Bodies of requests: they end at one place however they come, and chunks have one reading.
 
 use bascule::wire::{
-    incoming::{Body, Refusal},
+    incoming::{Body, Limits, Refusal},
     request::{BodyFraming, CHUNK_END, chunk_head, last_chunk},
     response::{Event, ResponseParser},
 };
@@ -9,6 +9,8 @@ use bytes::BytesMut;
 use http::Method;
 
 use super::{cuts, first};
+
+const LIMITS: Limits = Limits { head: 16 << 10, headers: 1 << 10, target: 1 << 10 };
 
 /// How many bytes belong to the body, and whether it is over.
 type Verdict = Result<(usize, bool), Refusal>;
@@ -37,7 +39,7 @@ pub fn check(bytes: &[u8]) {
 }
 
 fn take<'a>(framing: BodyFraming, parts: impl IntoIterator<Item = &'a [u8]>) -> Verdict {
-    let mut body = Body::new(framing);
+    let mut body = Body::new(framing, &LIMITS);
     let mut taken = 0;
     for part in parts {
         let plain = usize::try_from(body.plain()).unwrap_or(usize::MAX).min(part.len());

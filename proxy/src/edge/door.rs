@@ -9,7 +9,8 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use tokio::net::{TcpListener, UnixListener};
+use socket2::SockRef;
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use crate::{
     departure::Departure,
@@ -260,6 +261,25 @@ impl Accepting {
             Self::Unix(socket) => {
                 let (stream, _) = socket.accept().await?;
                 Ok((Socket::unix(stream), None))
+            }
+        }
+    }
+
+    /// Returns the next client's connection if one waits in the system's queue, whether that has been
+    /// noticed yet or not.
+    pub(crate) fn accept_queued(&self) -> Option<(Socket, Option<std::net::SocketAddr>)> {
+        match self {
+            Self::Tcp(socket) => {
+                let (stream, peer) = SockRef::from(socket).accept().ok()?;
+                let stream = std::net::TcpStream::from(stream);
+                stream.set_nonblocking(true).ok()?;
+                Some((Socket::tcp(TcpStream::from_std(stream).ok()?), peer.as_socket()))
+            }
+            Self::Unix(socket) => {
+                let (stream, _) = SockRef::from(socket).accept().ok()?;
+                let stream = std::os::unix::net::UnixStream::from(stream);
+                stream.set_nonblocking(true).ok()?;
+                Some((Socket::unix(UnixStream::from_std(stream).ok()?), None))
             }
         }
     }

@@ -19,13 +19,19 @@ use std::{
 
 use bytes::{Buf, BytesMut};
 use pingora::protocols::{SocketDigest, raw_connect::ProxyDigest, tls::SslDigest};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Sleep, sleep},
+};
 
 use crate::{
     client_connection::{Aside, Said},
-    edge::socket::Transport,
+    edge::{
+        socket::Transport,
+        stream::{LINGER, LINGER_BYTES},
+    },
     wire::{
-        incoming::{Body, Head, Refusal},
+        incoming::{Body, Head, Limits, Refusal},
         response,
     },
 };
@@ -55,6 +61,8 @@ pub(crate) struct Front {
     /// What is to be sent.
     outgoing: BytesMut,
     facts: Facts,
+    /// Once nothing more is sent over HTTP/2: for how long, and how many bytes, its end is waited for.
+    linger: Option<(Pin<Box<Sleep>>, usize)>,
 }
 
 /// What is told of the connection.
@@ -93,7 +101,8 @@ enum Upgrade {
 impl Front {
     pub(crate) fn new(transport: Transport, facts: Facts) -> Self {
         let (incoming, outgoing) = (BytesMut::new(), BytesMut::new());
-        Self { transport, incoming, passable: 0, stage: Stage::Between, outgoing, facts }
+        let stage = Stage::Between;
+        Self { transport, incoming, passable: 0, stage, outgoing, facts, linger: None }
     }
 
     /// Passes everything on from here, in both directions.
@@ -108,11 +117,11 @@ impl Front {
     }
 
     /// Lets the request at the start of what has come be read: its head is so long.
-    pub(crate) fn admit(&mut self, length: usize, head: Head) {
+    pub(crate) fn admit(&mut self, length: usize, head: Head, limits: &Limits) {
         let upgrade = if head.is_upgrade { Upgrade::Asked } else { Upgrade::No };
         self.passable = length;
         self.facts.aside.clear();
-        self.stage = Stage::Request { body: Body::new(head.framing), upgrade };
+        self.stage = Stage::Request { body: Body::new(head.framing, limits), upgrade };
     }
 
     /// Makes ready for the next request. Returns `false` if the last one has not been read to its
@@ -141,15 +150,30 @@ impl Front {
         Poll::Ready(Ok(piece.filled().len()))
     }
 
-    /// Tells whether the client has sent something that nobody has read, or may be about to: closing
-    /// then would make the system reset the connection, and the client lose what it was sent last.
-    pub(crate) fn has_unread(&self) -> bool {
-        let is_over = match &self.stage {
-            Stage::Request { body, .. } => body.is_over() && self.passable == 0,
-            Stage::Between | Stage::Refused(_) => false,
-            Stage::Open => true,
-        };
-        !is_over || !self.incoming.is_empty()
+    /// Reads what the client still sends and drops it, up to `left` bytes, until it has closed: closing
+    /// before would make the system reset the connection, and the client lose what it was sent last.
+    pub(crate) fn poll_discard(&mut self, cx: &mut Context<'_>, left: &mut usize) -> Poll<()> {
+        while 0 < *left {
+            let mut piece = [std::mem::MaybeUninit::uninit(); PIECE];
+            let mut piece = ReadBuf::uninit(&mut piece);
+            let read = ready!(Pin::new(&mut self.transport).poll_read(cx, &mut piece));
+            if read.is_err() || piece.filled().is_empty() {
+                break;
+            }
+            *left = left.saturating_sub(piece.filled().len());
+        }
+        Poll::Ready(())
+    }
+
+    /// Waits for a client over HTTP/2 to close as well, for no longer than [`LINGER`].
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let (mut timer, mut left) =
+            self.linger.take().unwrap_or_else(|| (Box::pin(sleep(LINGER)), LINGER_BYTES));
+        if timer.as_mut().poll(cx).is_ready() || self.poll_discard(cx, &mut left).is_ready() {
+            return Poll::Ready(());
+        }
+        self.linger = Some((timer, left));
+        Poll::Pending
     }
 
     /// Passes on what may be passed on.
@@ -265,10 +289,6 @@ impl Front {
         &self.facts
     }
 
-    pub(crate) fn transport_mut(&mut self) -> &mut Transport {
-        &mut self.transport
-    }
-
     pub(crate) fn transport(&self) -> &Transport {
         &self.transport
     }
@@ -377,7 +397,14 @@ impl AsyncWrite for Front {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        ready!(this.poll_send(cx))?;
-        Pin::new(&mut this.transport).poll_shutdown(cx)
+        if this.linger.is_none() {
+            ready!(this.poll_send(cx))?;
+            ready!(Pin::new(&mut this.transport).poll_shutdown(cx))?;
+            if !this.facts.is_http2 {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        // Frames of the client's may be on their way, and the last of ours not yet read.
+        this.poll_linger(cx).map(Ok)
     }
 }

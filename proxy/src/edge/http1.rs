@@ -146,7 +146,7 @@ fn look(
     }
     let Some(length) = scan.end(incoming, limits)? else { return Ok(None) };
     let head = incoming::inspect(&incoming[..length], limits)?;
-    front.admit(length, head);
+    front.admit(length, head, limits);
     Ok(Some(Next::Request))
 }
 
@@ -161,7 +161,8 @@ async fn refuse(front: &mut Front, refusal: Refusal, door: &Door) {
     tracing::debug!(target: "bascule::edge", listener = terms.listener.name, %refusal, "request refused");
     terms.metrics.request_refused(terms.index, refusal);
     // A client that is gone need not be told.
-    let answer = refuse::answer(refusal, &id, terms.listener.proxy_status);
+    let is_head = front.incoming().starts_with(b"HEAD ");
+    let answer = refuse::answer(refusal, &id, terms.listener.proxy_status, is_head);
     if timeout(terms.listener.timeouts.head, front.write_all(&answer)).await.is_ok() {
         front.end().await;
     }

@@ -14,8 +14,14 @@ use crate::{
 };
 
 /// Writes the whole answer. It says that the connection ends: where a next request would begin
-/// cannot be known.
-pub(crate) fn answer(refusal: Refusal, request_id: &str, policy: ProxyStatusPolicy) -> BytesMut {
+/// cannot be known. To a request with HEAD, it has no body, and says how long that would be (RFC 9110
+/// §9.3.2).
+pub(crate) fn answer(
+    refusal: Refusal,
+    request_id: &str,
+    policy: ProxyStatusPolicy,
+    is_head: bool,
+) -> BytesMut {
     let body = json!({ "error": {
         "code": refusal.code(),
         "message": refusal.to_string(),
@@ -46,7 +52,9 @@ pub(crate) fn answer(refusal: Refusal, request_id: &str, policy: ProxyStatusPoli
     );
     let mut answer = BytesMut::with_capacity(head.len() + body.len());
     answer.put_slice(head.as_bytes());
-    answer.put_slice(body.as_bytes());
+    if !is_head {
+        answer.put_slice(body.as_bytes());
+    }
     answer
 }
 
@@ -86,7 +94,7 @@ mod tests {
     #[test]
     fn every_refusal_is_answered_with_what_is_wrong_and_what_to_do() {
         for refusal in Refusal::ALL {
-            let answer = answer(refusal, "id-1", STATUS);
+            let answer = answer(refusal, "id-1", STATUS, false);
             let text = std::str::from_utf8(&answer).unwrap();
             let (head, body) = text.split_once("\r\n\r\n").unwrap();
             assert!(head.starts_with(&format!("HTTP/1.1 {} ", refusal.status())), "{head}");
@@ -99,5 +107,12 @@ mod tests {
             assert_eq!(body["error"]["code"], refusal.code());
             assert_eq!(body["error"]["request_id"], "id-1");
         }
+    }
+
+    #[test]
+    fn an_answer_to_head_ends_with_its_head() {
+        let [whole, head] = [false, true].map(|it| answer(Refusal::Host, "id-1", STATUS, it));
+        assert!(whole.starts_with(&head) && head.ends_with(b"\r\n\r\n"), "{head:?}");
+        assert!(head.len() < whole.len());
     }
 }

@@ -1,47 +1,33 @@
 //! A [`Front`] as Pingora's stream.
 
-use std::{io, os::fd::AsRawFd, sync::Arc, time::Duration};
+use std::{future::poll_fn, os::fd::AsRawFd, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use pingora::protocols::{
     ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
     TimingDigest, UniqueID, UniqueIDType, raw_connect::ProxyDigest, tls::SslDigest,
 };
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    time::timeout,
-};
+use tokio::{io::AsyncWriteExt, time::timeout};
 
 use crate::edge::{front::Front, socket::Transport};
 
-/// How long a client may take to take note of an answer that came before it had sent all.
-const LINGER: Duration = Duration::from_secs(2);
+/// How long a client may take to take note of the connection's end.
+pub(crate) const LINGER: Duration = Duration::from_secs(2);
 /// How much a client may still send meanwhile.
-const LINGER_BYTES: usize = 1 << 20;
+pub(crate) const LINGER_BYTES: usize = 1 << 20;
 
 impl Front {
     /// Ends the connection so that the client gets what was sent last: the system would take it back
-    /// if something had been received that nobody read (RFC 9112 §9.6).
+    /// if something had been received that nobody read, or came after (RFC 9112 §9.6). What has not
+    /// been read, or is on its way, cannot be known; so every client is waited for, most of which close
+    /// at once.
     pub(crate) async fn end(&mut self) {
-        let has_unread = self.has_unread();
-        if timeout(LINGER, AsyncWriteExt::shutdown(self)).await.is_err() || !has_unread {
+        if !matches!(timeout(LINGER, AsyncWriteExt::shutdown(self)).await, Ok(Ok(()))) {
             return;
         }
-        // An error is an end as well.
-        _ = timeout(LINGER, self.discard()).await;
-    }
-
-    async fn discard(&mut self) -> io::Result<()> {
         let mut left = LINGER_BYTES;
-        let mut piece = vec![0; 16 * 1024];
-        while 0 < left {
-            let read = self.transport_mut().read(&mut piece).await?;
-            if read == 0 {
-                break;
-            }
-            left = left.saturating_sub(read);
-        }
-        Ok(())
+        // Who takes longer loses what it has not read by then.
+        _ = timeout(LINGER, poll_fn(|cx| self.poll_discard(cx, &mut left))).await;
     }
 }
 
@@ -92,4 +78,77 @@ impl GetSocketDigest for Front {
     }
 
     fn set_socket_digest(&mut self, _: SocketDigest) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::AsyncReadExt,
+        net::{TcpListener, TcpStream},
+    };
+
+    use super::*;
+    use crate::{
+        client_connection::{Aside, ClientConnection},
+        edge::{front::Facts, socket::Socket},
+    };
+
+    /// A client that reads nothing yet, and its connection.
+    async fn connected() -> (TcpStream, Front) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let socket = Socket::tcp(stream);
+        let aside = Arc::<Aside>::default();
+        let (address, certificate) = (None, None);
+        let connection = ClientConnection { address, certificate, aside: Arc::clone(&aside) };
+        let facts = Facts {
+            socket: Arc::new(SocketDigest::from_raw_fd(socket.as_raw_fd())),
+            connection: connection.pack().unwrap(),
+            aside,
+            tls: None,
+            is_http2: false,
+        };
+        (client, Front::new(Transport::Plain(socket), facts))
+    }
+
+    /// Everything that the client is sent; a reset is an error.
+    async fn read(mut client: TcpStream) -> Vec<u8> {
+        let mut read = Vec::new();
+        client.read_to_end(&mut read).await.unwrap();
+        read
+    }
+
+    #[tokio::test]
+    async fn who_has_sent_another_request_ahead_reads_the_end_and_no_reset() {
+        let (mut client, mut front) = connected().await;
+        front.write_all(b"the last answer").await.unwrap();
+        // Nobody reads this: it lies in the system's buffer.
+        client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        client.shutdown().await.unwrap();
+        front.end().await;
+        drop(front);
+        assert_eq!(read(client).await, b"the last answer");
+    }
+
+    #[tokio::test]
+    async fn who_speaks_on_after_the_last_goaway_reads_it_and_no_reset() {
+        let (mut client, mut front) = connected().await;
+        front.open();
+        front.write_all(b"GOAWAY").await.unwrap();
+        client.write_all(b"PING").await.unwrap();
+        client.shutdown().await.unwrap();
+        AsyncWriteExt::shutdown(&mut front).await.unwrap();
+        drop(front);
+        assert_eq!(read(client).await, b"GOAWAY");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_never_closes_is_not_waited_for_for_long() {
+        let (client, mut front) = connected().await;
+        front.open();
+        AsyncWriteExt::shutdown(&mut front).await.unwrap();
+        front.end().await;
+        drop(client);
+    }
 }

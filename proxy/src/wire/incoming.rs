@@ -23,7 +23,7 @@ pub use refusal::Refusal;
 #[cfg(test)]
 use target::is_authority;
 
-/// Bounds on the head of a request.
+/// Bounds on the head of a request, and on its trailers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Longest head, in bytes, line ends included.

@@ -64,6 +64,37 @@ async fn what_has_two_readings_is_refused_and_reaches_no_backend() {
 }
 
 #[tokio::test]
+async fn a_head_request_that_is_refused_is_answered_without_a_body() {
+    let (_backend, proxy) = started("threads", 2).await;
+    for rest in ["HTTP/1.1\r\n\r\n", "HTTP/3.0\r\nHost: x\r\n\r\n"] {
+        let mut raw = proxy.connect().await;
+        raw.send(format!("HEAD / {rest}")).await;
+        let text = String::from_utf8(raw.rest().await.unwrap()).unwrap();
+        assert!(text.starts_with("HTTP/1.1 ") && text.ends_with("\r\n\r\n"), "{text}");
+        assert!(text.contains("Content-Length: ") && !text.contains("Content-Length: 0"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn trailers_have_the_bounds_of_headers() {
+    let bounds = json!({ "headers": 5, "head": "1KiB" });
+    let (backend, proxy) = started("listeners.public.limits", bounds).await;
+    let head =
+        "POST /echo HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n";
+    for (trailers, status) in [
+        ("a: b\r\n".repeat(5), "200"),
+        ("a: b\r\n".repeat(6), "431"),
+        (format!("a: {}\r\n", "b".repeat(1_000)), "200"),
+        (format!("a: {}\r\n", "b".repeat(1_100)), "431"),
+    ] {
+        let mut raw = proxy.connect().await;
+        raw.send(format!("{head}{trailers}\r\n")).await;
+        assert_eq!(raw.status().await, status, "{}", trailers.len());
+    }
+    drop(backend);
+}
+
+#[tokio::test]
 async fn a_malformed_chunk_ends_the_request_before_its_backend_believes_it() {
     let (_backend, proxy) = started("threads", 2).await;
     let mut raw = proxy.connect().await;

@@ -150,9 +150,10 @@ pub(crate) struct ListenerLimits {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(crate) connections_per_client: Option<NonZeroU32>,
-    /// Longest head of a request: its first line and headers. Longer ones are answered with 431.
+    /// Longest head of a request: its first line and headers. Longer ones are answered with 431. So are
+    /// trailers that are longer.
     pub(crate) head: Size,
-    /// Most headers of a request. More are answered with 431.
+    /// Most headers of a request, and most trailers. More are answered with 431.
     #[schemars(range(min = 1, max = 250))]
     pub(crate) headers: NonZeroU32,
     /// Longest target of a request: path and query. Longer ones are answered with 414.

@@ -5,14 +5,11 @@ use http::HeaderValue;
 
 use crate::wire::{
     Header,
-    incoming::Refusal,
+    incoming::{Limits, Refusal},
     is_token,
     request::{BodyFraming, is_trailer},
     response::chunks::SizeLine,
 };
-
-/// Longest trailer section.
-const TRAILERS_MAX: usize = 16 << 10;
 
 /// A body, as far as it has come. Its bytes stay as they are: they are only told apart from what
 /// follows, and held against the grammar of chunks (RFC 9112 §7.1).
@@ -21,6 +18,9 @@ pub struct Body {
     stage: Stage,
     /// The trailer section, line ends included, as far as it has come.
     section: BytesMut,
+    /// How many bytes of trailers may still come, and how many of them may begin.
+    room: usize,
+    lines: usize,
 }
 
 #[derive(Debug)]
@@ -52,14 +52,15 @@ enum Part {
 }
 
 impl Body {
-    /// Makes ready for a body framed in this way.
-    pub fn new(framing: BodyFraming) -> Self {
+    /// Makes ready for a body framed in this way. Its trailers may be as long and as many as the headers
+    /// of a head.
+    pub fn new(framing: BodyFraming, limits: &Limits) -> Self {
         let stage = match framing {
             BodyFraming::None | BodyFraming::Length(0) => Stage::Over,
             BodyFraming::Length(length) => Stage::Counted(length),
             BodyFraming::Chunked => Stage::Size(SizeLine::default()),
         };
-        Self { stage, section: BytesMut::new() }
+        Self { stage, section: BytesMut::new(), room: limits.head, lines: limits.headers }
     }
 
     /// Tells whether all of the body has come.
@@ -91,7 +92,7 @@ impl Body {
     /// all but those behind its end.
     ///
     /// # Errors
-    /// When a chunk or a trailer is malformed.
+    /// When a chunk or a trailer is malformed, or the trailers are too long or too many.
     pub fn take(&mut self, bytes: &[u8]) -> Result<usize, Refusal> {
         let mut taken = 0;
         while taken < bytes.len() && !self.is_over() {
@@ -135,9 +136,10 @@ impl Body {
             },
             Stage::Trailers(part) => {
                 let next = part.next(byte)?;
-                if TRAILERS_MAX <= self.section.len() {
-                    return Err(Refusal::Chunk);
+                if *part == Part::LineStart && next == Some(Part::Name) {
+                    self.lines = self.lines.checked_sub(1).ok_or(Refusal::HeadTooLarge)?;
                 }
+                self.room = self.room.checked_sub(1).ok_or(Refusal::HeadTooLarge)?;
                 // The line end of the empty line says nothing.
                 if !matches!(next, None | Some(Part::LineEnd { is_empty: true })) {
                     self.section.put_u8(byte);

@@ -32,7 +32,7 @@ pub enum Refusal {
     /// A header's value with control characters (RFC 9110 §5.5).
     #[error("the value of a header holds control characters")]
     HeaderValue,
-    /// More than the head's bound, or more headers than allowed (RFC 6585 §5).
+    /// More than the head's bound, or more headers than allowed; or trailers (RFC 6585 §5).
     #[error("the headers are too large")]
     HeadTooLarge,
     /// No `Host`, several, or one that names no host (RFC 9112 §3.2).

@@ -231,7 +231,7 @@ fn empty_lines_before_a_request_are_counted() {
 /// Shows the bytes to a body in pieces of this length. Returns how many belong to it, and whether
 /// it is over.
 fn take(framing: BodyFraming, bytes: &[u8], piece: usize) -> Result<(usize, bool), Refusal> {
-    let mut body = Body::new(framing);
+    let mut body = Body::new(framing, &LIMITS);
     let mut taken = 0;
     for piece in bytes.chunks(piece) {
         let length = body.take(piece)?;
@@ -283,8 +283,22 @@ fn a_malformed_chunk_is_refused() {
     ] {
         check_chunks(bytes, Err(Refusal::Chunk));
     }
-    let long = "0\r\n".to_owned() + &"A: b\r\n".repeat(4000);
-    assert_eq!(take(BodyFraming::Chunked, long.as_bytes(), 100), Err(Refusal::Chunk));
+}
+
+#[test]
+fn trailers_are_held_against_the_bounds_of_headers() {
+    let Limits { head, headers, .. } = LIMITS;
+    let many = |count: usize| format!("0\r\n{}\r\n", "A: b\r\n".repeat(count));
+    let fits = many(headers);
+    assert_eq!(take(BodyFraming::Chunked, fits.as_bytes(), 7), Ok((fits.len(), true)));
+    let one_more = many(headers + 1);
+    let refused = Err(Refusal::HeadTooLarge);
+    assert_eq!(take(BodyFraming::Chunked, one_more.as_bytes(), 7), refused);
+    // With its line ends, and the empty line.
+    let long = |length: usize| format!("0\r\nA:{}\r\n\r\n", "b".repeat(length - 6));
+    let fits = long(head);
+    assert_eq!(take(BodyFraming::Chunked, fits.as_bytes(), 7), Ok((fits.len(), true)));
+    assert_eq!(take(BodyFraming::Chunked, long(head + 1).as_bytes(), 7), refused);
 }
 
 #[test]
