@@ -6,7 +6,17 @@
 
 mod queue;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{
+            AtomicBool,
+            Ordering::{Acquire, Release},
+        },
+    },
+    time::Duration,
+};
 
 use tokio::{
     sync::{Notify, futures::Notified, watch},
@@ -22,6 +32,32 @@ use crate::model::{BackendId, PoolId, Succession, Topology};
 struct Alarm {
     waiting: Notify,
     farewell: watch::Sender<Farewell>,
+    /// Whether whatever is under way there is to end.
+    is_over: AtomicBool,
+}
+
+/// A backend that is configured no more, at which something may be under way.
+#[derive(Debug)]
+pub struct Parting(Arc<Alarm>);
+
+impl Parting {
+    /// Tells whether anybody is left who could hear anything.
+    pub fn is_heard(&self) -> bool {
+        1 < Arc::strong_count(&self.0)
+    }
+
+    /// Says to those who converse with it that they are to close within the grace.
+    pub fn say_soon(&self) {
+        self.0.farewell.send_replace(Farewell::Soon);
+    }
+
+    /// Ends whatever is under way there.
+    pub fn end(&self) {
+        // Set before anybody is woken, so that whoever is sees it.
+        self.0.is_over.store(true, Release);
+        self.0.farewell.send_replace(Farewell::Now);
+        self.0.waiting.notify_waiters();
+    }
 }
 
 /// What conversations without an end of their own are told at a backend.
@@ -90,6 +126,29 @@ impl Alarms {
         self.pools[id.pool.0][id.index].waiting.notified()
     }
 
+    /// Tells whether whatever is under way at this backend is to end.
+    pub fn is_over(&self, id: BackendId) -> bool {
+        self.pools[id.pool.0][id.index].is_over.load(Acquire)
+    }
+
+    /// Waits until whatever is under way at this backend is to end.
+    pub async fn over(&self, id: BackendId) {
+        loop {
+            let mut raised = pin!(self.raised(id));
+            // From here on, so that no end comes between the look and the wait.
+            raised.as_mut().enable();
+            if self.is_over(id) {
+                return;
+            }
+            raised.await;
+        }
+    }
+
+    /// Returns a hold on a backend that is configured no more.
+    pub fn parting(&self, id: BackendId) -> Parting {
+        Parting(Arc::clone(&self.pools[id.pool.0][id.index]))
+    }
+
     /// Says to those who converse with this backend whether they may go on.
     pub fn say(&self, id: BackendId, farewell: Farewell) {
         self.pools[id.pool.0][id.index].farewell.send_replace(farewell);
@@ -156,6 +215,27 @@ mod tests {
         assert!(first.now_or_never().is_some());
         assert!(second.now_or_never().is_none());
         assert!(alarms.raised(id(0)).now_or_never().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_under_way_ends_at_a_backend_that_is_gone_for_everybody_who_knew_it() {
+        let topology = sample::tiers(&[0, 1]);
+        let alarms = Alarms::new(&topology);
+        let id = |index| BackendId { pool: PoolId(0), index };
+        let later = alarms.succeeded_by(&topology, &Succession::between(&topology, &topology));
+        let parting = later.parting(id(0));
+        let (mut one, mut other) = (Box::pin(alarms.over(id(0))), Box::pin(alarms.over(id(1))));
+        assert!(one.as_mut().now_or_never().is_none());
+        alarms.raise(id(0));
+        assert!(one.as_mut().now_or_never().is_none(), "an alarm is no end");
+        parting.end();
+        assert!(one.as_mut().now_or_never().is_some());
+        assert!(alarms.over(id(0)).now_or_never().is_some(), "nor is anything begun there");
+        assert!(other.as_mut().now_or_never().is_none());
+        drop((one, other));
+        assert!(parting.is_heard());
+        drop((alarms, later));
+        assert!(!parting.is_heard());
     }
 
     #[tokio::test(start_paused = true)]

@@ -177,6 +177,7 @@ impl Control {
         self.book.adopt(Arc::clone(&next.topology), active);
         next.snapshot.store(Arc::new(snapshot));
         self.earlier.push(&before, &next.topology);
+        self.earlier.part(&before, &next.topology, now);
         self.checkers.assign(&next, &Succession::between(&before.topology, &next.topology));
         self.record_entries();
         self.perform(now);
@@ -240,6 +241,9 @@ impl Control {
             self.record_entries();
             self.publish_incidents();
         }
+        if self.earlier.next_deadline().is_some_and(|at| at <= now) {
+            self.earlier.end_the_overdue(now);
+        }
         if HOUSEKEEPING <= now.since(self.housekept) {
             self.housekept = now;
             self.pulse.beat(now);
@@ -276,7 +280,8 @@ impl Control {
     }
 
     fn next_deadline(&self) -> Timestamp {
-        [self.fleet.next_deadline(), self.book.next_deadline(), self.sweep_due]
+        let earlier = self.earlier.next_deadline();
+        [self.fleet.next_deadline(), self.book.next_deadline(), self.sweep_due, earlier]
             .into_iter()
             .flatten()
             .fold(self.housekept + HOUSEKEEPING, Timestamp::min)

@@ -59,6 +59,8 @@ pub enum Answer {
     Changed(u64),
     /// The configuration is from no file.
     NoFile,
+    /// The process is about to end.
+    Leaving,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -132,7 +134,7 @@ pub(crate) async fn reload(
             before: json!({ "generation": before }),
             after: json!({ "generation": done.generation, "result": done.result }),
         }),
-        Answer::Changed(_) | Answer::NoFile => None,
+        Answer::Changed(_) | Answer::NoFile | Answer::Leaving => None,
     };
     let response = respond(told, StatusCode::UNPROCESSABLE_ENTITY);
     Ok(match change {
@@ -174,6 +176,13 @@ fn respond(answer: Answer, refused: StatusCode) -> Response {
             "no_file",
             "the configuration is from no file",
             "start the proxy with `bascule run --config FILE`",
+        )
+        .into_response(),
+        Answer::Leaving => HttpError::new(
+            StatusCode::CONFLICT,
+            "leaving",
+            "this process is about to end, and loads nothing any more",
+            "ask the process that has taken over; if none has, the next start reads the files",
         )
         .into_response(),
     }

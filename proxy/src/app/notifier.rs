@@ -74,6 +74,21 @@ impl Notifier {
     }
 }
 
+/// Another configuration is being loaded, until [`reloaded`].
+pub(crate) fn reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => tell(&[NotifyState::Reloading, now]),
+        Err(error) => {
+            tracing::debug!(target: "bascule::app", %error, "the monotonic clock could not be read");
+        }
+    }
+}
+
+/// A configuration has been loaded, or the one before stays.
+pub(crate) fn reloaded() {
+    tell(&[NotifyState::Ready]);
+}
+
 fn tell(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::debug!(target: "bascule::app", %error, "the service manager could not be told");

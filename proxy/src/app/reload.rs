@@ -18,7 +18,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     admin::{Answer, Gate, Order, Signal as Heard, wire},
-    app::{data_plane::DataPlane, source::Source},
+    app::{data_plane::DataPlane, notifier, source::Source},
     clock::{self, Timestamp},
     config::{
         Effective, Loaded,
@@ -146,11 +146,17 @@ impl Reloader {
         if !is_dry {
             // Before they are read: a change in between is found the next time.
             self.loading.marks = self.loading.source.marks();
+            if self.departure.has_begun() {
+                return self.refuse_as_leaving(trigger, began);
+            }
         }
         let Some(read) = self.loading.source.read() else {
             warn!(target: "bascule::config", "there is no file to load again");
             return Answer::NoFile;
         };
+        if !is_dry {
+            notifier::reloading();
+        }
         let (outcome, applied) = match read {
             Err(rejection) => (self.refused(rejection.problems().iter().map(Into::into)), None),
             Ok(loaded) if is_dry => (self.judge(&loaded), None),
@@ -163,8 +169,21 @@ impl Reloader {
         if !is_dry {
             self.note(trigger, &outcome);
             self.record(&outcome, applied);
+            notifier::reloaded();
         }
         Answer::Done(Box::new(outcome))
+    }
+
+    /// Loads nothing, because the process is about to end: it would open listeners that it has let go.
+    fn refuse_as_leaving(&self, trigger: Trigger, began: Timestamp) -> Answer {
+        let generation = self.gateway.exchange.number;
+        warn!(
+            target: "bascule::config", trigger = trigger.name(), generation,
+            "configuration not loaded: {LEAVING}; whoever is started next reads it"
+        );
+        let refused = self.refused([outside(LEAVING.to_owned())]);
+        self.note(trigger, &finish(refused, trigger, began));
+        Answer::Leaving
     }
 
     /// Leaves in the audit trail what no request of anybody's brought about.
@@ -226,6 +245,10 @@ impl Reloader {
             error!(target: "bascule::config", "the fleet did not take the configuration over");
         }
         first_checks(&next).await;
+        if self.departure.has_begun() {
+            // Since this was begun.
+            return Err(refused(vec![LEAVING.to_owned()]));
+        }
         let exchange = self.gateway.exchange.succeeded_by(Arc::clone(&next));
         let limits = Arc::new(self.gateway.limits.succeeded_by(&next.topology));
         limits.take_effect();
@@ -319,6 +342,9 @@ impl Reloader {
         self.loading.shown.store(Arc::new(shown));
     }
 }
+
+/// Why nothing is loaded any more.
+const LEAVING: &str = "this process is about to end";
 
 /// Changes told of in the log; the sidecar tells of more.
 const LOGGED: usize = 50;

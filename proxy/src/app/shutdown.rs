@@ -15,6 +15,7 @@ use crate::{
     clock::{self, whole_millis},
     departure::{CROSSING, Departure},
     exchange::GenerationCell,
+    telemetry::metrics::Drained,
 };
 
 /// How often it is looked whether anything is left to wait for.
@@ -164,6 +165,7 @@ impl Ending {
                 return;
             }
             if bound <= now {
+                self.current.load().metrics.cut(Drained::Process, requests);
                 warn!(
                     target: "bascule::app", requests, connections,
                     "stopped with requests in flight, which are cut: `shutdown.drain` has passed"

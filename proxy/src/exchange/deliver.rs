@@ -1,6 +1,6 @@
 //! A response on its way to the client.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Version};
@@ -22,6 +22,7 @@ use crate::{
         upload::Upload,
     },
     model::{BackendId, HeaderEdits, Pool, ProxyStatusAnswers, RetryPolicy},
+    telemetry::metrics::Drained,
     wire::{
         Header,
         connection::Nominated,
@@ -169,6 +170,7 @@ impl Exchange {
         // a long body need not speak meanwhile. Where one takes nothing, nothing is read from the
         // client either, and it ends.
         let mut trailers = Vec::new();
+        let mut over = pin!(self.alarms.over(attempt.backend));
         loop {
             leg.send_on(upload, outgoing.framing);
             let is_uploading = !upload.is_complete() && leg.is_sent();
@@ -183,6 +185,11 @@ impl Exchange {
                         leg.send_piece(piece, outgoing.framing);
                     }
                     continue;
+                }
+                // Its backend has been configured no more for long enough.
+                () = over.as_mut() => {
+                    self.metrics.cut(Drained::Backend, 1);
+                    return Err(broke_off());
                 }
             };
             match happened {

@@ -32,7 +32,7 @@ use crate::{
     retry::{self, Connection, Delivery, HedgeFacts},
     snapshot::{Candidates, Condition},
     suspicion::{self, Verdict},
-    telemetry::requests::trail::Mark,
+    telemetry::{metrics::Drained, requests::trail::Mark},
 };
 
 /// How the wait for an answer ended.
@@ -235,7 +235,8 @@ impl Exchange {
         let snapshot = self.snapshot.load();
         for index in [1, 0] {
             let Some(attempt) = &watch.attempts[index] else { continue };
-            if !self.is_lost(attempt) {
+            let is_over = self.alarms.is_over(attempt.backend);
+            if !is_over && !self.is_lost(attempt) {
                 let condition = snapshot.backend(attempt.backend).condition;
                 if condition == Condition::Suspected && !watch.is_hedged {
                     // Many wait here, and most of them are about to be answered, if the suspicion
@@ -255,7 +256,12 @@ impl Exchange {
                 continue;
             }
             let is_movable = watch.plan.idempotence == Idempotence::Idempotent || !is_sent[index];
-            if is_movable && self.is_another_left(watch.plan, attempt, is_sent[index], ctx) {
+            let is_moved =
+                is_movable && self.is_another_left(watch.plan, attempt, is_sent[index], ctx);
+            if is_over && !is_moved {
+                self.metrics.cut(Drained::Backend, 1);
+            }
+            if is_over || is_moved {
                 return watch.give_up(index, Symptom::BackendLost, is_sent[index]);
             }
         }

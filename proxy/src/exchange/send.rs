@@ -24,6 +24,7 @@ use crate::{
     model::{Pool, RetryPolicy},
     retry::{Connection, Delivery},
     strike::{Patience, play},
+    telemetry::metrics::Drained,
     wire::{request::BodyFraming, response::Event},
 };
 
@@ -116,7 +117,7 @@ impl Exchange {
                     leg.send_piece(piece, outgoing.framing);
                     continue;
                 }
-                News::Alarm if self.is_to_be_called_back(attempt, outgoing, upload, ctx) => {
+                News::Alarm if self.gives_up(attempt, outgoing, upload, ctx) => {
                     plain(Symptom::BackendLost)
                 }
                 News::Alarm => {
@@ -163,9 +164,9 @@ impl Exchange {
         opened.unwrap_or_else(|_| Err(plan.unsent(Symptom::ConnectTimedOut)))
     }
 
-    /// Tells whether a request is to be sent elsewhere: its backend is lost, it may be repeated, and
-    /// somebody else is there to take it.
-    fn is_to_be_called_back(
+    /// Gives an attempt up if its backend is lost, it may be repeated, and somebody else is there to take
+    /// it; or if its backend has been configured no more for long enough.
+    fn gives_up(
         &self,
         attempt: &Attempt,
         outgoing: &Outgoing,
@@ -175,6 +176,10 @@ impl Exchange {
         let id = attempt.backend;
         let retries = self.topology.retries(ctx.route, id.pool);
         let plan = plan(self.topology.pool(id.pool), retries, outgoing, upload, ctx);
+        if self.alarms.is_over(id) {
+            self.metrics.cut(Drained::Backend, 1);
+            return true;
+        }
         ctx.idempotence == Idempotence::Idempotent
             && self.is_lost(attempt)
             && self.is_another_left(&plan, attempt, true, ctx)

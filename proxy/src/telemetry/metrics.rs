@@ -53,7 +53,7 @@ use crate::{
 pub use connection::{OpenConnection, Turned};
 pub use history::HistoryTotals;
 pub use label::{FailoverReason, MirrorOutcome, Rejection, RetryOutcome, Trigger, UpgradeResult};
-pub use reload::ReloadResult;
+pub use reload::{Drained, ReloadResult};
 pub use request::{Answer, FinishedRequest};
 pub use sink::Totals;
 pub(crate) use table::UPSTREAM_DURATION;

@@ -99,6 +99,54 @@ async fn a_request_that_comes_during_the_drain_is_served_and_is_its_connections_
 }
 
 #[tokio::test]
+async fn a_process_that_is_about_to_end_loads_no_other_configuration() {
+    let primary = backend("primary");
+    let setup = Setup::tiers(&[&primary]).with("reload.watch", true);
+    let mut proxy = setup.clone().start().await;
+    let mut waiting = proxy.connect().await;
+    waiting.get("/delay/3000", "").await;
+    soon(primary.received_at_least(1)).await;
+    proxy.signal("-TERM").await;
+    stopping(&proxy).await;
+    let refused = try_ask(proxy.admin(), "POST", "/config/reload", &[], "").await.unwrap();
+    assert_eq!((refused.status, &refused.json()["error"]["code"]), (409, &"leaving".into()));
+    proxy.signal("-HUP").await;
+    proxy.write(&setup.with("reload.drain", "7m"));
+    let said = |trigger: &str| format!("trigger=\"{trigger}\"");
+    until(async || {
+        let log = proxy.log();
+        let lines: Vec<_> = log.lines().filter(|it| it.contains("not loaded")).collect();
+        let is_said = |it: &str| lines.iter().any(|line| line.contains(&said(it)));
+        if ["api", "signal", "files"].into_iter().all(is_said) { Ok(()) } else { Err(log.clone()) }
+    })
+    .await;
+    assert_eq!(proxy.sidecar("/config").await["generation"], 1);
+    assert!(waiting.answer().await.0.starts_with("http/1.1 200"));
+    assert_eq!(proxy.exited().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn who_waits_to_be_accepted_when_the_end_begins_is_served() {
+    let primary = backend("primary");
+    let mut proxy = Setup::tiers(&[&primary]).start().await;
+    // While it is stopped, clients are connected by the system, and wait.
+    proxy.signal("-STOP").await;
+    let mut waiting = Vec::new();
+    for _ in 0..20 {
+        let mut raw = proxy.connect().await;
+        raw.get("/api/data", "").await;
+        waiting.push(raw);
+    }
+    proxy.signal("-TERM").await;
+    proxy.signal("-CONT").await;
+    for mut raw in waiting {
+        let (head, _) = raw.answer().await;
+        assert!(head.starts_with("http/1.1 200"), "{head}");
+    }
+    assert_eq!(proxy.exited().await.code(), Some(0));
+}
+
+#[tokio::test]
 async fn http2_is_told_to_go_elsewhere_and_finishes_its_streams() {
     let primary = backend("primary");
     let mut proxy =

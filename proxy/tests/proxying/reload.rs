@@ -12,7 +12,10 @@ use futures_util::{SinkExt, StreamExt};
 use http::Request;
 use serde_json::{Value, json};
 use tokio::{net::TcpStream, task::JoinSet};
-use tokio_tungstenite::{client_async, tungstenite::Message};
+use tokio_tungstenite::{
+    client_async,
+    tungstenite::{Message, protocol::frame::coding::CloseCode},
+};
 
 use crate::{
     client::{Answer, Raw, soon, try_ask, until},
@@ -174,6 +177,46 @@ async fn a_backend_that_is_gone_finishes_what_it_has_and_gets_nothing_new() {
     assert_eq!((finished.status, finished.backend()), (200, "primary"));
     assert_eq!(primary.total(), 1);
     assert_eq!(proxy.pool().await["backends"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_under_way_at_a_backend_that_is_gone_ends_after_a_while() {
+    let (primary, secondary) = (backend("primary"), backend("secondary"));
+    let both = Setup::tiers(&[&primary, &secondary])
+        .with("routes", json!([{ "pool": "api", "timeout": "10m" }]))
+        .with("pools.api.retries.per_try_timeout", "10m")
+        .with("shutdown.websocket_grace", "10ms");
+    let proxy = both.start().await;
+    let (mut socket, _) = client_async("ws://x/ws", proxy.connect().await.0).await.unwrap();
+    socket.send(Message::text("x")).await.unwrap();
+    assert_eq!(soon(socket.next()).await.unwrap().unwrap(), Message::text("x"));
+    let mut stream = proxy.connect().await;
+    stream.get("/blob?size=100000000&chunk=70000&pace_ms=500", "").await;
+    assert!(stream.head().await.starts_with("http/1.1 200"));
+    let mut post = proxy.connect().await;
+    post.send("POST /delay/600000 HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n").await;
+    let mut upload = proxy.connect().await;
+    upload.send("POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 2000000\r\n\r\n").await;
+    upload.send(vec![b'x'; 1_000_000]).await;
+    soon(primary.received_at_least(4)).await;
+
+    let later = Setup::tiers(&[&secondary])
+        .with("shutdown.websocket_grace", "10ms")
+        .with("reload.drain", "300ms");
+    proxy.becomes(&later).await;
+    let last = soon(socket.next()).await;
+    let Some(Ok(Message::Close(Some(close)))) = last else { panic!("{last:?}") };
+    assert_eq!(close.code, CloseCode::Away);
+    for mut waiting in [post, upload] {
+        // It may have been executed: nobody else is asked.
+        let (head, _) = waiting.answer().await;
+        assert!(head.starts_with("http/1.1 502"), "{head}");
+    }
+    assert!(stream.rest().await.unwrap().len() < 100_000_000, "broken off");
+    assert_eq!(secondary.total(), 0);
+    proxy.metric_until(r#"bascule_requests_in_flight{listener="public"}"#, 0.0).await;
+    assert!(proxy.log().contains("configured no more is ended"));
+    assert_eq!(proxy.metric(r#"bascule_requests_cut_total{drained="backend"}"#).await, 3.0);
 }
 
 #[tokio::test]

@@ -75,6 +75,13 @@ async fn the_service_manager_is_told_how_it_is() {
     let order = json!({ "backend": "a", "mode": "refuse", "for": "30s" }).to_string();
     try_ask(proxy.admin, "POST", "/proxy/fail", &[], order).await.unwrap();
     manager.hears("STATUS=api: failed over to b").await;
+    // A reload is one from the first of its words to the second, whoever asked for it.
+    manager.said.clear();
+    proxy.signal("-HUP").await;
+    manager.hears("RELOADING=1").await;
+    let at: u64 = manager.hears("MONOTONIC_USEC=").await.parse().unwrap();
+    assert_ne!(at, 0);
+    manager.hears("READY=1").await;
     // Another process is the service from then on, and says so itself.
     let answer = try_ask(proxy.admin, "POST", "/upgrade", &[], "").await.unwrap();
     let successor = answer.json()["process"]["successor"].to_string();

@@ -28,6 +28,19 @@ impl ReloadResult {
     }
 }
 
+/// What requests were given time for, and have outlasted it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drained {
+    /// A backend that is configured no more.
+    Backend,
+    /// The process.
+    Process,
+}
+
+impl Drained {
+    const NAMES: [&'static str; 2] = ["backend", "process"];
+}
+
 #[derive(Debug)]
 pub(crate) struct ReloadHandles {
     was_successful: IntGauge,
@@ -35,6 +48,8 @@ pub(crate) struct ReloadHandles {
     generation: IntGauge,
     /// Indexed by [`ReloadResult`].
     total: [IntCounter; 3],
+    /// Indexed by [`Drained`].
+    cut: [IntCounter; 2],
 }
 
 impl ReloadHandles {
@@ -52,6 +67,7 @@ impl ReloadHandles {
                 &[],
                 ReloadResult::NAMES,
             ),
+            cut: family::each(&family::counters(registry, &table::CUT)?, &[], Drained::NAMES),
         };
         handles.was_successful.set(1);
         handles.generation.set(1);
@@ -60,6 +76,11 @@ impl ReloadHandles {
 }
 
 impl Metrics {
+    /// Counts requests that were ended because they outlasted a drain.
+    pub fn cut(&self, drained: Drained, count: u64) {
+        self.families.reload.cut[drained as usize].inc_by(count);
+    }
+
     /// Counts a reload that ended at `now`, and shows the generation that is in use since.
     pub fn reloaded(&self, result: ReloadResult, generation: u64, now: Timestamp) {
         let reload = &self.families.reload;

@@ -186,6 +186,9 @@ table! {
         "Unix time of the latest reload of the configuration, refused ones included; 0 before any.";
     RELOADS = Kind::Counter, "bascule_config_reloads_total", ["result"],
         "Reloads of the configuration, by result.";
+    CUT = Kind::Counter, "bascule_requests_cut_total", ["drained"],
+        "Requests that were ended because they outlasted a drain: of a backend that is configured no \
+         more, or of the process.";
     GENERATION = Kind::Gauge, "bascule_config_generation", [],
         "The number of the configuration in use, from 1, which is that at start.";
     BUILD_INFO = Kind::Gauge, "bascule_build_info", ["version"],
