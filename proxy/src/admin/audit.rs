@@ -100,15 +100,21 @@ impl Trail {
         self.file.store(file.map(Arc::new));
     }
 
-    /// Notes a request that may have changed something, and whose client did not wait for the answer.
-    pub(crate) fn note_departed(&self, asked: Asked) {
-        let entry = AuditEntry {
-            result: AuditResult::Failed,
-            code: Some("client_left".to_owned()),
-            reason: Some("the client left before the answer; it may have been done".to_owned()),
-            ..of(asked)
+    /// Notes a request whose client did not wait for the answer: what it had changed by then, if that is
+    /// known.
+    pub(crate) fn note_departed(&self, asked: Asked, change: Option<&Change>) {
+        let (result, reason) = match change {
+            Some(_) => (AuditResult::Done, "the client left before the answer"),
+            None => {
+                (AuditResult::Failed, "the client left before the answer; it may have been done")
+            }
         };
-        self.push(entry);
+        self.push(AuditEntry {
+            result,
+            code: Some("client_left".to_owned()),
+            reason: Some(reason.to_owned()),
+            ..of_change(asked, change)
+        });
     }
 
     /// Notes how a request ended that may have changed something. Returns the entry's id.
@@ -122,15 +128,11 @@ impl Trail {
             500.. => AuditResult::Failed,
         };
         self.push(AuditEntry {
-            action: change.map(|it| it.action.to_owned()),
-            target: change.map(|it| shorten(&it.target)),
-            before: change.map_or(Value::Null, |it| bounded(&it.before)),
-            after: change.map_or(Value::Null, |it| bounded(&it.after)),
             result,
             status: Some(status.as_u16()),
             code: rejected.map(|it| it.code.to_owned()),
             reason: rejected.map(|it| it.message.clone()),
-            ..of(asked)
+            ..of_change(asked, change)
         })
     }
 
@@ -206,6 +208,17 @@ impl Trail {
 
     fn rings(&self) -> MutexGuard<'_, Rings> {
         self.rings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Begins an entry with what was changed.
+fn of_change(asked: Asked, change: Option<&Change>) -> AuditEntry {
+    AuditEntry {
+        action: change.map(|it| it.action.to_owned()),
+        target: change.map(|it| shorten(&it.target)),
+        before: change.map_or(Value::Null, |it| bounded(&it.before)),
+        after: change.map_or(Value::Null, |it| bounded(&it.after)),
+        ..of(asked)
     }
 }
 

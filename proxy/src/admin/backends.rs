@@ -7,7 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    Json,
+    Extension, Json,
     body::Body,
     extract::{Path, State},
     response::{IntoResponse, Response},
@@ -17,7 +17,13 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    admin::{Sidecar, api, change::Change, command, command::Terms, fail, failback, order, wire},
+    admin::{
+        Sidecar, api,
+        change::{Ahead, Change},
+        command,
+        command::Terms,
+        fail, failback, order, wire,
+    },
     alarms::Farewell,
     clock,
     exchange::Generation,
@@ -53,6 +59,7 @@ pub(crate) async fn how_to(method: Method, headers: HeaderMap, uri: Uri) -> Http
 
 pub(crate) async fn order(
     State(sidecar): State<Arc<Sidecar>>,
+    Extension(ahead): Extension<Ahead>,
     Path((pool, name, verb)): Path<(String, String, String)>,
     body: Body,
 ) -> Result<Response, HttpError> {
@@ -67,6 +74,7 @@ pub(crate) async fn order(
         before: told(&ordered.before, about),
         after: told(&ordered.after, about),
     };
+    ahead.note(&change);
     let outcome = seen.follow(&sidecar, command, terms.wait).await;
     if outcome == Outcome::TimeIsUp && terms.is_forced && terms.wait.is_some() {
         seen.insist(command);
@@ -170,6 +178,7 @@ pub(crate) async fn fail_over(
 
 pub(crate) async fn fail_back(
     State(sidecar): State<Arc<Sidecar>>,
+    Extension(ahead): Extension<Ahead>,
     Path(pool): Path<String>,
     body: Body,
 ) -> Result<Response, HttpError> {
@@ -177,7 +186,10 @@ pub(crate) async fn fail_back(
     let mut generation = sidecar.state.generation();
     let mut id = api::pool_named(&generation.topology, &pool)?;
     let ordered = place(&sidecar, &pool, Target::FailBack, &terms).await?;
-    let goal = ordered.before.returnable;
+    ahead.note(&change_of_pool("pool.failback", &pool, &ordered));
+    // Where nothing can take the traffic yet, it returns when something can.
+    let kept = ordered.before.held.and_then(|tier| tier.checked_sub(1));
+    let goal = ordered.before.returnable.or(kept);
     let until = terms.wait.map(|wait| Instant::now() + wait);
     let is_done = loop {
         let present = sidecar.state.generation();
@@ -203,15 +215,15 @@ fn answer_of_pool(
     is_done: bool,
 ) -> Response {
     let pool = wire::pool(generation, id);
-    let change = Change {
-        action,
-        target: pool.name.clone(),
-        before: told(&ordered.before, None),
-        after: told(&ordered.after, None),
-    };
+    let change = change_of_pool(action, &pool.name, ordered);
     let schema = wire::SCHEMA;
     let answer = wire::PoolAnswer { schema, pool, is_done, persists: wire::PERSISTS };
     (change.noted(), Json(answer)).into_response()
+}
+
+fn change_of_pool(action: &'static str, pool: &str, ordered: &Ordered) -> Change {
+    let (before, after) = (told(&ordered.before, None), told(&ordered.after, None));
+    Change { action, target: pool.to_owned(), before, after }
 }
 
 /// Places an order, and says what was wrong with it if it is refused.

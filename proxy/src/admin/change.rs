@@ -1,5 +1,7 @@
 //! What a handler that changes something tells the audit trail.
 
+use std::sync::{Arc, OnceLock};
+
 use axum::{Extension, response::IntoResponseParts};
 use serde_json::Value;
 
@@ -16,6 +18,24 @@ pub(crate) struct Change {
     pub(crate) before: Value,
     /// The same, as it is now; `null` where nothing is left.
     pub(crate) after: Value,
+}
+
+/// Where a handler that has made a change leaves it before it waits for what follows: its client may not
+/// wait as long.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ahead(Arc<OnceLock<Change>>);
+
+impl Ahead {
+    /// Leaves a change; the first one counts.
+    pub(crate) fn note(&self, change: &Change) {
+        // Another one is there already.
+        _ = self.0.set(change.clone());
+    }
+
+    /// Returns what was left.
+    pub(crate) fn change(&self) -> Option<&Change> {
+        self.0.get()
+    }
 }
 
 impl Change {

@@ -20,6 +20,7 @@ use crate::{
     admin::{
         Gate, OnlyRelayed, Sidecar, api,
         audit::{Asked, Trail},
+        change::Ahead,
         query::{bad_request, shorten},
     },
     server_tls::certificates,
@@ -81,7 +82,9 @@ pub(crate) async fn guard(
     if deed != Deed::ChangeState {
         return next.run(request).await;
     }
-    let mut pending = Pending { trail: gate.trail(), asked: Some(asked) };
+    let ahead = Ahead::default();
+    request.extensions_mut().insert(ahead.clone());
+    let mut pending = Pending { trail: gate.trail(), asked: Some(asked), ahead };
     let response = next.run(request).await;
     match pending.asked.take().filter(|_| is_of_note(&response)) {
         Some(asked) => noted(gate.trail(), asked, response),
@@ -100,12 +103,13 @@ fn noted(trail: &Trail, asked: Asked, mut response: Response) -> Response {
 struct Pending<'t> {
     trail: &'t Trail,
     asked: Option<Asked>,
+    ahead: Ahead,
 }
 
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
         if let Some(asked) = self.asked.take() {
-            self.trail.note_departed(asked);
+            self.trail.note_departed(asked, self.ahead.change());
         }
     }
 }

@@ -15,7 +15,7 @@ use tokio_tungstenite::{
 };
 
 use crate::{
-    client::{soon, try_ask, until},
+    client::{Raw, soon, try_ask, until},
     load::{assert_none_failed, load, plan, served},
     proxy::Proxy,
     setup::{Setup, backend},
@@ -98,6 +98,36 @@ async fn what_is_in_flight_at_a_drained_backend_is_finished_and_conversations_ar
     assert_eq!(close.code, CloseCode::Away);
     let (head, _) = soon(download.answer()).await;
     assert!(head.starts_with("http/1.1 200") && head.contains("x-backend: a"), "{head}");
+}
+
+#[tokio::test]
+async fn an_order_whose_client_does_not_wait_is_in_the_audit_trail_with_what_it_changed() {
+    let (a, b) = (backend("a"), backend("b"));
+    let proxy = Setup::tiers(&[&a, &b]).start().await;
+    let mut waiting = proxy.connect().await;
+    waiting.get("/delay/60000", "").await;
+    proxy.pool_until(|pool| pool["backends"][0]["in_flight"] == 1).await;
+    let mut operator = Raw::connect(proxy.admin()).await;
+    let body = r#"{"wait":"50s"}"#;
+    let head = format!("POST /backends/api/a/drain HTTP/1.1\r\nhost: {}\r\n", proxy.admin());
+    let head = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+    operator.send(head).await;
+    until(async || match proxy.sidecar("/backends/api/a").await {
+        it if it["backend"]["intent"] == "draining" => Ok(()),
+        it => Err(it.to_string()),
+    })
+    .await;
+    drop(operator);
+    let entry = until(async || {
+        let trail = proxy.sidecar("/audit").await;
+        let entries = trail["entries"].as_array().unwrap();
+        entries.first().cloned().ok_or_else(|| trail.to_string())
+    })
+    .await;
+    let told = json!([entry["action"], entry["target"], entry["result"], entry["code"]]);
+    assert_eq!(told, json!(["backend.drain", "api/a", "done", "client_left"]));
+    let intents = json!([entry["before"]["intent"], entry["after"]["intent"]]);
+    assert_eq!(intents, json!(["enabled", "draining"]));
 }
 
 #[tokio::test]

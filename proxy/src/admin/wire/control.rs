@@ -115,7 +115,8 @@ pub struct OrderedPool {
 /// What an order outlives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Persists {
-    /// A reload; unless its configuration changes the very weight that was ordered.
+    /// A reload; unless its configuration changes the very weight that was ordered, or gives the backend
+    /// another address: whoever serves there is another backend, of which nobody has ordered anything.
     pub reload: bool,
     /// An upgrade.
     pub upgrade: bool,
@@ -229,7 +230,8 @@ fn share(pool: &PoolSnapshot, tier: usize, index: usize) -> f64 {
     if !picks.eligible.contains(&index) {
         return 0.0;
     }
-    let weight = |index: usize| f64::from(pool.weights[index]);
+    // Weights and picks are published together; whoever has none is of no weight.
+    let weight = |index: usize| pool.weights.get(index).map_or(0.0, |it| f64::from(*it));
     let total: f64 = picks.eligible.iter().map(|&index| weight(index)).sum();
     #[expect(clippy::cast_precision_loss, reason = "numbers of backends fit an f64")]
     let alone = 1.0 / picks.eligible.len() as f64;
