@@ -41,6 +41,7 @@ def wanted():
 def configuration():
     reloads = f"sum by (result) (increase(bascule_config_reloads_total[{RATE}]))"
     upgrades = f"sum by (result) (increase(bascule_upgrades_total[{RATE}]))"
+    cut = f"sum by (drained) (increase(bascule_requests_cut_total[{RATE}]))"
     outcome = values({0: ("refused", BAD), 1: ("in use", GOOD)})
     age = "time() - (max by (instance) (bascule_config_last_reload_timestamp_seconds) > 0)"
     return row(
@@ -59,11 +60,15 @@ def configuration():
         (name("Version", [query("bascule_build_info", "{{version}}")], "What runs."), 4, 5),
         (lines("Reloads", "short", [query(reloads, "{{result}}")],
                "By result: in use, the same as before, or refused.", bars=True, stack=True,
-               colours={"applied": GOOD, "unchanged": NEUTRAL, "refused": BAD}), 12, 7),
+               colours={"applied": GOOD, "unchanged": NEUTRAL, "refused": BAD}), 8, 7),
         (lines("Upgrades", "short", [query(upgrades, "{{result}}")],
                "Attempts to let another process take over. A new process counts from 0, so what completed shows as "
                "the step of *Process*.", bars=True, stack=True,
-               colours={"completed": GOOD, "refused": WARN, "failed": BAD}), 12, 7),
+               colours={"completed": GOOD, "refused": WARN, "failed": BAD}), 8, 7),
+        (lines("Cut at the end of a drain", "short", [query(cut, "{{drained}}")],
+               "Requests that outlasted what they were given: at backends that a reload removed (`reload.drain`), and "
+               "when the process ended (`shutdown.drain`), which is seen only if the last scrape was late enough.",
+               bars=True, stack=True, colours={"backend": WARN, "process": BAD}), 8, 7),
     )
 
 

@@ -44,7 +44,7 @@ pub(crate) fn assemble(file: File, base: &Path) -> Option<model::Topology> {
         pools,
         limits: process_limits(&file.limits),
         shutdown: shutdown(&file.shutdown),
-reload: model::Reload { watch: file.reload.watch, drain: file.reload.drain.0 },
+        reload: model::Reload { watch: file.reload.watch, drain: file.reload.drain.0 },
         history: history(file.history, base),
         admin: admin(file.admin, base),
         logging: logging(file.logging, base)?,

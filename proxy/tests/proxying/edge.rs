@@ -77,7 +77,7 @@ async fn a_head_request_that_is_refused_is_answered_without_a_body() {
 
 #[tokio::test]
 async fn trailers_have_the_bounds_of_headers() {
-    let bounds = json!({ "headers": 5, "head": "1KiB" });
+    let bounds = json!({ "headers": 5, "head": "1KiB", "target": "512B" });
     let (backend, proxy) = started("listeners.public.limits", bounds).await;
     let head =
         "POST /echo HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n";
