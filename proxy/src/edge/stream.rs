@@ -100,8 +100,7 @@ mod tests {
         let (stream, _) = listener.accept().await.unwrap();
         let socket = Socket::tcp(stream);
         let aside = Arc::<Aside>::default();
-        let (address, certificate) = (None, None);
-        let connection = ClientConnection { address, certificate, aside: Arc::clone(&aside) };
+        let connection = ClientConnection::new(None, None, Arc::clone(&aside));
         let facts = Facts {
             socket: Arc::new(SocketDigest::from_raw_fd(socket.as_raw_fd())),
             connection: connection.pack().unwrap(),
