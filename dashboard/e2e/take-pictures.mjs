@@ -10,26 +10,26 @@ export const FOLDER = new URL('../pictures/', import.meta.url).pathname;
 export const LARGEST_BYTES = 120_000;
 export const SCHEMES = ['light', 'dark'];
 export const PICTURES = [
-  { name: 'failover', path: () => '', height: 1005 },
-  { name: 'incident', path: (incident) => `#/incident/${incident}`, height: 900 },
+  { name: 'failover', path: () => '', shows: 'canvas', height: 1030 },
+  { name: 'incident', path: (incident) => `#/incident/${incident}`, shows: 'h2', height: 1045 },
 ];
 
 /** Load to be seen before the failover, and after it. */
 const BEFORE_MS = 70_000;
 const AFTER_MS = 8_000;
 
-async function take(browser, url, incident, { path, height }, colorScheme) {
+async function take(browser, url, incident, { path, shows, height }, colorScheme) {
   const context = await browser.newContext({
     viewport: { width: 1280, height }, colorScheme, reducedMotion: 'reduce', deviceScaleFactor: 1.5,
     timezoneId: 'UTC', locale: 'en-GB',
   });
   const page = await context.newPage();
   await page.goto(`${url}/${path(incident)}`);
-  await untilSentence(page, /^Serving from \S+ since/);
-  await page.locator('canvas').first().waitFor();
-  const minute = page.getByText('1 minute', { exact: true });
-  if (await minute.count()) await minute.first().click();
+  // Not while a busy machine has it suspect somebody.
+  await untilSentence(page, /^Serving from \S+ since [^;]+\. 0 lost/, 60_000);
+  await page.locator(shows).first().waitFor({ timeout: 60_000 });
   await page.waitForTimeout(1_500);
+  await page.evaluate(() => globalThis.scrollTo(0, 0));
   const session = await context.newCDPSession(page);
   const { data } = await session.send('Page.captureScreenshot', { format: 'webp', quality: 80 });
   await context.close();

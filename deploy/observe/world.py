@@ -263,6 +263,7 @@ class World:
             ],
             "pools": {"api": api, "narrow": narrow, "copy": {"backends": [{"name": "copy", "url": url("copy")}]}},
             "limits": {"max_lag": "5s"},
+            "history": {"file": str(self.folder / "history.redb")},
             "admin": {"address": at("admin"), "fault_injection": True, "audit": {"file": record("audit.jsonl")},
                       "auth": {"tokens": [{"name": "operator", "role": "operator", "sha256_file": "operator.sha256"}]}},
             "logging": {"access": {"file": record("access.log")}},
