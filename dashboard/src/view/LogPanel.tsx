@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { addShortcuts } from '../keys';
 import * as log from '../feed/log';
 import { lineCount } from '../feed/loglines';
-import { pools } from '../feed/store';
+import { health, pools } from '../feed/store';
 import { clock, count, plural } from '../format';
 import { copyText, saveFile } from '../save';
 import type { LogLevel } from '../wire/types';
@@ -200,11 +200,16 @@ function PauseButton() {
   );
 }
 
+/** Within this after it has started a process has written its first lines. */
+const STARTING_MS = 2_000;
+
 function LogCount() {
   const shown = lineCount(log.rows.value);
   const window = log.onlyWindow.value;
   const oldest = log.oldest.value;
-  const isGone = window !== null && oldest !== null && oldest > window.from;
+  // A log that begins where the process did has lost nothing.
+  const started = Date.parse(health.value?.value.started_at ?? '');
+  const isGone = window !== null && oldest !== null && oldest > window.from && !(oldest - started < STARTING_MS);
   return (
     <span class="quiet-text" data-testid="log-count">
       {plural(shown, 'line')}
