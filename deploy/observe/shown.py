@@ -81,6 +81,12 @@ class Prometheus:
         return [number for _, text in pairs if math.isfinite(number := float(text))], None
 
 
+def check_exceptions(_):
+    there = {f"{name}: {panel['title']}" for name, board in queries.boards() for panel in queries.panels(board)}
+    for where in sorted(set(MAY_BE_ZERO) - there):
+        yield f"{where}: an exception for a panel that there is not"
+
+
 def check_panels(prometheus):
     for name, board in queries.boards():
         for problem in prometheus.choose(board):
@@ -139,7 +145,7 @@ def check_metrics(prometheus):
 def check(url, began):
     """Every problem, a line each."""
     prometheus = Prometheus(url, began)
-    for part in (check_panels, check_rules, check_metrics):
+    for part in (check_exceptions, check_panels, check_rules, check_metrics):
         yield from part(prometheus)
 
 
