@@ -123,6 +123,7 @@ describe('orders about a backend', () => {
       await box.getByRole('button', { name: 'Drain anyway primary' }).click();
       await card(page, 'primary').getByText('primary is drained').waitFor();
       assert.deepEqual(orders(play).at(-1), ['/backends/api/primary/drain', { force: true, expect: { intent: 'enabled' } }]);
+      await act(page, 'primary', 'Undrain').waitFor();
       assert.equal(await focused(page), 'Undrain primary');
       assert.deepEqual(complaints.filter((it) => !refusal(it)), []);
       await close();
@@ -267,7 +268,7 @@ describe('the traffic of a pool', () => {
       await over.click();
       const dialog = page.getByRole('dialog');
       assert.equal(await focused(page), 'Cancel');
-      await dialog.getByText('All traffic of api (200/s) moves at once from primary (tier 0) to secondary (tier 1), and stays there until you fail back.').waitFor();
+      await dialog.getByText(/^All traffic of api \(\d+\/s\) moves at once from primary \(tier 0\) to secondary \(tier 1\), and stays there until you fail back\./).waitFor();
       await dialog.getByText("bascule failover api --to 'tier 1' --expect active=primary").waitFor();
       await dialog.getByRole('button', { name: 'Fail over api' }).click();
       await untilSentence(page, /^Serving from secondary since .*held on tier 1 by an operator/);
