@@ -1,12 +1,15 @@
 // Who is at this page, what they may do, and how they show it.
 
-import { computed, effect, signal } from '@preact/signals';
+import { computed, effect, signal, untracked } from '@preact/signals';
 import * as control from '../wire/control';
 import type { WhoAmI } from '../wire/control';
 import { call } from './api';
 import type { Answer } from './api';
 import { connection, health, me } from './store';
 import { keepToken, token } from './token';
+
+/** A token that is revoked, or a role that is changed, is noticed within this. */
+const RENEW_MS = 5_000;
 
 /** The dialog for signing in is open. */
 export const isSigningIn = signal(false);
@@ -44,12 +47,19 @@ export async function admitted(url: string, path: string): Promise<string | null
 export function startSession(): void {
   const process = computed(() => `${token.value ?? ''} ${connection.value.kind === 'live' ? health.value?.value.started_at : ''}`);
   let asked = 0;
-  effect(() => {
-    void process.value;
+  const renew = (): void => {
     asked += 1;
     const mine = asked;
     void ask().then((answer) => {
       if (mine === asked && answer.ok) me.value = answer.value;
     });
+  };
+  effect(() => {
+    void process.value;
+    untracked(renew);
   });
+  // The feed's WebSocket outlives the token that opened it, so nothing else would tell.
+  window.setInterval(() => {
+    if (connection.peek().kind === 'live' && !document.hidden) renew();
+  }, RENEW_MS);
 }
