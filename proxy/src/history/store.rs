@@ -12,7 +12,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use redb::{Database, Error, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+use redb::{
+    AccessGuard, Database, Error, ReadableDatabase, ReadableTable, TableDefinition,
+    WriteTransaction,
+};
 
 use crate::history::code;
 
