@@ -122,7 +122,7 @@ fn serve(
     let (inbox, facts) = mpsc::channel(INBOX);
     let generation = Arc::new(Generation::first(topology, inbox)?);
     let topology = &generation.topology;
-    let (sidecar_door, page_listener, servers) = bind(topology, extras, start)?;
+    let (door, page_listener, servers) = bind(topology, extras, start)?;
     let departure = Departure::new(topology.shutdown);
     let plane = Arc::new(DataPlane::new(topology.threads.get()));
     let preparation = plane.prepare_from(&start.inherited, topology).map_err(all_of)?;
@@ -150,12 +150,11 @@ fn serve(
         data_plane: None,
     };
     let (leave, leaving) = watch::channel(false);
-    let (sidecar, sidecar_at) = sidecar_door.serve(state, leaving, (start, &*generation))?;
+    let (sidecar, at) = door.serve(state, leaving, (start, &*generation))?;
     page_listener.map(|it| serve_page(it, topology)).transpose()?;
     wait_for_first_checks(topology, &generation.snapshot);
-    let gateway = gateway(&generation, &departure, (sidecar_at, relay_key.clone()), &sinks);
-    let runtime = runtime()?;
-    let signals = runtime.block_on(async { Signals::take() });
+    let gateway = gateway(&generation, &departure, (at, relay_key.clone()), &sinks);
+    let (runtime, signals) = take_signals()?;
     plane.serve(preparation, &gateway, &departure);
     let data_plane = start_data_plane(&plane, departure.clone())?;
     drop(generation);
@@ -380,6 +379,13 @@ fn spawn(name: &str, future: impl Future<Output = ()> + Send + 'static) -> Resul
 
 fn runtime() -> Result<Runtime> {
     Builder::new_current_thread().enable_all().build().context("could not start a runtime")
+}
+
+/// Returns the runtime that hears signals, and what they are heard by, from now on.
+fn take_signals() -> Result<(Runtime, Signals)> {
+    let runtime = runtime()?;
+    let signals = runtime.block_on(async { Signals::take() });
+    Ok((runtime, signals))
 }
 
 /// Waits until every backend has been checked once: a client's request is no health check.

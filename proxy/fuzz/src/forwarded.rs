@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use bascule::{
     access::{Arrival, Client},
-    wire::forwarded::{chain, element},
+    wire::forwarded::{put_chain, put_element},
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -23,9 +23,13 @@ pub fn check(bytes: &[u8]) {
         headers.append(HeaderName::from_static(name), value);
     }
     let host = headers.get("forwarded").and_then(|it| it.to_str().ok());
-    let here = element(Some(IpAddr::from([192, 0, 2, 1])), host, bytes.len().is_multiple_of(2));
+    let mut here = String::new();
+    put_element(Some("192.0.2.1"), host, bytes.len().is_multiple_of(2), &mut here);
     assert_eq!(elements(&here), 1, "the host breaks out of nothing: {here}");
-    let all = chain(&headers, &here);
+    let lines = |name| headers.get_all(name).into_iter().map(HeaderValue::as_bytes);
+    let mut all = String::new();
+    put_chain(lines("forwarded"), lines("x-forwarded-for"), &mut all);
+    all.push_str(&here);
     assert!(HeaderValue::from_str(&all).is_ok());
     assert!(all.ends_with(&here), "who asks here stands last");
     if !headers.contains_key("forwarded") {

@@ -289,7 +289,11 @@ fn a_weight_by_which_a_tier_cannot_serve_moves_the_pool_on_the_operators_account
                 assert_eq!(reason, TierReason::Lost(LossReason::Manual));
                 moved.push("moved");
             }
-            _ => {}
+            Output::Event(_)
+            | Output::Trial(_)
+            | Output::TrialOver(_)
+            | Output::Pace(..)
+            | Output::Watch(..) => {}
         }
     }
     assert_eq!(moved, ["requested", "moved"]);
