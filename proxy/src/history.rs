@@ -230,13 +230,13 @@ impl Shared {
     /// be written.
     pub(crate) fn join(&self, store: &Store) -> Result<(), StoreError> {
         let (incidents, numbers) = (store.incidents()?, store.numbers()?);
+        let seconds = u64::try_from(SECONDS).unwrap_or(u64::MAX);
+        let begun = clock::wall_of(Timestamp::ZERO).as_secs() / seconds;
+        let minutes = store.minutes_from(begun)?;
         let mut past = self.past();
         past.inherit(incidents, numbers);
         drop(past);
-        self.shelf().join(|pool, minute| {
-            let found = store.minutes(pool, minute..=minute).ok()?;
-            code::decoded(&found.first()?.1)
-        });
+        self.shelf().join(minutes);
         self.report.wants_incidents.store(true, Relaxed);
         Ok(())
     }

@@ -71,7 +71,19 @@ impl Shelf {
         if self.is_for_file {
             self.unwritten.insert((pool.to_owned(), minute));
         }
-        &mut self.open.entry(pool.to_owned()).or_insert_with(|| (minute, Minute::default())).1
+        if !self.open.contains_key(pool) {
+            // Of what another process kept of it, this one's part comes on top.
+            let begun = self.take(pool, minute).unwrap_or_default();
+            self.open.insert(pool.to_owned(), (minute, begun));
+        }
+        &mut self.open.entry(pool.to_owned()).or_default().1
+    }
+
+    /// Takes back a minute that was kept.
+    fn take(&mut self, pool: &str, minute: u64) -> Option<Minute> {
+        let bytes = self.kept.get_mut(pool)?.remove(&minute)?;
+        self.bytes -= bytes.len();
+        code::decoded(&bytes)
     }
 
     /// Returns the minutes of a pool that are there, in no particular order.
@@ -110,28 +122,23 @@ impl Shelf {
         self.unwritten = open.chain(kept).collect();
     }
 
-    /// Takes in, once, what `stored` gives of the minutes that are here: another process served in them,
-    /// too. From here on a file has all others.
-    pub(crate) fn join(&mut self, stored: impl Fn(&str, u64) -> Option<Minute>) {
+    /// Takes in, once, what a file holds of the minutes in which this process has run: another one served
+    /// in them, too. From here on the file has all others.
+    pub(crate) fn join(&mut self, stored: impl IntoIterator<Item = (String, u64, Minute)>) {
         self.all_is_unwritten();
         self.minutes_max = MINUTES_STORED;
         if std::mem::replace(&mut self.is_joined, true) {
             return;
         }
-        for (pool, (minute, body)) in &mut self.open {
-            if let Some(other) = stored(pool, *minute) {
-                body.absorb(&other);
-            }
-        }
-        for (pool, minutes) in &mut self.kept {
-            for (minute, bytes) in minutes {
-                if let (Some(mut body), Some(other)) = (code::decoded(bytes), stored(pool, *minute))
-                {
-                    body.absorb(&other);
-                    self.bytes -= bytes.len();
-                    *bytes = code::encoded(&body).into();
-                    self.bytes += bytes.len();
+        for (pool, minute, mut body) in stored {
+            let open = self.open.get_mut(&pool).filter(|it| it.0 == minute);
+            if let Some((_, mine)) = open {
+                mine.absorb(&body);
+            } else {
+                if let Some(mine) = self.take(&pool, minute) {
+                    body.absorb(&mine);
                 }
+                self.keep(&pool, minute, &code::encoded(&body));
             }
         }
     }

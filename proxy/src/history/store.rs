@@ -17,7 +17,7 @@ use redb::{
     WriteTransaction,
 };
 
-use crate::history::code;
+use crate::history::{code, minute::Minute};
 
 /// Blocks of [`code`], by pool and the minute's number.
 const MINUTES: TableDefinition<'_, (&str, u64), &[u8]> = TableDefinition::new("minutes");
@@ -167,6 +167,23 @@ impl Store {
                 })
                 .collect()
         })
+    }
+
+    /// Returns the minutes of all pools from that number on; what cannot be read is left out.
+    pub(crate) fn minutes_from(&self, first: u64) -> Outcome<Vec<(String, u64, Minute)>> {
+        let read = || -> Result<_, Error> {
+            let table = self.database.begin_read()?.open_table(MINUTES)?;
+            let mut found = Vec::new();
+            for pool in pools(&table)? {
+                for entry in table.range((pool.as_str(), first)..=(pool.as_str(), u64::MAX))? {
+                    let (key, bytes) = entry?;
+                    let body = code::decoded(bytes.value());
+                    found.extend(body.map(|body| (pool.clone(), key.value().1, body)));
+                }
+            }
+            Ok(found)
+        };
+        guarded(|| read().map_err(StoreError::from))
     }
 
     /// Returns every incident.
