@@ -23,6 +23,7 @@ import './style/incident.css';
 import './style/detail.css';
 import './style/log.css';
 import './style/control.css';
+import './style/screen.css';
 
 startTheme();
 startRoute((name) => {

@@ -15,6 +15,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker, ready},
+    time::Duration,
 };
 
 use bytes::{Buf, BytesMut};
@@ -26,16 +27,17 @@ use tokio::{
 
 use crate::{
     client_connection::{Aside, Said},
-    edge::{
-        socket::Transport,
-        stream::{LINGER, LINGER_BYTES},
-    },
+    edge::socket::Transport,
     wire::{
         incoming::{Body, Head, Limits, Refusal},
         response,
     },
 };
 
+/// How long a client may take to take note of the connection's end.
+pub(crate) const LINGER: Duration = Duration::from_secs(2);
+/// How much a client may still send meanwhile.
+pub(crate) const LINGER_BYTES: usize = 1 << 20;
 /// How much is read at a time where it has to be looked at. On the stack, so that an idle connection
 /// has no buffer. A request with a body of a few KiB fits, so that one read takes all of it and shows
 /// that there is no more, which would otherwise take two.

@@ -1,6 +1,6 @@
 //! A [`Front`] as Pingora's stream.
 
-use std::{future::poll_fn, os::fd::AsRawFd, sync::Arc, time::Duration};
+use std::{future::poll_fn, os::fd::AsRawFd, sync::Arc};
 
 use async_trait::async_trait;
 use pingora::protocols::{
@@ -9,12 +9,10 @@ use pingora::protocols::{
 };
 use tokio::{io::AsyncWriteExt, time::timeout};
 
-use crate::edge::{front::Front, socket::Transport};
-
-/// How long a client may take to take note of the connection's end.
-pub(crate) const LINGER: Duration = Duration::from_secs(2);
-/// How much a client may still send meanwhile.
-pub(crate) const LINGER_BYTES: usize = 1 << 20;
+use crate::edge::{
+    front::{Front, LINGER, LINGER_BYTES},
+    socket::Transport,
+};
 
 impl Front {
     /// Ends the connection so that the client gets what was sent last: the system would take it back

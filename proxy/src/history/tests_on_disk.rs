@@ -112,6 +112,8 @@ fn a_process_finds_what_the_one_before_has_kept() {
         assert_eq!(history.incidents().len(), usize::try_from(number).unwrap());
         assert_eq!(history.incidents()[0].number, number, "the newest first");
         assert!(history.status().unwrap().is_stored);
+        // The next one finds nobody who has it.
+        history.close(&topology, &live, Vec::new());
     }
 }
 

@@ -266,7 +266,7 @@ impl Hand {
     fn tidy(&mut self) {
         let Some(store) = self.shared.report.store() else { return };
         let now = clock::wall_of(clock::now()).as_secs() / SECONDS as u64;
-        if let Err(error) = store.tidy(now.saturating_sub(super::FINE_MINUTES), now) {
+        if let Err(error) = store.tidy(now.saturating_sub(crate::history::FINE_MINUTES), now) {
             self.fail(&error.to_string());
         }
     }
