@@ -95,6 +95,7 @@ async fn keep_connecting(address: std::net::SocketAddr, tally: Arc<Tally>) {
 /// Asks again and again over HTTP/2, and connects anew when told to go elsewhere.
 async fn keep_streaming(address: std::net::SocketAddr, tally: Arc<Tally>) -> usize {
     let mut connections = 0;
+    let mut again = None;
     'connecting: loop {
         connections += 1;
         let stream = TcpStream::connect(address).await.unwrap();
@@ -106,16 +107,28 @@ async fn keep_streaming(address: std::net::SocketAddr, tally: Arc<Tally>) -> usi
                 soon(connection).await.unwrap().unwrap();
                 continue 'connecting;
             }
-            let Some(id) = tally.next() else { return connections };
+            let Some(id) = again.take().or_else(|| tally.next()) else { return connections };
             let request = Request::post("http://x/echo").header("x-request-id", &id).body(());
             let Ok((answer, mut body)) = client.send_request(request.unwrap(), false) else {
                 // As above, in the instant between.
                 soon(connection).await.unwrap().unwrap();
-                tally.ids.fetch_add(0, Relaxed);
+                again = Some(id);
                 continue 'connecting;
             };
-            body.send_data(Bytes::from_static(b"x"), true).unwrap();
-            let answer = soon(answer).await.unwrap_or_else(|it| panic!("{id}: {it}"));
+            _ = body.send_data(Bytes::from_static(b"x"), true);
+            let answer = match soon(answer).await {
+                Ok(answer) => answer,
+                // The request and the second GOAWAY crossed: it is above the last that was taken, and
+                // may be sent again (RFC 9113 §6.8).
+                Err(error)
+                    if error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR) =>
+                {
+                    soon(connection).await.unwrap().unwrap();
+                    again = Some(id);
+                    continue 'connecting;
+                }
+                Err(error) => panic!("{id}: {error}"),
+            };
             assert_eq!(answer.status(), 200, "{id}");
             let mut body = answer.into_body();
             while let Some(data) = soon(body.data()).await {
