@@ -232,7 +232,7 @@ impl ResponseParser {
     }
 }
 
-/// Appends the head of a response, but for the empty line that ends it: [`put_end`] knows the rest.
+/// Appends the head of a response, but for the empty line that ends it: [`put_whole_head`] knows the rest.
 /// `Connection` is left out, for that is what is known then.
 pub fn put_head<'a>(
     status: StatusCode,
