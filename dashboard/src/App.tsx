@@ -52,7 +52,8 @@ export function App() {
           <LogPanel isTall />
         ) : (
           <>
-            <PoolView />
+            {/* Anew for each pool: what was typed or asked about one is no order about another. */}
+            <PoolView key={pool.value?.name} />
             {pool.value !== null && <History heading="What happened" pool={pool.value.name} />}
             <Incidents />
             <LogPanel />

@@ -45,6 +45,9 @@ export function addShortcuts(added: readonly Shortcut[]): () => void {
   };
 }
 
+/** Keys that go on while they are held. */
+const REPEATED: ReadonlySet<string> = new Set(['j', 'k', 'n', 'N', '[', ']']);
+
 export type Pressed = { keys: string; at: number } | null;
 
 /** What was pressed, with the first half of a chord before it if there is one; and what to remember. */
@@ -64,6 +67,8 @@ function isTaken(target: EventTarget | null, key: string): boolean {
 export function startKeys(): void {
   let before: Pressed = null;
   addEventListener('keydown', (event) => {
+    // A key that is held gives no order again; it only goes on through a list.
+    if (event.repeat && !REPEATED.has(event.key)) return;
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     if (!keysAreOn.value || isTaken(event.target, event.key) || document.querySelector('dialog[open]') !== null) return;
     const all = shortcuts.value;

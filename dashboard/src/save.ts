@@ -9,7 +9,8 @@ export async function copyText(text: string): Promise<boolean> {
     const area = document.createElement('textarea');
     area.value = text;
     area.className = 'sr-only';
-    document.body.append(area);
+    // What lies under an open dialog cannot be selected.
+    (document.querySelector('dialog[open]') ?? document.body).append(area);
     area.select();
     const isDone = document.execCommand('copy');
     area.remove();

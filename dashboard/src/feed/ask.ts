@@ -29,7 +29,8 @@ export function useAsked<T>(key: string, ask: () => Promise<Answer<T>>, everyMs:
       setState((before) =>
         answer.ok ? { value: answer.value, at: Date.now(), problem: null, isBusy: false } : { ...before, problem: answer.problem, isBusy: false },
       );
-      if (everyMs !== null && answer.ok) id = window.setTimeout(() => void go(), everyMs);
+      const mayPass = answer.ok || answer.problem.status === null || answer.problem.status >= 500;
+      if (everyMs !== null && mayPass) id = window.setTimeout(() => void go(), everyMs);
     };
     if (isLive) void go();
     return () => {

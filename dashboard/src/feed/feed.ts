@@ -88,7 +88,8 @@ function usePoll(): void {
 function accept(known: Known): void {
   poll?.stop();
   poll = null;
-  sink.health(known.health);
+  // Points come between two states of health, and make neither of them younger.
+  if (store.health.peek()?.value !== known.health || store.connection.peek().kind !== 'live') sink.health(known.health);
   if (store.incidents.value?.value !== known.incidents) sink.incidents({ ok: true, value: known.incidents });
   if (known.series !== null && store.series.value?.value !== known.series) sink.series({ ok: true, value: known.series });
 }

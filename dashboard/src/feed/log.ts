@@ -116,6 +116,8 @@ function followChoice(): () => void {
     const window = onlyWindow.value;
     const filter = { level: level.value, backend: onlyBackend.value, from: window?.from ?? null, to: window?.to ?? null, text: problem === null ? needle.value : '' };
     const next = new Sieve(filter, matcher, () => {
+      // One that was put away is not given up: its thread was ended.
+      if (sieve.peek() !== next) return;
       if (next.isGivenUp) needleProblem.value = 'this takes too long to try; it was given up';
       sieved.value += 1;
     });

@@ -47,6 +47,8 @@ function get(window: Window, seconds: number): Promise<Answer<Series>> {
 export function follow(window: Window): () => void {
   let timer = 0;
   let isOver = false;
+  // What is shown of the same pool stays until there is more of it.
+  if (past.peek()?.value.pool !== window.pool) past.value = null;
   const accept = (value: Series): void => {
     past.value = { value: complete(value, serverSeconds()), at: Date.now() };
   };
@@ -65,7 +67,7 @@ export function follow(window: Window): () => void {
 
   const stopGrowing = effect(() => {
     const sample = series.value;
-    if (sample === null || window.end !== null) return;
+    if (sample === null || window.end !== null || sample.value.pool !== window.pool) return;
     untracked(() => {
       const shown = past.value?.value;
       if (shown === undefined || shown.pool !== window.pool || shown.step_seconds !== 1) return;
@@ -87,7 +89,6 @@ export function follow(window: Window): () => void {
     forget();
     stopGrowing();
     stopWatching();
-    past.value = null;
     pastProblem.value = null;
   };
 }

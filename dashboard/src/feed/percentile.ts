@@ -73,7 +73,11 @@ export function followPercentiles(): () => void {
   let isOver = false;
   const ask = async (): Promise<void> => {
     const page = document.hidden || connection.peek().kind !== 'live' ? null : await metrics();
-    if (isOver || page === 'refused') return;
+    if (isOver) return;
+    if (page === 'refused') {
+      p99s.value = null;
+      return;
+    }
     if (page !== null) {
       readings.push(histogramsOf(page.text));
       if (readings.length > SPAN_READINGS + 1) readings.shift();

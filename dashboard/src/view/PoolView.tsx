@@ -6,6 +6,7 @@ import { actionsRefused, connection, needsSignIn, pool, wholeSeries } from '../f
 import { followPercentiles } from '../feed/percentile';
 import { CARDS_MAX } from '../feed/rows';
 import { shares } from '../feed/share';
+import { token } from '../feed/token';
 import { names, ratio } from '../format';
 import { PoolActions } from './actions/PoolActions';
 import { BackendCard } from './BackendCard';
@@ -33,7 +34,7 @@ function tiersOf(shown: Pool): Tier[] {
 export function PoolView() {
   const shown = pool.value;
   const [failing, setFailing] = useState<string | null>(null);
-  useEffect(followPercentiles, []);
+  useEffect(followPercentiles, [token.value]);
   if (shown === null) return <PoolSkeleton />;
   const tiers = tiersOf(shown);
   const refused = actionsRefused.value;

@@ -1,6 +1,7 @@
 // The command that does the same from a terminal, and a button that copies it.
 
 import { useEffect, useState } from 'preact/hooks';
+import { copyText } from '../../save';
 import { Icon } from '../Icon';
 
 const SAID_MS = 2_000;
@@ -12,19 +13,11 @@ export function Command(props: { text: string }) {
     const id = window.setTimeout(() => setSaid(null), SAID_MS);
     return () => window.clearTimeout(id);
   }, [said]);
-  // Browsers copy for pages from this machine or over TLS only; elsewhere the text can still be selected.
-  const copy = (): void => {
-    const clipboard = navigator.clipboard as Clipboard | undefined;
-    if (clipboard === undefined) return setSaid('failed');
-    clipboard.writeText(props.text).then(
-      () => setSaid('copied'),
-      () => setSaid('failed'),
-    );
-  };
+  const copy = async (): Promise<void> => setSaid((await copyText(props.text)) ? 'copied' : 'failed');
   return (
     <div class="copy">
       <code>{props.text}</code>
-      <button type="button" class="button quiet icon-only" aria-label={`Copy the command ${props.text}`} title="Copy" onClick={copy}>
+      <button type="button" class="button quiet icon-only" aria-label={`Copy the command ${props.text}`} title="Copy" onClick={() => void copy()}>
         <Icon name={said === 'copied' ? 'check' : 'copy'} size={14} />
       </button>
       <span class={said === 'failed' ? 'copy-said' : 'sr-only'} role="status">
