@@ -28,6 +28,7 @@ mod order;
 mod process;
 mod query;
 mod reach;
+mod reader;
 mod recover;
 pub mod wire;
 

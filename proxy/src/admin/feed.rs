@@ -3,27 +3,15 @@
 //! A reader gets a snapshot, then changes, each with its number; and the points of one pool's series. One
 //! that comes again says the number that it knows last, and is told what it missed, if that is still
 //! there; otherwise it gets a snapshot. So does one that is too slow. Nothing is kept for a single
-//! reader; one that takes nothing for five seconds, or does not answer three pings, is cut.
+//! reader.
 
 mod hub;
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{
-    extract::{
-        State,
-        ws::{
-            CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code,
-            rejection::WebSocketUpgradeRejection,
-        },
-    },
-    response::Response,
-};
-use http::{HeaderValue, StatusCode, Uri, header};
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{MissedTickBehavior, interval, timeout},
-};
+use axum::{extract::State, response::Response};
+use http::{StatusCode, Uri};
+use tokio::time::{MissedTickBehavior, interval};
 
 pub(crate) use hub::Hub;
 use hub::Next;
@@ -32,21 +20,17 @@ use crate::{
     admin::{
         Sidecar, api,
         query::{Parameters, bad_request},
+        reader::{self, Gone, Reader, Upgrade},
         wire,
     },
     clock,
-    web::{self, HttpError},
+    web::HttpError,
 };
 
 /// Readers at a time.
 pub(crate) const READERS_MAX: usize = 64;
 /// How often it is looked whether anything has changed: soon enough for people.
 const LOOK: Duration = Duration::from_millis(100);
-/// A reader that takes nothing for so long will not catch up.
-const SEND_WITHIN: Duration = Duration::from_secs(5);
-const PING_EVERY: Duration = Duration::from_secs(20);
-const PINGS_UNANSWERED_MAX: u32 = 3;
-const MESSAGE_BYTES_MAX: usize = 4 * 1024;
 /// The longest tail of a series, and what it is without a wish.
 const SECONDS_MAX: usize = 900;
 const SECONDS: usize = 300;
@@ -54,17 +38,10 @@ const SECONDS: usize = 300;
 pub(crate) async fn feed(
     State(sidecar): State<Arc<Sidecar>>,
     uri: Uri,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    upgrade: Upgrade,
 ) -> Result<Response, HttpError> {
-    let upgrade = upgrade.map_err(|_| {
-        HttpError::new(
-            StatusCode::UPGRADE_REQUIRED,
-            "websocket_required",
-            "the feed is a WebSocket",
-            "connect with a WebSocket client, or poll /proxy/health, /incidents and /series",
-        )
-        .with_header(header::UPGRADE, HeaderValue::from_static("websocket"))
-    })?;
+    let remedy = "connect with a WebSocket client, or poll /proxy/health, /incidents and /series";
+    let upgrade = reader::wanted(upgrade, "the feed", remedy)?;
     let parameters = Parameters::of(&uri, &["pool", "seconds", "after"])?;
     let pool = watched(&sidecar, parameters.text("pool"))?;
     let seconds = parameters.count("seconds", SECONDS_MAX)?.unwrap_or(SECONDS);
@@ -77,13 +54,12 @@ pub(crate) async fn feed(
             "close one, or poll /proxy/health, /incidents and /series",
         )
     })?;
-    Ok(upgrade.max_message_size(MESSAGE_BYTES_MAX).max_frame_size(MESSAGE_BYTES_MAX).on_upgrade(
-        move |socket| {
-            let watched = Watched { pool, next: None, seconds: seconds as u64 };
-            let reader = Reader { socket, sidecar, known, watched, unanswered: 0, _place: place };
-            reader.run()
-        },
-    ))
+    let watched = Watched { pool, next: None, seconds: seconds as u64 };
+    let is_closing = sidecar.is_closing.clone();
+    Ok(reader::begin(upgrade, is_closing, async move |reader| {
+        let _place = place;
+        _ = Follower { reader, sidecar, known, watched }.follow().await;
+    }))
 }
 
 /// Returns the name of the pool that is meant; `None` where there is none.
@@ -96,9 +72,6 @@ fn watched(sidecar: &Sidecar, name: Option<&str>) -> Result<Option<String>, Http
     }
 }
 
-/// Why a reader's connection ends; there is nothing to do about any of it.
-struct Gone;
-
 /// The pool whose points a reader gets.
 struct Watched {
     pool: Option<String>,
@@ -108,47 +81,29 @@ struct Watched {
     seconds: u64,
 }
 
-struct Reader {
-    socket: WebSocket,
+/// A reader, and what it knows.
+struct Follower {
+    reader: Reader,
     sidecar: Arc<Sidecar>,
     /// The number of the change that it knows last.
     known: Option<u64>,
     watched: Watched,
-    unanswered: u32,
-    _place: OwnedSemaphorePermit,
 }
 
-impl Reader {
-    async fn run(mut self) {
-        // However it ends, the client knows: it has a close frame, or its connection is gone.
-        _ = self.talk().await;
-    }
-
-    async fn talk(&mut self) -> Result<(), Gone> {
-        let mut is_closing = self.sidecar.is_closing.clone();
-        let mut ping = interval(PING_EVERY);
+impl Follower {
+    async fn follow(&mut self) -> Result<(), Gone> {
         let mut look = interval(LOOK);
-        for turns in [&mut ping, &mut look] {
-            turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        }
-        ping.reset();
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
-                () = web::closed(&mut is_closing) => {
-                    return self.close(close_code::AWAY, "the proxy is ending").await;
-                }
-                message = self.socket.recv() => match message {
-                    Some(Ok(message)) => self.hear(&message).await?,
-                    Some(Err(_)) | None => return Err(Gone),
-                },
-                _ = ping.tick() => {
-                    self.unanswered += 1;
-                    if PINGS_UNANSWERED_MAX < self.unanswered {
-                        return Err(Gone);
+                said = self.reader.hear() => match self.wish_of(&said?) {
+                    Ok(watched) => {
+                        self.watched = watched;
+                        self.tell_points().await?;
                     }
-                    self.send(Message::Ping(bytes::Bytes::new())).await?;
-                }
+                    Err(error) => return Err(self.reader.refuse(&error).await),
+                },
                 _ = look.tick() => {
                     self.tell_changes().await?;
                     self.tell_points().await?;
@@ -162,12 +117,12 @@ impl Reader {
             Next::Nothing => {}
             Next::Changes(frames, seq) => {
                 for frame in frames {
-                    self.send(Message::text(&*frame)).await?;
+                    self.reader.say(&*frame).await?;
                 }
                 self.known = Some(seq);
             }
             Next::Snapshot(frame, seq) => {
-                self.send(Message::text(frame)).await?;
+                self.reader.say(frame).await?;
                 self.known = Some(seq);
                 // What is drawn may be of another configuration.
                 self.watched.next = None;
@@ -196,31 +151,7 @@ impl Reader {
         let Ok(table) = table.await else { return Ok(()) };
         self.watched.next = Some(known);
         let series = wire::series(pool, &table);
-        self.send(Message::text(hub::text(&wire::FeedFrame::Series { series }))).await
-    }
-
-    /// Takes in what the client says. A message that is not understood ends the connection with the
-    /// reason.
-    async fn hear(&mut self, message: &Message) -> Result<(), Gone> {
-        self.unanswered = 0;
-        let text = match message {
-            Message::Ping(_) | Message::Pong(_) => return Ok(()),
-            Message::Close(_) => return Err(Gone),
-            Message::Binary(_) => {
-                return self.close(close_code::UNSUPPORTED, "text frames only").await;
-            }
-            Message::Text(text) => text,
-        };
-        match self.wish_of(text) {
-            Ok(watched) => {
-                self.watched = watched;
-                self.tell_points().await
-            }
-            Err(error) => {
-                let reason = format!("{}: {}", error.message, error.remedy);
-                self.close(close_code::POLICY, &reason).await
-            }
-        }
+        self.reader.say(hub::text(&wire::FeedFrame::Series { series })).await
     }
 
     fn wish_of(&self, text: &str) -> Result<Watched, HttpError> {
@@ -233,21 +164,5 @@ impl Reader {
         }
         let pool = watched(&self.sidecar, Some(&pool))?;
         Ok(Watched { pool, next: None, seconds })
-    }
-
-    async fn send(&mut self, message: Message) -> Result<(), Gone> {
-        match timeout(SEND_WITHIN, self.socket.send(message)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(Gone),
-        }
-    }
-
-    async fn close(&mut self, code: u16, reason: &str) -> Result<(), Gone> {
-        /// What the protocol leaves for a reason in a control frame.
-        const REASON_BYTES_MAX: usize = 123;
-        let end = reason.floor_char_boundary(REASON_BYTES_MAX);
-        let frame = CloseFrame { code, reason: reason[..end].into() };
-        self.send(Message::Close(Some(frame))).await?;
-        Err(Gone)
     }
 }

@@ -2,69 +2,47 @@
 //!
 //! A frame is sent when a hundred lines are there or 25 ms have passed, so that 10,000 lines a
 //! second make a hundred frames and not ten thousand. A reader that is slow misses lines, which
-//! the log's own bounded channel drops, and is told how many; one that takes nothing for five
-//! seconds, or does not answer three pings, is cut.
+//! the log's own bounded channel drops, and is told how many.
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
 use axum::{
     Extension,
-    extract::{
-        State,
-        ws::{
-            CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code,
-            rejection::WebSocketUpgradeRejection,
-        },
-    },
+    extract::{State, ws::close_code},
     response::Response,
 };
-use http::{HeaderValue, StatusCode, Uri, header};
+use http::{StatusCode, Uri};
 use serde_json::{Value, json};
-use tokio::{
-    sync::watch,
-    time::{MissedTickBehavior, interval, sleep, timeout},
-};
+use tokio::time::sleep;
 
 use crate::{
     access::Client,
     admin::{
         Sidecar, api,
         query::{Parameters, bad_request, shorten},
+        reader::{self, Gone, Reader, Upgrade},
         wire,
     },
     clock::{self, Timestamp},
     exchange::GenerationCell,
     model::{Level, Topology},
     telemetry::log_stream::{Filter, Line, Received, Subscription},
-    web::{self, HttpError},
+    web::HttpError,
 };
 
 const FRAME_LINES_MAX: usize = 100;
 /// Not noticeable to a person, and few enough frames for a browser.
 const LINGER: Duration = Duration::from_millis(25);
-/// A reader that takes nothing for so long will not catch up.
-const SEND_WITHIN: Duration = Duration::from_secs(5);
-const PING_EVERY: Duration = Duration::from_secs(20);
-const PINGS_UNANSWERED_MAX: u32 = 3;
-/// A filter has three short values.
-const MESSAGE_BYTES_MAX: usize = 4 * 1024;
 const TEXT_CHARS_MAX: usize = 200;
 
 pub(crate) async fn logs(
     State(sidecar): State<Arc<Sidecar>>,
     Extension(client): Extension<Client>,
     uri: Uri,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    upgrade: Upgrade,
 ) -> Result<Response, HttpError> {
-    let upgrade = upgrade.map_err(|_| {
-        HttpError::new(
-            StatusCode::UPGRADE_REQUIRED,
-            "websocket_required",
-            "the log is a WebSocket",
-            "connect with a WebSocket client, or open the dashboard",
-        )
-        .with_header(header::UPGRADE, HeaderValue::from_static("websocket"))
-    })?;
+    let remedy = "connect with a WebSocket client, or open the dashboard";
+    let upgrade = reader::wanted(upgrade, "the log", remedy)?;
     let parameters = Parameters::of(&uri, &["level", "text", "pool"])?;
     let filter = filter_of(&sidecar.state.generation().topology, |key| parameters.text(key))?;
     let subscription = sidecar.state.logs.subscribe().ok_or_else(|| {
@@ -80,14 +58,10 @@ pub(crate) async fn logs(
     let is_closing = sidecar.is_closing.clone();
     let current = Arc::clone(&sidecar.state.current);
     let started_at = sidecar.state.started_at;
-    Ok(upgrade.max_message_size(MESSAGE_BYTES_MAX).max_frame_size(MESSAGE_BYTES_MAX).on_upgrade(
-        move |socket| {
-            let pings_unanswered = 0;
-            let reader =
-                Reader { socket, subscription, filter, current, started_at, pings_unanswered };
-            reader.run(is_closing)
-        },
-    ))
+    Ok(reader::begin(upgrade, is_closing, async move |reader| {
+        let mut watcher = Watcher { reader, subscription, filter, current, started_at };
+        _ = watcher.watch().await;
+    }))
 }
 
 /// Makes a filter of what `value_of` gives for `level`, `text` and `pool`.
@@ -136,46 +110,27 @@ fn filter_of_message(topology: &Topology, text: &str) -> Result<Filter, HttpErro
     filter_of(topology, |key| keys.get(key).and_then(Value::as_str))
 }
 
-/// Why a reader's connection ends; there is nothing to do about any of it.
-struct Gone;
-
-struct Reader {
-    socket: WebSocket,
+/// A reader, and what it wants to see.
+struct Watcher {
+    reader: Reader,
     subscription: Subscription,
     filter: Filter,
     current: GenerationCell,
     started_at: Timestamp,
-    pings_unanswered: u32,
 }
 
-impl Reader {
-    async fn run(mut self, mut is_closing: watch::Receiver<bool>) {
-        // However it ends, the client knows: it has a close frame, or its connection is gone.
-        _ = self.talk(&mut is_closing).await;
-    }
-
-    async fn talk(&mut self, is_closing: &mut watch::Receiver<bool>) -> Result<(), Gone> {
+impl Watcher {
+    async fn watch(&mut self) -> Result<(), Gone> {
         self.greet().await?;
-        let mut ping = interval(PING_EVERY);
-        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        ping.reset();
         let mut lines = Vec::new();
         loop {
             tokio::select! {
                 biased;
-                () = web::closed(is_closing) => {
-                    return self.close(close_code::AWAY, "the proxy is ending").await;
-                }
-                message = self.socket.recv() => match message {
-                    Some(Ok(message)) => self.hear(&message).await?,
-                    Some(Err(_)) | None => return Err(Gone),
-                },
-                _ = ping.tick() => {
-                    self.pings_unanswered += 1;
-                    if PINGS_UNANSWERED_MAX < self.pings_unanswered {
-                        return Err(Gone);
+                said = self.reader.hear() => {
+                    match filter_of_message(&self.current.load().topology, &said?) {
+                        Ok(filter) => self.filter = filter,
+                        Err(error) => return Err(self.reader.refuse(&error).await),
                     }
-                    self.send(Message::Ping(bytes::Bytes::new())).await?;
                 }
                 missed = gather(&mut self.subscription, &self.filter, &mut lines) => {
                     self.send_lines(&lines).await?;
@@ -184,9 +139,12 @@ impl Reader {
                         Some(0) => {}
                         Some(count) => {
                             let frame = format!(r#"{{"type":"dropped","count":{count}}}"#);
-                            self.send(Message::text(frame)).await?;
+                            self.reader.say(frame).await?;
                         }
-                        None => return self.close(close_code::AWAY, "the log has ended").await,
+                        None => {
+                            let reason = "the log has ended";
+                            return Err(self.reader.close(close_code::AWAY, reason).await);
+                        }
                     }
                 }
             }
@@ -206,33 +164,11 @@ impl Reader {
             "newest": newest,
             "started_at": clock::rfc3339_of(self.started_at),
         });
-        let hello = hello.to_string();
-        self.send(Message::text(hello)).await?;
+        self.reader.say(hello.to_string()).await?;
         for lines in recent.chunks(FRAME_LINES_MAX) {
             self.send_lines(lines).await?;
         }
         Ok(())
-    }
-
-    /// Takes in what the client says. A message that is not understood ends the connection with
-    /// the reason: there is no frame for errors, and silence would leave a wrong filter in force.
-    async fn hear(&mut self, message: &Message) -> Result<(), Gone> {
-        self.pings_unanswered = 0;
-        match message {
-            Message::Ping(_) | Message::Pong(_) => Ok(()),
-            Message::Close(_) => Err(Gone),
-            Message::Binary(_) => self.close(close_code::UNSUPPORTED, "text frames only").await,
-            Message::Text(text) => match filter_of_message(&self.current.load().topology, text) {
-                Ok(filter) => {
-                    self.filter = filter;
-                    Ok(())
-                }
-                Err(error) => {
-                    let reason = format!("{}: {}", error.message, error.remedy);
-                    self.close(close_code::POLICY, &reason).await
-                }
-            },
-        }
     }
 
     async fn send_lines(&mut self, lines: &[Arc<Line>]) -> Result<(), Gone> {
@@ -241,23 +177,7 @@ impl Reader {
         }
         let objects: Vec<_> = lines.iter().map(|line| line.json()).collect();
         let frame = format!(r#"{{"type":"lines","lines":[{}]}}"#, objects.join(","));
-        self.send(Message::text(frame)).await
-    }
-
-    async fn send(&mut self, message: Message) -> Result<(), Gone> {
-        match timeout(SEND_WITHIN, self.socket.send(message)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(Gone),
-        }
-    }
-
-    async fn close(&mut self, code: u16, reason: &str) -> Result<(), Gone> {
-        /// What the protocol leaves for a reason in a control frame.
-        const REASON_BYTES_MAX: usize = 123;
-        let end = reason.floor_char_boundary(REASON_BYTES_MAX);
-        let frame = CloseFrame { code, reason: reason[..end].into() };
-        self.send(Message::Close(Some(frame))).await?;
-        Err(Gone)
+        self.reader.say(frame).await
     }
 }
 
