@@ -22,7 +22,6 @@ mod stream;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use futures_util::FutureExt;
 use pingora::{apps::HttpServerApp, server::ShutdownWatch};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{error, info, warn};
@@ -86,7 +85,7 @@ where
     }
     for _ in 0..QUEUED {
         // They are connected, as far as they know, and would be reset with the socket's end.
-        let Some(slot) = door.slots.take().now_or_never() else { break };
+        let Some(slot) = door.slots.try_take() else { break };
         let Some((socket, peer)) = accepting.accept_queued() else { break };
         receive((socket, peer, slot), &door, &host, &closing);
     }

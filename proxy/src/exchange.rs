@@ -83,6 +83,7 @@ use crate::{
     },
     model::PoolId,
     retry::{self, Body, Connection, Delivery, Reason, Response},
+    routing,
     snapshot::Kind,
     suspicion,
 };
@@ -153,13 +154,13 @@ impl Exchange {
         has_body: bool,
         ctx: &RequestContext,
     ) -> Result<Outgoing> {
-        let is_mirrored = ctx.route.is_some_and(|it| self.topology.routes[it].mirror.is_some());
+        let mirror = ctx.route.and_then(|it| self.topology.routes[it].mirror.as_ref());
         let written = Outgoing::new(draft, has_body, self.topology.pool(pool).protocol);
         let mut outgoing = written.map_err(|error| {
             Error::because(ErrorType::InvalidHTTPHeader, "request", error).into_down()
         })?;
-        if is_mirrored {
-            outgoing.copy = Some(Box::new(draft.to_header()?));
+        if mirror.is_some_and(|it| routing::is_mirrored(it, &mut fastrand::Rng::new())) {
+            outgoing.copy = draft.to_header().ok().map(Box::new);
         }
         Ok(outgoing)
     }

@@ -360,6 +360,9 @@ impl ProxyHttp for Gateway {
         ctx: &mut RequestContext,
     ) {
         self.account(session, error, ctx);
+        // What follows is the end of its connection, which may take seconds, and no request any more.
+        ctx.guard = None;
+        ctx.attempt = None;
     }
 
     /// Failures are counted, and told by the fleet once they mean something: a line per failed

@@ -107,6 +107,12 @@ impl Slots {
         Slot { slots: Arc::clone(&self.0), permit }
     }
 
+    /// Takes one if there is one.
+    pub(crate) fn try_take(&self) -> Option<Slot> {
+        let permit = Arc::clone(&self.0.free).try_acquire_owned().ok()?;
+        Some(Slot { slots: Arc::clone(&self.0), permit: Some(permit) })
+    }
+
     /// Has so many of them from now on. Those that are taken beyond that go as they are given back.
     pub(crate) fn adjust(&self, most: NonZeroU32) {
         let wanted = bounded(most);

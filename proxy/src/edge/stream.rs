@@ -142,10 +142,16 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_never_closes_is_not_waited_for_for_long() {
-        let (client, mut front) = connected().await;
-        front.open();
-        AsyncWriteExt::shutdown(&mut front).await.unwrap();
-        front.end().await;
-        drop(client);
+        for is_http2 in [false, true] {
+            let (client, mut front) = connected().await;
+            if is_http2 {
+                front.open();
+            }
+            let began = tokio::time::Instant::now();
+            front.end().await;
+            let waited = began.elapsed();
+            assert!((LINGER..=2 * LINGER).contains(&waited), "{is_http2}: {waited:?}");
+            drop(client);
+        }
     }
 }

@@ -62,6 +62,7 @@ impl Exchange {
             ctx.failure = Some(Failure::DeadlinePassed);
             return None;
         }
+        let mut failure = Failure::Overloaded(Overload::QueueFull);
         // Between a pick and the slot somebody else may take it; then nobody else has a slot more.
         for _ in 0..PICKS {
             let (picked, epoch) = match self.pick(pool, ctx, now) {
@@ -73,6 +74,12 @@ impl Exchange {
                 Err(Unpicked::Full) => break,
             };
             let id = BackendId { pool, index: picked.index };
+            if self.alarms.is_over(id) {
+                // A reload has removed it, and what was under way there had its time.
+                failure = Failure::NoBackend;
+                ctx.tried.push(id.index);
+                continue;
+            }
             let Some(guard) = InFlight::at(id, &self.live, self.alarms.queue(pool)) else {
                 continue;
             };
@@ -86,7 +93,7 @@ impl Exchange {
             }
             return Some(attempt);
         }
-        ctx.failure = Some(Failure::Overloaded(Overload::QueueFull));
+        ctx.failure = Some(failure);
         None
     }
 

@@ -31,7 +31,6 @@ use crate::{
     },
     model::{BackendId, Pool, PoolId},
     retry::Body,
-    routing,
     telemetry::{
         metrics::MirrorOutcome,
         requests::{
@@ -76,7 +75,7 @@ struct Copy {
 
 impl Exchange {
     /// Sends a copy of a request to the pool that its route is mirrored to, if there is one and the
-    /// draw says so. Returns at once.
+    /// draw has said so. Returns at once.
     pub(crate) fn mirror(
         self: &Arc<Self>,
         outgoing: &Outgoing,
@@ -84,10 +83,7 @@ impl Exchange {
         ctx: &RequestContext,
     ) {
         let mirror = ctx.route.and_then(|route| self.topology.routes[route].mirror.as_ref());
-        let Some(mirror) = mirror else { return };
-        if !routing::is_mirrored(mirror, &mut fastrand::Rng::new()) {
-            return;
-        }
+        let (Some(mirror), Some(header)) = (mirror, &outgoing.copy) else { return };
         let pool = mirror.pool;
         if !upload.is_complete() || upload.body() == Body::Gone {
             return self.metrics.mirrored(pool, MirrorOutcome::DroppedBody);
@@ -95,7 +91,7 @@ impl Exchange {
         let Ok(place) = Arc::clone(&self.mirrors.0).try_acquire_owned() else {
             return self.metrics.mirrored(pool, MirrorOutcome::DroppedBusy);
         };
-        let Some(header) = outgoing.copy.clone() else { return };
+        let header = header.clone();
         let body = upload.kept().to_vec();
         let trailers = upload.trailers().to_vec();
         let (deadline, trail) = (ctx.deadline, ctx.trail.clone());

@@ -109,8 +109,8 @@ impl Exchange {
         let ((_, mark), mut alarms) = (watch.begun(0), (pin!(None), pin!(None)));
         self.arm(alarms.0.as_mut(), Some(id));
         // A loss between the pick and now has raised no alarm here.
-        let is_lost = watch.attempts[0].as_ref().is_some_and(|it| self.is_lost(it));
-        let mut next = if is_lost { self.on_alarm(watch, sent(), ctx) } else { Next::Wait };
+        let is_gone = watch.attempts[0].as_ref().is_some_and(|it| self.is_gone(it));
+        let mut next = if is_gone { self.on_alarm(watch, sent(), ctx) } else { Next::Wait };
         let mut timer = pin!(sleep_until(instant(watch.due)));
         let mut first = pin!(Some(self.advance(plan, id, &progress[0], &mark, stage)));
         let mut second = pin!(None);
@@ -396,6 +396,12 @@ impl Exchange {
     /// eligible and the pool fails open, attempts begin at backends that were lost before.)
     pub(crate) fn is_lost(&self, attempt: &Attempt) -> bool {
         attempt.epoch < self.snapshot.load().backend(attempt.backend).epoch
+    }
+
+    /// Tells whether an attempt's backend has been lost since it began, or a reload has removed it and
+    /// its time is over.
+    pub(crate) fn is_gone(&self, attempt: &Attempt) -> bool {
+        self.is_lost(attempt) || self.alarms.is_over(attempt.backend)
     }
 
     /// Tells whether a request could be sent to a backend that it has not tried.

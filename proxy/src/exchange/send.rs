@@ -176,13 +176,14 @@ impl Exchange {
         let id = attempt.backend;
         let retries = self.topology.retries(ctx.route, id.pool);
         let plan = plan(self.topology.pool(id.pool), retries, outgoing, upload, ctx);
-        if self.alarms.is_over(id) {
+        let is_over = self.alarms.is_over(id);
+        let is_moved = ctx.idempotence == Idempotence::Idempotent
+            && (is_over || self.is_lost(attempt))
+            && self.is_another_left(&plan, attempt, true, ctx);
+        if is_over && !is_moved {
             self.metrics.cut(Drained::Backend, 1);
-            return true;
         }
-        ctx.idempotence == Idempotence::Idempotent
-            && self.is_lost(attempt)
-            && self.is_another_left(&plan, attempt, true, ctx)
+        is_over || is_moved
     }
 
     /// Ends a request whose client has not sent all of it in time.

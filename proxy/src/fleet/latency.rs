@@ -25,7 +25,7 @@ use crate::{
 const ANSWERS: u64 = 20;
 /// Nobody is ejected for answers faster than this, however fast the others are.
 const FLOOR: Duration = Duration::from_millis(10);
-/// Medians in a row that must be out of line.
+/// Measures in a row that must be out of line.
 const RUN: u32 = 2;
 /// A median that is older is not compared with: its backend gets no traffic any more.
 const FRESH: Duration = Duration::from_secs(2);
@@ -36,7 +36,7 @@ pub(crate) struct Latency {
     latest: Option<(Timestamp, Measure)>,
     /// The latest median that was in line.
     usual: Duration,
-    /// Medians out of line, in a row.
+    /// Measures out of line, in a row.
     run: u32,
 }
 

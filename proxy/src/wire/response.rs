@@ -259,10 +259,9 @@ pub fn put_head<'a>(
 /// response: what it says of the connection, and its date, if the first has none.
 pub fn put_whole_head(head: &[u8], other: &[u8], out: &mut BytesMut) {
     out.extend_from_slice(head);
-    for name in [CONNECTION, DATE] {
-        if let (Some(line), None) = (line_of(other, name), line_of(head, name)) {
-            out.extend_from_slice(line);
-        }
+    out.extend_from_slice(line_of(other, CONNECTION).unwrap_or_default());
+    if line_of(head, DATE).is_none() {
+        out.extend_from_slice(line_of(other, DATE).unwrap_or_default());
     }
     out.extend_from_slice(b"\r\n");
 }

@@ -132,7 +132,7 @@ async fn who_waits_to_be_accepted_when_the_end_begins_is_served() {
     // While it is stopped, clients are connected by the system, and wait.
     proxy.signal("-STOP").await;
     let mut waiting = Vec::new();
-    for _ in 0..20 {
+    for _ in 0..300 {
         let mut raw = proxy.connect().await;
         raw.get("/api/data", "").await;
         waiting.push(raw);

@@ -220,6 +220,24 @@ async fn what_is_under_way_at_a_backend_that_is_gone_ends_after_a_while() {
 }
 
 #[tokio::test]
+async fn what_may_be_repeated_is_not_asked_again_of_a_backend_that_is_gone() {
+    let (primary, secondary) = (backend("primary"), backend("secondary"));
+    let proxy = Setup::tiers(&[&primary])
+        .with("routes", json!([{ "pool": "api", "timeout": "10m" }]))
+        .with("pools.api.retries.per_try_timeout", "10m")
+        .start()
+        .await;
+    let mut waiting = proxy.connect().await;
+    waiting.get("/delay/600000", "").await;
+    soon(primary.received_at_least(1)).await;
+    proxy.becomes(&Setup::tiers(&[&secondary]).with("reload.drain", "300ms")).await;
+    let (head, _) = waiting.answer().await;
+    assert!(head.starts_with("http/1.1 50"), "{head}");
+    assert_eq!(primary.total(), 1);
+    proxy.metric_until(r#"bascule_requests_in_flight{listener="public"}"#, 0.0).await;
+}
+
+#[tokio::test]
 async fn a_backend_lost_after_a_reload_gives_back_what_waits_there_since_before() {
     let (mut primary, secondary) = (backend("primary"), backend("secondary"));
     let proxy = Arc::new(Setup::tiers(&[&primary, &secondary]).start().await);
