@@ -41,7 +41,7 @@ use crate::{
         writer::{Queue, Report},
     },
     model::{PoolId, Topology},
-    snapshot::{Live, Timeline, WindowCounts},
+    snapshot::{Live, SLOT, Timeline, WindowCounts},
 };
 
 /// After the end of a second, until it is read: who finishes a request reads the clock first and counts
@@ -124,14 +124,20 @@ impl History {
     /// Has what has come in since the last time written, and `incidents`, new or changed. Never waits.
     pub fn write(&self, incidents: Vec<StoredIncident>) {
         self.shared.past().extend(incidents.iter().cloned());
-        let Some(queue) = self.shared.queue.as_ref().filter(|it| !it.is_closed()) else { return };
-        let batch = Batch { minutes: self.shared.shelf().unwritten(), incidents };
-        if batch.minutes.is_empty() && batch.incidents.is_empty() {
+        let Some(queue) = &self.shared.queue else { return };
+        // Held until it is in the queue: what is taken later is newer, and comes after it.
+        let mut shelf = self.shared.shelf();
+        if queue.is_closed() {
             return;
         }
-        if !queue.write(batch) {
+        let (minutes, is_all) = shelf.unwritten();
+        if minutes.is_empty() && incidents.is_empty() {
+            return;
+        }
+        if !queue.write(Batch { minutes, incidents, is_all }) {
             self.shared.report.dropped.fetch_add(1, Relaxed);
-            self.shared.all_is_unwritten();
+            self.shared.report.wants_incidents.store(true, Relaxed);
+            shelf.all_is_unwritten();
         }
     }
 
@@ -146,9 +152,14 @@ impl History {
     pub fn close(&self, topology: &Topology, live: &Live, incidents: Vec<StoredIncident>) {
         let Some(queue) = &self.shared.queue else { return };
         let now = clock::now();
-        self.sample_until(clock::wall_of(now).as_secs() + 1, topology, live, now);
+        self.sample_until(end_of(now), topology, live, now);
         self.write(incidents);
-        queue.close(CLOSE_WITHIN);
+        let shelf = self.shared.shelf();
+        let is_first = queue.shut();
+        drop(shelf);
+        if is_first {
+            queue.give_up(CLOSE_WITHIN);
+        }
     }
 
     /// Returns what is known of a pool, by its name, in the points of a grid. `end` is the Unix time of
@@ -246,6 +257,12 @@ impl Shared {
         self.shelf().all_is_unwritten();
         self.report.wants_incidents.store(true, Relaxed);
     }
+}
+
+/// Returns the Unix time at which the second ends that the slot of `now` counts to: the one after, if
+/// that begins within the slot.
+fn end_of(now: Timestamp) -> u64 {
+    clock::wall_of(Timeline::floor(now) + SLOT).as_secs() + 1
 }
 
 fn take_in(shelf: &mut Shelf, topology: &Topology, live: &Live, second: u64, now: Timestamp) {

@@ -55,7 +55,7 @@ fn place(config: &model::History, state: Option<PathBuf>) -> Option<Place> {
         first.is_absolute().then(|| first.join(FILE))
     };
     let file = config.file.clone().or_else(in_state)?;
-    Some(Place { file, bytes_max: config.max_size, days: config.days })
+    Some(Place { file, bytes_max: config.max_size, days: config.days, again: Place::AGAIN })
 }
 
 /// Returns what the metrics show of how it fares.

@@ -6,7 +6,7 @@ use std::{
     ops::RangeInclusive,
 };
 
-use crate::history::{code, minute::Minute};
+use crate::history::{code, minute::Minute, store::EncodedMinute};
 
 /// Minutes kept at most: a day, and the one under way.
 const MINUTES: u64 = 24 * 60 + 1;
@@ -33,6 +33,8 @@ pub(crate) struct Shelf {
     is_for_file: bool,
     /// What has changed and is not in the file yet.
     unwritten: BTreeSet<(String, u64)>,
+    /// Whether that is all there is: then nothing of it may be forgotten before it is stored.
+    is_all_unwritten: bool,
     /// Whether what another process kept of the same minutes has been taken in.
     is_joined: bool,
     /// The Unix time of the second that is to be taken in next; `None` before the first.
@@ -49,6 +51,7 @@ impl Default for Shelf {
             minutes_max: MINUTES,
             is_for_file: false,
             unwritten: BTreeSet::new(),
+            is_all_unwritten: false,
             is_joined: false,
             next: None,
         }
@@ -99,8 +102,8 @@ impl Shelf {
         kept.chain(open.map(|(at, minute)| (*at, Cow::Borrowed(minute))))
     }
 
-    /// Returns what has changed since the last time, encoded.
-    pub(crate) fn unwritten(&mut self) -> Vec<(String, u64, Box<[u8]>)> {
+    /// Returns what has changed since the last time, encoded, and whether that is all there is.
+    pub(crate) fn unwritten(&mut self) -> (Vec<EncodedMinute>, bool) {
         let changed = std::mem::take(&mut self.unwritten);
         let found = changed.into_iter().filter_map(|(pool, minute)| {
             let open = self.open.get(&pool).filter(|it| it.0 == minute);
@@ -110,12 +113,20 @@ impl Shelf {
             };
             Some((pool, minute, bytes))
         });
-        found.collect()
+        (found.collect(), std::mem::take(&mut self.is_all_unwritten))
+    }
+
+    /// Takes in that all there was is in the file: memory need not hold it any more.
+    pub(crate) fn all_is_stored(&mut self) {
+        if !self.is_all_unwritten {
+            self.minutes_max = MINUTES_STORED;
+        }
     }
 
     /// Has all of it written once more: what was written of it may be lost.
     pub(crate) fn all_is_unwritten(&mut self) {
         self.minutes_max = MINUTES;
+        self.is_all_unwritten = true;
         let open = self.open.iter().map(|(pool, (minute, _))| (pool.clone(), *minute));
         let kept = self.kept.iter();
         let kept = kept.flat_map(|(pool, it)| it.keys().map(|minute| (pool.clone(), *minute)));
@@ -123,10 +134,9 @@ impl Shelf {
     }
 
     /// Takes in, once, what a file holds of the minutes in which this process has run: another one served
-    /// in them, too. From here on the file has all others.
+    /// in them, too.
     pub(crate) fn join(&mut self, stored: impl IntoIterator<Item = (String, u64, Minute)>) {
         self.all_is_unwritten();
-        self.minutes_max = MINUTES_STORED;
         if std::mem::replace(&mut self.is_joined, true) {
             return;
         }

@@ -37,11 +37,16 @@ const CONDENSED_AT_ONCE: usize = 500;
 /// The part of its pages that the file may use: it doubles when it is full.
 const FILLED: u64 = 2;
 
+/// A pool's name, a minute's number, and the minute as [`code`] has it.
+pub(crate) type EncodedMinute = (String, u64, Box<[u8]>);
+
 /// What is to be written, as one change.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
-    pub(crate) minutes: Vec<(String, u64, Box<[u8]>)>,
+    pub(crate) minutes: Vec<EncodedMinute>,
     pub(crate) incidents: Vec<StoredIncident>,
+    /// Whether the minutes are all that memory holds.
+    pub(crate) is_all: bool,
 }
 
 /// An incident, as it is stored.
@@ -258,21 +263,22 @@ fn condense(change: &WriteTransaction, fine_from: u64) -> Result<(), Error> {
     let mut is_all = true;
     for pool in pools(&minutes)? {
         for entry in minutes.range((pool.as_str(), from)..(pool.as_str(), fine_from))? {
+            let (key, bytes) = entry?;
+            let body = code::decoded(bytes.value());
+            if body.as_ref().is_some_and(Minute::is_condensed) {
+                continue;
+            }
             if CONDENSED_AT_ONCE <= found.len() {
                 is_all = false;
                 break;
             }
-            let (key, bytes) = entry?;
-            found.push((pool.clone(), key.value().1, code::decoded(bytes.value())));
+            found.push((pool.clone(), key.value().1, body));
         }
     }
     for (pool, minute, body) in found {
         let key = (pool.as_str(), minute);
         match body {
-            Some(body) if !body.is_condensed() => {
-                minutes.insert(key, code::encoded(&body.condensed()).as_slice())?;
-            }
-            Some(_) => {}
+            Some(body) => _ = minutes.insert(key, code::encoded(&body.condensed()).as_slice())?,
             None => _ = minutes.remove(key)?,
         }
     }

@@ -22,7 +22,8 @@ impl Folder {
     }
 
     fn place(&self) -> Place {
-        Place { file: self.join("history.redb"), bytes_max: 64 << 20, days: 30 }
+        let again = Duration::from_millis(20);
+        Place { file: self.join("history.redb"), bytes_max: 64 << 20, days: 30, again }
     }
 
     fn store(&self) -> Store {
@@ -72,7 +73,7 @@ fn minute(second: usize, requests: u64) -> Minute {
 }
 
 fn batch(pool: &str, at: u64, minute: &Minute) -> Batch {
-    Batch { minutes: vec![(pool.to_owned(), at, code::encoded(minute).into())], incidents: vec![] }
+    Batch { minutes: vec![(pool.to_owned(), at, code::encoded(minute).into())], ..Batch::default() }
 }
 
 fn incident(pool: &str, number: u64, decided: u64) -> StoredIncident {
@@ -114,6 +115,15 @@ fn a_process_finds_what_the_one_before_has_kept() {
         assert!(history.status().unwrap().is_stored);
         // The next one finds nobody who has it.
         history.close(&topology, &live, Vec::new());
+    }
+}
+
+#[test]
+fn the_last_slot_is_within_the_last_second_whenever_it_ends() {
+    for millis in 0..3_000 {
+        let now = Timestamp::from_millis(1_000 + millis);
+        let end = clock::at_wall(Duration::from_secs(end_of(now)));
+        assert!(Timeline::floor(now) < Timeline::floor(end), "{now:?}");
     }
 }
 
@@ -176,8 +186,20 @@ fn without_a_file_there_is_a_history_all_the_same() {
     assert_eq!(requests(&history.table(&topology.pools[0].name, 60, None)), 9);
     assert_eq!(history.incidents().len(), 1);
     let status = history.status().unwrap();
-    assert_eq!((status.is_stored, status.failures), (false, 1));
-    history.close(&topology, &live, vec![]);
+    assert!(!status.is_stored && 0 < status.failures, "{status:?}");
+    // It comes about while there is always something to write: all that was in memory goes there.
+    fs::create_dir(folder.join("none")).unwrap();
+    let deadline = clock::now() + Duration::from_secs(60);
+    while !history.status().unwrap().is_stored {
+        assert!(clock::now() < deadline, "not tried again");
+        history.write(vec![incident("api", 1, 1)]);
+        std::thread::yield_now();
+    }
+    history.close(&topology, &live, vec![incident("api", 1, 1)]);
+    let next = opened(Place { file: folder.join("none/history.redb"), ..folder.place() });
+    next.sample(&topology, &Live::new(&topology), clock::now() + Duration::from_secs(2));
+    assert_eq!(requests(&next.table(&topology.pools[0].name, 900, None)), 9);
+    assert_eq!(next.incidents().len(), 1);
 }
 
 #[test]
@@ -201,7 +223,7 @@ fn a_change_is_there_as_a_whole_or_not_at_all() {
 fn two_incidents_of_one_number_do_not_overwrite_each_other() {
     let folder = Folder::new();
     let store = folder.store();
-    let write = |it| store.write(&Batch { minutes: vec![], incidents: vec![it] }).unwrap();
+    let write = |it| store.write(&Batch { incidents: vec![it], ..Batch::default() }).unwrap();
     assert_eq!(write(incident("api", 1, 10)), 0);
     assert_eq!(write(StoredIncident { record: b"{1}".to_vec(), ..incident("api", 1, 10) }), 0);
     assert_eq!(write(incident("api", 1, 11)), 1, "another");
@@ -235,6 +257,21 @@ fn after_a_day_minutes_are_kept_as_a_whole() {
 }
 
 #[test]
+fn many_minutes_are_put_together_little_by_little() {
+    let folder = Folder::new();
+    let store = folder.store();
+    let bytes: Box<[u8]> = code::encoded(&minute(7, 3)).into();
+    let minutes = (0..1_200).map(|at| ("api".to_owned(), at, bytes.clone())).collect();
+    store.write(&Batch { minutes, ..Batch::default() }).unwrap();
+    for _ in 0..3 {
+        store.tidy(1_200, 1_200).unwrap();
+    }
+    let found = store.minutes("api", 0..=2_000).unwrap();
+    let condensed = found.iter().filter(|it| code::decoded(&it.1).unwrap().is_condensed()).count();
+    assert_eq!((found.len(), condensed), (1_200, 1_200));
+}
+
+#[test]
 fn the_file_stays_as_small_as_it_must() {
     let folder = Folder::new();
     let bytes_max = 8 << 20;
@@ -244,9 +281,11 @@ fn the_file_stays_as_small_as_it_must() {
             .map(|at| ("api".to_owned(), at, vec![7; 16 << 10].into_boxed_slice()))
             .collect(),
         incidents: vec![incident("api", 1, 1)],
+        ..Batch::default()
     };
     for round in 0..20 {
-        let mut batch = Batch { minutes: big.minutes.clone(), incidents: big.incidents.clone() };
+        let incidents = big.incidents.clone();
+        let mut batch = Batch { minutes: big.minutes.clone(), incidents, ..Batch::default() };
         for (_, at, _) in &mut batch.minutes {
             *at += round * 60;
         }

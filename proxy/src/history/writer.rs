@@ -9,7 +9,7 @@ use std::{
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
-        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
     },
     thread,
     time::Duration,
@@ -18,7 +18,7 @@ use std::{
 use tracing::{error, info, warn};
 
 use crate::{
-    clock,
+    clock::{self, Timestamp},
     history::{
         Shared,
         minute::SECONDS,
@@ -30,8 +30,8 @@ use crate::{
 const QUEUE: usize = 16;
 /// How often a file is looked at that cannot be had. Another process has it for a moment at an upgrade.
 const AGAIN_LOCKED: Duration = Duration::from_millis(200);
-/// The same, where something is wrong with it.
-const AGAIN_FAILED: Duration = Duration::from_secs(30);
+/// How often it is looked whether a full queue has room for the last order.
+const LOOK: Duration = Duration::from_millis(5);
 /// How often the file is made smaller.
 const TIDY: Duration = Duration::from_secs(60);
 /// For how long another process may have it until that is worth a word.
@@ -46,6 +46,13 @@ pub struct Place {
     pub bytes_max: u64,
     /// Days kept.
     pub days: u64,
+    /// After how long it is tried again when something is wrong with it.
+    pub again: Duration,
+}
+
+impl Place {
+    /// [`Place::again`], where nothing else is wanted.
+    pub const AGAIN: Duration = Duration::from_secs(30);
 }
 
 /// What the thread is told.
@@ -106,14 +113,26 @@ impl Queue {
         self.is_closed.load(Relaxed)
     }
 
+    /// Takes nothing from here on. Tells whether it did before.
+    pub(crate) fn shut(&self) -> bool {
+        !self.is_closed.swap(true, Relaxed)
+    }
+
     /// Has the file given up when all that waits is written, so that another process can have it. Waits
     /// for that, but not for a disk that does not answer.
-    pub(crate) fn close(&self, within: Duration) {
+    pub(crate) fn give_up(&self, within: Duration) {
         let (closed, is_closed) = sync_channel(1);
-        if !self.is_closed.swap(true, Relaxed) && self.orders.try_send(Order::Close(closed)).is_ok()
-        {
-            _ = is_closed.recv_timeout(within);
+        let deadline = clock::now() + within;
+        let mut order = Order::Close(closed);
+        loop {
+            match self.orders.try_send(order) {
+                Ok(()) => break,
+                Err(TrySendError::Full(back)) if clock::now() < deadline => order = back,
+                Err(_) => return,
+            }
+            thread::sleep(LOOK);
         }
+        _ = is_closed.recv_timeout(deadline.since(clock::now()));
     }
 }
 
@@ -128,7 +147,7 @@ pub(crate) fn start(
     orders: Orders,
     opened: SyncSender<()>,
 ) -> std::io::Result<()> {
-    let hand = Hand { place, shared, failed: None, waiting: Duration::ZERO, is_told: false };
+    let hand = Hand { place, shared, failed: None, locked: None, is_told: false };
     thread::Builder::new().name("history-writer".to_owned()).spawn(move || {
         hand.run(&orders.0, &opened);
     })?;
@@ -140,20 +159,22 @@ struct Hand {
     shared: Arc<Shared>,
     /// What was said last of why the file cannot be had.
     failed: Option<String>,
-    /// For how long it has been waited for.
-    waiting: Duration,
+    /// Since when another process is known to have it.
+    locked: Option<Timestamp>,
     /// Whether it has been said that it is locked.
     is_told: bool,
 }
 
 impl Hand {
     fn run(mut self, orders: &Receiver<Order>, opened: &SyncSender<()>) {
-        let mut again = self.open();
+        let at = |after: Duration| clock::now() + after;
+        let mut again = self.open().map(at);
         // Nobody may be waiting any more.
         _ = opened.try_send(());
         let mut tidied = clock::now();
         loop {
-            let patience = again.unwrap_or(TIDY);
+            // Whatever is asked of it meanwhile: the file is tried again when its time has come.
+            let patience = again.map_or(TIDY, |it| it.since(clock::now()));
             match orders.recv_timeout(patience) {
                 Ok(Order::Write(batch)) => self.write(&batch),
                 Ok(Order::Close(closed)) => {
@@ -161,15 +182,14 @@ impl Hand {
                     _ = closed.try_send(());
                     return;
                 }
-                Err(RecvTimeoutError::Timeout) if again.is_some() => {
-                    self.waiting += patience;
-                    again = self.open();
-                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return self.give_up(),
             }
             if again.is_none() && self.shared.report.store().is_none() {
-                again = Some(AGAIN_FAILED);
+                again = Some(at(self.place.again));
+            }
+            if again.is_some_and(|it| it <= clock::now()) {
+                again = self.open().map(at);
             }
             let now = clock::now();
             if TIDY <= now.since(tidied) {
@@ -181,7 +201,7 @@ impl Hand {
 
     /// Tries to open the file. Returns after which time to try again; `None` if it is open.
     fn open(&mut self) -> Option<Duration> {
-        let Place { file, bytes_max, days } = &self.place.clone();
+        let Place { file, bytes_max, days, again } = &self.place.clone();
         let minutes_max = days * 24 * 60;
         let mut opened = Store::open(file, *bytes_max, minutes_max);
         if let Err(StoreError::Damaged(why)) = &opened {
@@ -192,17 +212,18 @@ impl Hand {
             Ok(store) => {
                 if let Err(error) = self.shared.join(&store) {
                     self.fail(&error.to_string());
-                    return Some(AGAIN_FAILED);
+                    return Some(*again);
                 }
                 info!(target: "bascule::history", file = %file.display(), "the history is kept on the disk");
                 self.failed = None;
-                self.waiting = Duration::ZERO;
+                self.locked = None;
                 self.shared.report.bytes.store(store.bytes(), Relaxed);
                 self.shared.report.show(Some(Arc::new(store)));
                 None
             }
             Err(StoreError::Locked) => {
-                if LOCKED_FOR <= self.waiting && !self.is_told {
+                let since = *self.locked.get_or_insert_with(clock::now);
+                if LOCKED_FOR <= clock::now().since(since) && !self.is_told {
                     self.is_told = true;
                     warn!(
                         target: "bascule::history", file = %file.display(),
@@ -214,7 +235,7 @@ impl Hand {
             }
             Err(other) => {
                 self.fail(&other.to_string());
-                Some(AGAIN_FAILED)
+                Some(*again)
             }
         }
     }
@@ -258,6 +279,9 @@ impl Hand {
                 report.writes.fetch_add(1, Relaxed);
                 report.dropped.fetch_add(left_out as u64, Relaxed);
                 report.bytes.store(store.bytes(), Relaxed);
+                if batch.is_all {
+                    self.shared.shelf().all_is_stored();
+                }
             }
             Err(error) => self.fail(&error.to_string()),
         }
