@@ -227,7 +227,7 @@ export class PoolPlay {
       reason: it.reason, since: iso(it.since), ejected_until: null, in_flight: this.active() === it.name ? 1 : 0,
       requests: it.requests, failures: it.failures,
       last_check: { at: iso(now - (now % interval)), result: up ? 'pass' : 'fail', duration_seconds: 0.0007, detail: up ? '200 OK' : (it.reason ?? 'no answer') },
-      fault: it.fault && { mode: it.fault.mode, scope: it.fault.scope, percent: it.fault.percent, ends_at: iso(it.fault.ends_at), remaining_seconds: (it.fault.ends_at - now) / 1000 },
+      fault: it.fault && { mode: it.fault.mode, scope: it.fault.scope, percent: it.fault.percent, status: it.fault.mode === 'error' ? 503 : null, delay_min_seconds: null, delay_max_seconds: null, ends_at: iso(it.fault.ends_at), remaining_seconds: (it.fault.ends_at - now) / 1000 },
     };
   }
 
@@ -240,9 +240,8 @@ export class PoolPlay {
     return {
       id: `${this.name}-${it.number}`, pool: this.name, backend: it.backend, cause: CAUSE[it.mode] ?? 'unknown',
       state: it.failedBack ? 'closed' : it.recovered ? 'recovered' : settled ? 'serving' : 'open',
-      detected_by: 'traffic', requested: it.requested, from_tier: it.fromTier, to_tier: it.toTier, to_backend: it.heir,
+      detected_by: 'traffic', requested: it.requested, interrupted: it.interrupted ?? false, from_tier: it.fromTier, to_tier: it.toTier, to_backend: it.heir,
       evidence: [
-        ...(it.requested ? [{ at: iso(it.suspected - 4), source: 'operator', detail: `${it.mode} asked for by 127.0.0.1` }] : []),
         ...[0, 3, 7].map((ms) => ({ at: iso(it.suspected + ms), source: 'traffic', detail: REASON[it.mode] ?? it.mode })),
         { at: iso(it.suspected + 96), source: 'health_check', detail: `GET /health: ${REASON[it.mode] ?? it.mode}` },
       ],

@@ -177,7 +177,6 @@ async function answer(play, request, response, url) {
     return sendError(response, 404, 'unknown_incident', `no incident ${path.slice(11)}`, 'GET /incidents lists those that are kept');
   }
   if (path === '/metrics') return send(response, 200, play.pools.map((it) => it.metrics()).join(''), { 'content-type': 'text/plain' });
-  if (path === '/process') return send(response, 200, play.process);
   const pool = play.pools.find((it) => it.name === url.searchParams.get('pool'));
   if (path === '/series' && pool) return send(response, 200, pool.series(Number(url.searchParams.get('seconds') ?? 300), now, url.searchParams.has('end') ? Number(url.searchParams.get('end')) : null));
   return sendError(response, 404, 'unknown_pool', 'no such pool', 'GET /proxy/health lists the pools');

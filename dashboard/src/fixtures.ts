@@ -32,7 +32,7 @@ export function health(change: Partial<Health> = {}): Health {
 
 export function incident(change: Partial<Incident> = {}): Incident {
   return {
-    id: 'api-1', pool: 'api', backend: 'primary', state: 'closed', cause: 'crash', detected_by: 'traffic', requested: false,
+    id: 'api-1', pool: 'api', backend: 'primary', state: 'closed', cause: 'crash', detected_by: 'traffic', requested: false, interrupted: false,
     from_tier: 0, to_tier: 1, to_backend: 'secondary', evidence: [{ at: T, source: 'traffic', detail: 'connection refused' }],
     moments: { suspected_at: T, decided_at: T, serving_at: T, stable_at: null, recovered_at: null, failed_back_at: null },
     detection_seconds: 0.013, switch_seconds: 0.0004, window: { from: T, to: null },

@@ -94,7 +94,7 @@ function lastServed(traffic: readonly Stretch[], now: number): number {
 }
 
 function conditionOf(backend: Backend): LaneKind | null {
-  if (backend.ejected_by_operator === true || (backend.intent !== null && backend.intent !== 'enabled')) return 'planned';
+  if (backend.ejected_by_operator || backend.intent !== 'enabled') return 'planned';
   if (backend.state === 'down' || backend.state === 'ejected') return 'out';
   return backend.state === 'failing' ? 'suspect' : null;
 }

@@ -80,7 +80,7 @@ export async function call<T>(request: Call<T>, fetcher: typeof fetch = fetch): 
   return answer;
 }
 
-function headersOf(request: Call<unknown>, shown: string | null): Record<string, string> {
+function headersOf<T>(request: Call<T>, shown: string | null): Record<string, string> {
   return {
     accept: request.isText ? 'application/yaml' : 'application/json',
     ...(request.yaml !== undefined ? { 'content-type': 'application/yaml' } : request.body !== undefined ? { 'content-type': 'application/json' } : {}),
@@ -88,7 +88,7 @@ function headersOf(request: Call<unknown>, shown: string | null): Record<string,
   };
 }
 
-function bodyOf(request: Call<unknown>): { body?: string } {
+function bodyOf<T>(request: Call<T>): { body?: string } {
   if (request.yaml !== undefined) return { body: request.yaml };
   return request.body === undefined ? {} : { body: JSON.stringify(request.body) };
 }

@@ -1,8 +1,8 @@
 // What a frame of the feed makes of what was known: pools and backends by name, incidents by id,
 // points by their time. Pure.
 
-import type { FeedFrame, Known } from './frames';
-import type { Column, Incident, Pool, Series } from '../wire/types';
+import type { Known } from './frames';
+import type { Column, FeedFrame, Incident, Pool, Series } from '../wire/types';
 
 /** As many as the page asks for when it polls. */
 const INCIDENTS_MAX = 100;

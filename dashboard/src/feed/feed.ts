@@ -1,8 +1,9 @@
 // Wires the page to the API: what is asked, and which signal each answer lands in.
 
 import { batch } from '@preact/signals';
+import * as control from '../wire/control';
 import * as decode from '../wire/decode';
-import type { FailAccepted, FailRequest, Incident, Recovered } from '../wire/types';
+import type { FailRequest, Incident } from '../wire/types';
 import { call } from './api';
 import type { Answer } from './api';
 import { openFeed } from './feedsocket';
@@ -49,7 +50,7 @@ async function followProcess(isReady: boolean): Promise<void> {
     store.notReady.value = null;
     return;
   }
-  const answer = await call({ path: '/api/process', decode: decode.process });
+  const answer = await call({ path: '/api/process', decode: control.process });
   if (answer.ok) store.notReady.value = answer.value.is_ready ? null : answer.value;
 }
 
@@ -111,7 +112,7 @@ export function startFeed(): void {
   window.setInterval(() => {
     store.tick.value = Date.now();
   }, TICK_MS);
-  // Somebody else is asking from now on, and may be shown something else.
+  // Somebody else is asking from now on, and may be shown something else: no answer to the one before counts.
   token.subscribe(() => {
     poll?.now();
     follow();
@@ -137,13 +138,13 @@ export function selectPool(name: string): void {
   poll?.now();
 }
 
-export async function fail(request: FailRequest): Promise<Answer<FailAccepted>> {
+export async function fail(request: FailRequest): Promise<Answer<unknown>> {
   const answer = await call({ path: '/api/proxy/fail', method: 'POST', body: request, decode: decode.failAccepted });
   poll?.now();
   return answer;
 }
 
-export async function recover(pool: string, backend: string): Promise<Answer<Recovered>> {
+export async function recover(pool: string, backend: string): Promise<Answer<unknown>> {
   const body = { pool, backend };
   const answer = await call({ path: '/api/proxy/recover', method: 'POST', body, decode: decode.recovered });
   poll?.now();

@@ -3,12 +3,7 @@
 import * as decode from '../wire/decode';
 import { amount, list, object, oneOf } from '../wire/shape';
 import type { Decoder } from '../wire/shape';
-import type { Health, Incident, Series } from '../wire/types';
-
-export type FeedFrame =
-  | { type: 'snapshot'; seq: number; health: Health; incidents: Incident[] }
-  | { type: 'change'; seq: number; health: Health; incidents: Incident[] }
-  | { type: 'series'; series: Series };
+import type { FeedFrame, Health, Incident, Series } from '../wire/types';
 
 /** All that the feed has said, put together. */
 export interface Known {
@@ -19,13 +14,13 @@ export interface Known {
   series: Series | null;
 }
 
-const frameType = object<{ type: FeedFrame['type'] }>({ type: oneOf('snapshot', 'change', 'series') });
-const state = object<{ seq: number; health: Health; incidents: Incident[] }>({
+const frameType = object<Pick<FeedFrame, 'type'>>({ type: oneOf('snapshot', 'change', 'series') });
+const state = object<Omit<FeedFrame & { type: 'change' }, 'type'>>({
   seq: amount,
   health: decode.health,
   incidents: list(decode.incident),
 });
-const points = object<{ series: Series }>({ series: decode.series });
+const points = object<Omit<FeedFrame & { type: 'series' }, 'type'>>({ series: decode.series });
 
 export const feedFrame: Decoder<FeedFrame> = (value, path) => {
   const { type } = frameType(value, path);

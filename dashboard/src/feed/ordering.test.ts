@@ -37,7 +37,7 @@ describe('the share that a weight would bring', () => {
   });
   test('is part of what its tier gets, or unknown', () => {
     expect(expectedShare(pool({ shares: [0.75, 0.25] }), backend(SECONDARY), 100)).toBe(0.25);
-    expect(expectedShare(pool({ shares: null }), backend(), 100)).toBeNull();
+    expect(expectedShare(pool({ shares: [] }), backend(), 100)).toBeNull();
     expect(shareWords(pool({ shares: [1, 0] }), backend(SECONDARY), 50)).toBe('Its tier gets no traffic now.');
     expect(shareWords(two, backend(), 0)).toBe('Would get 0\u00a0% of the traffic: a spare.');
     expect(shareWords(two, backend({ eligible: false }), 100)).toBe('Would get 50\u00a0% of the traffic once it is eligible.');

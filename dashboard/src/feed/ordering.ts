@@ -2,7 +2,7 @@
 // what an answer means. Pure.
 
 import { names, NONE, ratio } from '../format';
-import type { Persists } from '../wire/control';
+import type { Persists } from '../wire/types';
 import type { Backend, FailRequest, Intent, Pool } from '../wire/types';
 import type { Problem } from './api';
 
@@ -156,7 +156,7 @@ export function persistWords(persists: Persists): string {
 
 /** Which part of the pool's traffic a backend would get with this weight; null where nobody can say. */
 export function expectedShare(pool: Pool, backend: Backend, weight: number): number | null {
-  const part = pool.shares?.[pool.shares.length === 0 ? 0 : tierIndex(pool, backend.tier)];
+  const part = pool.shares[tierIndex(pool, backend.tier)];
   if (part === undefined) return null;
   const others = pool.backends.filter((it) => it.tier === backend.tier && it.name !== backend.name && it.eligible);
   const rest = others.reduce((sum, it) => sum + it.weight, 0);

@@ -3,7 +3,7 @@
 import { signal } from '@preact/signals';
 import * as decode from '../wire/decode';
 import { backendOrdered, poolOrdered } from '../wire/control';
-import type { PoolOrdered } from '../wire/control';
+import type { PoolOrdered } from '../wire/types';
 import type { Backend } from '../wire/types';
 import { call } from './api';
 import type { Answer, Problem } from './api';

@@ -2,7 +2,7 @@
 
 import { computed, effect, signal, untracked } from '@preact/signals';
 import * as control from '../wire/control';
-import type { WhoAmI } from '../wire/control';
+import type { WhoAmI } from '../wire/types';
 import { call } from './api';
 import type { Answer } from './api';
 import { connection, health, me } from './store';
@@ -29,6 +29,7 @@ export function signOut(): void {
   keepToken(null);
 }
 
+/** Whoever comes to this page next is shown nothing that was shown to whoever leaves it. */
 function ask(shown?: string): Promise<Answer<WhoAmI>> {
   return call({ path: '/api/whoami', decode: control.whoAmI, ...(shown === undefined ? {} : { token: shown }) });
 }

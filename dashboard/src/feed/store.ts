@@ -4,8 +4,8 @@
 import { computed, signal } from '@preact/signals';
 import { complete } from './complete';
 import type { Problem } from './api';
-import type { WhoAmI } from '../wire/control';
-import type { Health, Incident, Pool, Process, Series } from '../wire/types';
+
+import type { Health, Incident, Pool, Process, Series, WhoAmI } from '../wire/types';
 
 /** A value and when it arrived (browser clock, ms). */
 export interface Sample<T> {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { AuditEntry } from '../wire/control';
+import type { AuditEntry } from '../wire/types';
 import { changesOf, isWanted, whatWords, whoWords } from './trail';
 
 const entry = (change: Partial<AuditEntry> = {}): AuditEntry => ({

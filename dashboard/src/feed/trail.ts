@@ -1,6 +1,6 @@
 // Entries of the audit list as people read them. Pure.
 
-import type { AuditEntry } from '../wire/control';
+import type { AuditEntry } from '../wire/types';
 import { plain } from './ordering';
 
 const ACTION_WORDS: Record<string, string> = {

@@ -55,7 +55,7 @@ test('a pool held on a tier says who holds it', () => {
 });
 
 test('an injected fault is never shown as good', () => {
-  const fault = { mode: 'slow', scope: 'all', percent: 10, ends_at: null, remaining_seconds: null };
+  const fault = { mode: 'slow', scope: 'all', percent: 10, status: null, delay_min_seconds: 3, delay_max_seconds: 3, ends_at: T, remaining_seconds: 30 };
   expect(verdict(pool({ backends: [backend({ fault }), backend(SECONDARY)] }))).toMatchObject({ tone: 'warn', word: 'Fault injected', sentence: `Serving from primary since ${at}; primary is failing on purpose (slow).` });
 });
 

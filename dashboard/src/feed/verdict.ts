@@ -26,7 +26,7 @@ function sentenceOf(pool: Pool): string {
   if (pool.backends.length === 0) return `Pool ${pool.name} has no backends: every request to it is lost.`;
   const since = clock(Date.parse(pool.since));
   const ailing = ailments(pool);
-  if (pool.failing_open === true) {
+  if (pool.failing_open) {
     const why = ailing.length > 0 ? ` ${ailing.join('; ')}.` : '';
     return `No backend is eligible since ${since}; requests are sent to any of them all the same.${why}`;
   }
@@ -44,7 +44,7 @@ function isDown(pool: Pool): boolean {
 
 /** An operator wants no traffic there, so that it is out is no trouble. */
 export function isPlanned(backend: Backend): boolean {
-  return backend.ejected_by_operator === true || backend.intent === 'draining' || backend.intent === 'disabled';
+  return backend.ejected_by_operator || backend.intent !== 'enabled';
 }
 
 function isAiling(backend: Backend): boolean {
@@ -58,7 +58,7 @@ function serving(pool: Pool): string[] {
 }
 
 export function toneOf(pool: Pool): Tone {
-  if (pool.backends.length === 0 || isDown(pool) || pool.failing_open === true) return 'bad';
+  if (pool.backends.length === 0 || isDown(pool) || pool.failing_open) return 'bad';
   if (pool.last_minute.lost > 0) return 'warn';
   if (pool.backends.some((it) => it.fault !== null)) return 'warn';
   if (pool.status === 'failed_over') return 'moved';
@@ -68,7 +68,7 @@ export function toneOf(pool: Pool): Tone {
 
 function wordOf(pool: Pool): string {
   if (pool.backends.length === 0) return 'No backends';
-  if (pool.failing_open === true) return 'Failing open';
+  if (pool.failing_open) return 'Failing open';
   if (isDown(pool)) return 'Down';
   if (pool.held_tier !== null) return 'Held';
   if (pool.status === 'failed_over') return 'Failed over';
@@ -94,7 +94,7 @@ function ailments(pool: Pool): string[] {
 
 function ailment(backend: Backend): string | null {
   if (backend.fault !== null) return `failing on purpose (${backend.fault.mode})`;
-  if (backend.ejected_by_operator === true) return 'ejected by an operator';
+  if (backend.ejected_by_operator) return 'ejected by an operator';
   if (backend.intent === 'disabled') return 'disabled by an operator';
   if (backend.intent === 'draining') return backend.in_flight > 0 ? `draining, ${count(backend.in_flight)} left` : 'drained';
   if (!isAiling(backend)) return null;

@@ -4,20 +4,20 @@ import { call } from '../feed/api';
 import { useAsked } from '../feed/ask';
 import { health, me } from '../feed/store';
 import { count, plural } from '../format';
-import { processFacts } from '../wire/control';
-import type { ProcessFacts } from '../wire/control';
+import * as control from '../wire/control';
+import type { Process } from '../wire/types';
 import { Command } from './actions/Command';
 import { Moment, Since } from './Moment';
 import { ProblemBox } from './Notices';
 
 const EVERY_MS = 2_000;
 
-const STATE_WORD: Record<string, string> = {
+const STATE_WORD: Record<Process['state'], string> = {
   serving: 'Serving', upgrading: 'Being replaced by a new process', draining: 'About to end',
 };
 
 export function About() {
-  const asked = useAsked('process', () => call({ path: '/api/process', decode: processFacts }), EVERY_MS);
+  const asked = useAsked('process', () => call({ path: '/api/process', decode: control.process }), EVERY_MS);
   const who = me.value;
   return (
     <section class="section" aria-labelledby="about-heading">
@@ -65,7 +65,7 @@ function Pair(props: { name: string; children: preact.ComponentChildren }) {
   );
 }
 
-function Facts(props: { facts: ProcessFacts }) {
+function Facts(props: { facts: Process }) {
   const { facts } = props;
   return (
     <dl class="pairs">
@@ -73,7 +73,7 @@ function Facts(props: { facts: ProcessFacts }) {
         <strong>Bascule {facts.version}</strong>
       </Pair>
       <Pair name="State">
-        {STATE_WORD[facts.state] ?? facts.state}
+        {STATE_WORD[facts.state]}
         {!facts.is_ready && `, not ready: ${facts.reason ?? 'no reason is given'}`}
       </Pair>
       <Pair name="Started">

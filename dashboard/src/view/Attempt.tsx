@@ -2,7 +2,7 @@
 
 import { plural } from '../format';
 import { plain } from '../feed/ordering';
-import type { Change, ConfigFault, Reload } from '../wire/control';
+import type { Change, ConfigFault, Reload } from '../wire/types';
 import { Icon } from './Icon';
 import type { IconName } from './Icon';
 import { Said } from './Notices';

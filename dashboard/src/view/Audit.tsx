@@ -8,7 +8,7 @@ import type { AuditFilter } from '../feed/trail';
 import { count, plural } from '../format';
 import { param, setParams } from '../route';
 import { audit } from '../wire/control';
-import type { AuditEntry } from '../wire/control';
+import type { AuditEntry } from '../wire/types';
 import { Command } from './actions/Command';
 import { Icon } from './Icon';
 import type { IconName } from './Icon';

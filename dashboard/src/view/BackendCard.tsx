@@ -70,11 +70,7 @@ export function BackendCard({ pool, backend, share, onFail }: BackendCardProps) 
           <span>
             Injected fault: <strong>{backend.fault.mode}</strong>
             {faultLimits(backend.fault)}
-            {backend.fault.ends_at !== null && (
-              <>
-                , ends in <Until at={backend.fault.ends_at} />
-              </>
-            )}
+            , ends in <Until at={backend.fault.ends_at} />
           </span>
         </p>
       )}

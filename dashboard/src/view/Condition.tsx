@@ -30,7 +30,7 @@ export function Condition({ state }: { state: BackendState }) {
 
 /** What operators want, in words; null while they want nothing special. */
 export function intentWord(backend: Backend): string | null {
-  if (backend.ejected_by_operator === true) return 'Ejected by an operator';
+  if (backend.ejected_by_operator) return 'Ejected by an operator';
   if (backend.intent === 'disabled') return 'Disabled';
   if (backend.intent === 'draining') return backend.in_flight > 0 ? `Draining, ${count(backend.in_flight)} left` : 'Drained';
   return null;

@@ -8,7 +8,7 @@ import { useAsked } from '../feed/ask';
 import { ordersRefused } from '../feed/store';
 import { duration, plural } from '../format';
 import * as control from '../wire/control';
-import type { Config as ConfigFacts, Reload } from '../wire/control';
+import type { Config as ConfigFacts, Reload } from '../wire/types';
 import { text } from '../wire/shape';
 import { Act } from './actions/Act';
 import { Command } from './actions/Command';

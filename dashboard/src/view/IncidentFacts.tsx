@@ -1,11 +1,11 @@
 // The parts of an incident that both the list and its own page show.
 
 import { count, durationOrNone, ratio } from '../format';
-import type { Incident, IncidentCause, IncidentState, Latency } from '../wire/types';
+import type { Cause, Incident, IncidentState, Latency } from '../wire/types';
 import { Icon } from './Icon';
 import type { IconName } from './Icon';
 
-const CAUSE: Record<IncidentCause, string> = {
+const CAUSE: Record<Cause, string> = {
   crash: 'Crash',
   hang: 'Hang',
   slow: 'Slow',
@@ -32,7 +32,6 @@ export const DETECTOR: Record<Incident['detected_by'], string> = {
 export const SOURCE: Record<Incident['evidence'][number]['source'], string> = {
   traffic: 'Traffic',
   health_check: 'Health check',
-  operator: 'Operator',
 };
 
 export const STATE_LOOK: Record<IncidentState, { word: string; icon: IconName; tone: string }> = {

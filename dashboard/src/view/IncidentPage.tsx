@@ -117,9 +117,16 @@ function Gone({ id, problem }: { id: string; problem: Problem }) {
   );
 }
 
-/** It happened to a process that has ended since. */
+/** It happened to a process that has ended since, perhaps in the middle of it. */
 function BeforeRestart({ incident }: { incident: Incident }) {
   const started = health.value?.value.started_at;
+  if (incident.interrupted) {
+    return (
+      <span class="tag tone-warn" data-testid="interrupted" title="What came after is not known">
+        <Icon name="refresh" size={12} /> cut short: the proxy ended before it was over
+      </span>
+    );
+  }
   if (started === undefined || Date.parse(incident.moments.decided_at) >= Date.parse(started)) return null;
   return (
     <span class="tag tone-off" data-testid="before-restart">

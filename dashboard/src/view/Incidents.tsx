@@ -110,7 +110,7 @@ function IncidentRow(props: { incident: Incident }) {
 
 function EvidenceLine(props: { incident: Incident }) {
   const { evidence, moments } = props.incident;
-  const first = evidence.find((it) => it.source !== 'operator') ?? evidence[0];
+  const first = evidence[0];
   return (
     <p class="quiet-text">
       <Moment at={moments.suspected_at} />

@@ -98,7 +98,7 @@ function TierColumn({ pool: shown, tier, first, onFail }: TierColumnProps) {
           <span class="tag tone-moved" data-testid="failback">
             <Icon name="back" size={12} /> Failing back to {names(tier.backends.map((it) => it.name))} in{' '}
             <Until at={failback.at} />
-            {failback.share !== null && failback.share > 0 && <> ({ratio(failback.share)} are back)</>}
+            {failback.share > 0 && <> ({ratio(failback.share)} are back)</>}
           </span>
         )}
       </div>

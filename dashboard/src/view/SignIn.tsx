@@ -6,7 +6,7 @@ import { isSigningIn, signIn, signOut } from '../feed/session';
 import { me, needsSignIn, tick } from '../feed/store';
 import { expiry, token } from '../feed/token';
 import { span } from '../format';
-import type { WhoAmI } from '../wire/control';
+import type { WhoAmI } from '../wire/types';
 import { Command } from './actions/Command';
 import { Icon } from './Icon';
 import { ProblemBox } from './Notices';

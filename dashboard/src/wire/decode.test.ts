@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import * as fixtures from '../fixtures';
 import * as decode from './decode';
+import { list, nullable, object, oneOf, text } from './shape';
 
 const through = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
 
@@ -36,4 +37,22 @@ test('columns of unequal length are refused', () => {
 test('unknown frames are refused', () => {
   expect(() => decode.logFrame({ type: 'gossip' }, '')).toThrow('type: expected one of hello, lines, dropped, got "gossip"');
   expect(() => decode.logFrame(null, '')).toThrow('answer: expected an object, got null');
+});
+
+test('a decoder that takes less than is sent, or leaves something out, does not compile', () => {
+  interface Sent {
+    name: string | null;
+    state: 'up' | 'down';
+    all: string[];
+  }
+  const good = { name: nullable(text), state: oneOf('up', 'down'), all: list(text) };
+  expect(object<Sent>(good)({ name: null, state: 'up', all: [] }, '')).toEqual({ name: null, state: 'up', all: [] });
+  // @ts-expect-error A name may be null.
+  object<Sent>({ ...good, name: text });
+  // @ts-expect-error There is another state.
+  object<Sent>({ ...good, state: oneOf('up') });
+  // @ts-expect-error What is in a list counts, too.
+  object<Sent>({ ...good, all: list(oneOf('up')) });
+  // @ts-expect-error A field is not read.
+  object<Sent>({ name: good.name, state: good.state });
 });

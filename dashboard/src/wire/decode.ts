@@ -2,6 +2,7 @@
 
 import { DecodeError, amount, anything, flag, list, nullable, number, object, oneOf, record, text, timestamp } from './shape';
 import type { Decoder } from './shape';
+import type * as sent from './generated';
 import type * as wire from './types';
 
 const latency = object<wire.Latency>({
@@ -15,10 +16,10 @@ const backend = object<wire.Backend>({
   url: text,
   tier: amount,
   weight: amount,
-  configured_weight: nullable(amount),
+  configured_weight: amount,
   state: oneOf('up', 'failing', 'down', 'ejected', 'unknown'),
-  intent: nullable(oneOf('enabled', 'draining', 'disabled')),
-  ejected_by_operator: nullable(flag),
+  intent: oneOf('enabled', 'draining', 'disabled'),
+  ejected_by_operator: flag,
   eligible: flag,
   active: flag,
   reason: nullable(text),
@@ -40,8 +41,11 @@ const backend = object<wire.Backend>({
       mode: text,
       scope: text,
       percent: amount,
-      ends_at: nullable(timestamp),
-      remaining_seconds: nullable(number),
+      status: nullable(amount),
+      delay_min_seconds: nullable(amount),
+      delay_max_seconds: nullable(amount),
+      ends_at: timestamp,
+      remaining_seconds: number,
     }),
   ),
 });
@@ -52,13 +56,13 @@ const pool = object<wire.Pool>({
   active_tier: nullable(amount),
   active_backend: nullable(text),
   since: timestamp,
-  shares: nullable(list(amount)),
+  shares: list(amount),
   failback: nullable(
-    object<wire.Failback>({ to_tier: amount, at: timestamp, remaining_seconds: number, share: nullable(amount) }),
+    object<wire.Failback>({ to_tier: amount, at: timestamp, remaining_seconds: number, share: amount }),
   ),
   returnable_tier: nullable(amount),
   held_tier: nullable(amount),
-  failing_open: nullable(flag),
+  failing_open: flag,
   open_incident: nullable(text),
   last_minute: object<wire.LastMinute>({
     requests: amount,
@@ -72,7 +76,7 @@ const pool = object<wire.Pool>({
   backends: list(backend),
 });
 
-export const health: Decoder<wire.Health> = object<wire.Health>({
+export const health = object<wire.Health>({
   schema: amount,
   now: timestamp,
   version: text,
@@ -83,7 +87,7 @@ export const health: Decoder<wire.Health> = object<wire.Health>({
   pools: list(pool),
 });
 
-export const incident: Decoder<wire.Incident> = object<wire.Incident>({
+export const incident = object<wire.Incident>({
   id: text,
   pool: text,
   backend: text,
@@ -91,13 +95,14 @@ export const incident: Decoder<wire.Incident> = object<wire.Incident>({
   cause: oneOf('crash', 'hang', 'slow', 'errors', 'grey', 'truncation', 'partition', 'injected', 'drained', 'manual', 'unknown'),
   detected_by: oneOf('traffic', 'health_check', 'operator'),
   requested: flag,
+  interrupted: flag,
   from_tier: amount,
   to_tier: nullable(amount),
   to_backend: nullable(text),
   evidence: list(
     object<wire.Evidence>({
       at: timestamp,
-      source: oneOf('traffic', 'health_check', 'operator'),
+      source: oneOf('traffic', 'health_check'),
       detail: text,
     }),
   ),
@@ -111,8 +116,8 @@ export const incident: Decoder<wire.Incident> = object<wire.Incident>({
   }),
   detection_seconds: amount,
   switch_seconds: nullable(amount),
-  window: object<wire.Incident['window']>({ from: timestamp, to: nullable(timestamp) }),
-  requests: object<wire.Requests>({
+  window: object<sent.Window>({ from: timestamp, to: nullable(timestamp) }),
+  requests: object<sent.Requests>({
     total: amount,
     rescued: amount,
     rescued_by_retry: amount,
@@ -121,14 +126,14 @@ export const incident: Decoder<wire.Incident> = object<wire.Incident>({
     extra_attempts: amount,
     error_ratio: amount,
   }),
-  latency: object<wire.Incident['latency']>({
+  latency: object<sent.Latencies>({
     before: nullable(latency),
     during: nullable(latency),
     after: nullable(latency),
   }),
 });
 
-export const incidents: Decoder<wire.IncidentList> = object<wire.IncidentList>({
+export const incidents = object<sent.Incidents>({
   schema: amount,
   incidents: list(incident),
 });
@@ -177,13 +182,6 @@ export const series: Decoder<wire.Series> = (value, path) => {
   return decoded;
 };
 
-export const process: Decoder<wire.Process> = object<wire.Process>({
-  state: oneOf('serving', 'upgrading', 'draining'),
-  is_ready: flag,
-  reason: nullable(text),
-  requests_in_flight: amount,
-});
-
 const logLine = object<wire.LogLine>({
   seq: amount,
   at: timestamp,
@@ -210,16 +208,10 @@ export const logFrame: Decoder<wire.LogFrame> = (value, path) => {
   }
 };
 
-export const failAccepted: Decoder<wire.FailAccepted> = object<wire.FailAccepted>({
-  pool: text,
-  backend: text,
-  mode: text,
-  accepted_at: timestamp,
-  ends_at: nullable(timestamp),
-});
+export const failAccepted = object<Pick<sent.FailAccepted, 'mode'>>({ mode: text });
 
-export const recovered: Decoder<wire.Recovered> = object<wire.Recovered>({ recovered: list(text) });
+export const recovered = object<Pick<sent.Recovered, 'recovered'>>({ recovered: list(text) });
 
-export const errorBody: Decoder<{ error: wire.ErrorBody }> = object<{ error: wire.ErrorBody }>({
-  error: object<wire.ErrorBody>({ code: text, message: text, remedy: text, present: nullable(anything) }),
+export const errorBody = object<{ error: wire.ErrorBody }>({
+  error: object<wire.ErrorBody>({ code: text, message: text, remedy: text, present: anything }),
 });

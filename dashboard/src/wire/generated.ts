@@ -80,14 +80,72 @@ export interface Backend {
   weight: number;
 }
 
+/** The answer to an order about a backend. */
+export interface BackendAnswer {
+  /** The backend, as it is now. */
+  backend: OrderedBackend;
+  /** Whether what was ordered has come about: a drained backend has nothing in flight, one that shall serve is eligible. */
+  is_done: boolean;
+  /** What the order outlives. */
+  persists: Persists;
+  /** See [`SCHEMA`]. */
+  schema: number;
+}
+
 /** How a backend is, in one word. */
 export type BackendState = 'up' | 'failing' | 'down' | 'ejected' | 'unknown';
 
 /** The class of a failure, judged from outside. */
 export type Cause = 'crash' | 'hang' | 'slow' | 'errors' | 'grey' | 'truncation' | 'partition' | 'injected' | 'drained' | 'manual' | 'unknown';
 
+/** One difference. */
+export interface Change {
+  /** What is there; `null` when it was removed. */
+  after: unknown;
+  /** What was there; `null` when it was added. */
+  before: unknown;
+  /** What became of it. */
+  kind: Kind;
+  /** The keys that lead to it, with dots between; entries of lists by their name in brackets. */
+  path: string;
+}
+
 /** How a health check ended. */
 export type CheckResult = 'pass' | 'fail' | 'timeout';
+
+/** What is configured at present. */
+export interface Config {
+  /** All of it, every default in its place. */
+  config: unknown;
+  /** Where it is from; empty if from no file. */
+  files: string[];
+  /** Counts from 1, the configuration at start. */
+  generation: number;
+  /** The latest attempt to load another; `null` before any. */
+  last_reload: Reload | null;
+  /** Since when it is in use. */
+  loaded_at: string;
+  /** See [`SCHEMA`](crate::admin::wire::SCHEMA). */
+  schema: number;
+}
+
+/** Something wrong with a configuration. */
+export interface ConfigFault {
+  /** Names the kind of problem. */
+  code: string;
+  /** Counted from 1. */
+  column: number | null;
+  /** Counted from 1. */
+  line: number | null;
+  /** What is wrong. */
+  message: string;
+  /** The key, where it is about one. */
+  path: string | null;
+  /** What to do. */
+  remedy: string;
+  /** `error` or `warning`. */
+  severity: string;
+}
 
 /** What took a backend out. */
 export type DetectedBy = 'traffic' | 'health_check' | 'operator';
@@ -257,6 +315,9 @@ export interface Incidents {
   schema: number;
 }
 
+/** What became of a part of a configuration. */
+export type Kind = 'added' | 'removed' | 'changed';
+
 /** The latest health check. */
 export interface LastCheck {
   /** When it ended. */
@@ -333,6 +394,68 @@ export interface NotRecovered {
   pool: string;
 }
 
+/** One backend, as operators order it about. */
+export interface OrderedBackend {
+  /** How it is: `up`, `failing`, `down`, `ejected` or `unknown`. */
+  condition: string;
+  /** The same, as configured. */
+  configured_weight: number;
+  /** When it may be picked again, if it is ejected. */
+  ejected_until: string | null;
+  /** Attempts that have begun and not ended. */
+  in_flight: number;
+  /** What operators want of it: `enabled`, `draining` or `disabled`. */
+  intent: string;
+  /** Whether it is eligible and of a tier that gets traffic. */
+  is_active: boolean;
+  /** Whether it may be picked. */
+  is_eligible: boolean;
+  /** The latest health check. */
+  last_check: LastCheck | null;
+  /** Unique in its pool. */
+  name: string;
+  /** Its pool's name. */
+  pool: string;
+  /** Which part of the pool's requests it gets at present, 0 to 1. */
+  share: number;
+  /** Since when it is in this condition. */
+  since: string;
+  /** 0 is preferred. */
+  tier: number;
+  /** The latest sign of trouble, until all is well again. */
+  trouble: string | null;
+  /** As configured. */
+  url: string;
+  /** In relation to those of its tier, as last ordered. */
+  weight: number;
+}
+
+/** One pool, as operators order it about. */
+export interface OrderedPool {
+  /** The active tier's first eligible backend. */
+  active_backend: string | null;
+  /** The tier that serves; `null` when nothing can. */
+  active_tier: number | null;
+  /** The tier that an operator moved the pool to, until traffic is asked back. */
+  held_tier: number | null;
+  /** Unique. */
+  name: string;
+  /** The tier that a failback would return traffic to. */
+  returnable_tier: number | null;
+  /** Which part of the traffic each tier gets, 0 to 1, in order of preference. */
+  shares: number[];
+}
+
+/** What an order outlives. */
+export interface Persists {
+  /** A reload; unless its configuration changes the very weight that was ordered, or gives the backend another address: whoever serves there is another backend, of which nobody has ordered anything. */
+  reload: boolean;
+  /** A restart. */
+  restart: boolean;
+  /** An upgrade. */
+  upgrade: boolean;
+}
+
 /** One pool. */
 export interface Pool {
   /** The active tier's first eligible backend. */
@@ -363,8 +486,50 @@ export interface Pool {
   status: PoolStatus;
 }
 
+/** The answer to an order about a pool. */
+export interface PoolAnswer {
+  /** Whether all traffic is where it was ordered to go. */
+  is_done: boolean;
+  /** What the order outlives. */
+  persists: Persists;
+  /** The pool, as it is now. */
+  pool: OrderedPool;
+  /** See [`SCHEMA`]. */
+  schema: number;
+}
+
 /** How a pool is, in one word. */
 export type PoolStatus = 'serving' | 'degraded' | 'failed_over' | 'down';
+
+/** The answer to `GET /process`. */
+export interface Process {
+  /** Clients' connections. */
+  connections: number;
+  /** How many processes there have been that took over one from another, this one included. */
+  generation: number;
+  /** Whether traffic is wanted. */
+  is_ready: boolean;
+  /** The latest attempt at an upgrade. */
+  latest_upgrade: Upgrade | null;
+  /** The process id. */
+  pid: number;
+  /** Process id of the one that this one has taken over from. */
+  predecessor: number | null;
+  /** Why not. */
+  reason: string | null;
+  /** Requests that have begun and not ended, WebSockets included. */
+  requests_in_flight: number;
+  /** Of this answer. */
+  schema: number;
+  /** When it began to serve. */
+  started_at: string;
+  /** `serving`, `upgrading`: another one has been started to take over; or `draining`: it is about to end. */
+  state: string;
+  /** Process id of the one that has taken over from this one. */
+  successor: number | null;
+  /** The version of the program. */
+  version: string;
+}
 
 /** The answer to `POST /proxy/recover`. */
 export interface Recovered {
@@ -372,6 +537,28 @@ export interface Recovered {
   not_recovered: NotRecovered[];
   /** Backends that have no fault left. */
   recovered: string[];
+}
+
+/** How an attempt to load a configuration ended. */
+export interface Reload {
+  /** When. */
+  at: string;
+  /** What it says otherwise than the one in use before. */
+  changes: Change[];
+  /** The configuration that is in use since. */
+  generation: number;
+  /** Of those, the ones that wait for another process. */
+  needs_restart: string[];
+  /** All that is wrong, or probably not meant so. */
+  problems: ConfigFault[];
+  /** `applied`, `unchanged` or `refused`; `accepted` if it was only to be tried. */
+  result: string;
+  /** See [`SCHEMA`](crate::admin::wire::SCHEMA). */
+  schema: number;
+  /** How long it took. */
+  took_seconds: number;
+  /** What asked for it: `api`, `signal` or `files`. */
+  trigger: string;
 }
 
 /** The requests that finished inside the window. */
@@ -429,6 +616,18 @@ export interface Ticket {
   schema: number;
   /** What to add to the WebSocket's address, as `?ticket=…`. Good once. */
   ticket: string;
+}
+
+/** An attempt at an upgrade. */
+export interface Upgrade {
+  /** When it ended. */
+  at: string;
+  /** Why it failed. */
+  reason: string | null;
+  /** `completed` or `failed`. */
+  result: string;
+  /** The version of the program that has taken over. */
+  version: string | null;
 }
 
 /** Who made a change. */

@@ -1,7 +1,11 @@
 // Small decoders from `unknown` to a type. Each says where and what it expected when it fails;
 // unknown extra fields pass, so that a newer proxy does not break an older page.
 
-export type Decoder<T> = (value: unknown, path: string) => T;
+export interface Decoder<T> {
+  (value: unknown, path: string): T;
+  /** Never there. A decoder of fewer values than are sent is none of what is sent: `text` does not read a string or null. */
+  readonly reads?: (sent: T) => void;
+}
 
 /** An answer that is not what the contract says, with the place of the first difference. */
 export class DecodeError extends Error {

@@ -26,6 +26,10 @@ fn definitions() -> Map<String, Value> {
     generator.subschema_for::<wire::Ticket>();
     generator.subschema_for::<wire::FailAccepted>();
     generator.subschema_for::<wire::Recovered>();
+    generator.subschema_for::<wire::BackendAnswer>();
+    generator.subschema_for::<wire::PoolAnswer>();
+    generator.subschema_for::<wire::Config>();
+    generator.subschema_for::<wire::Process>();
     generator.take_definitions(true)
 }
 

@@ -26,8 +26,7 @@ export function intentOrder(backend: Backend): Order {
     case 'disabled':
       return { verb: 'enable', expect: { intent: 'disabled' } };
     case 'enabled':
-    case null:
-      return { verb: 'drain', ...(backend.intent === null ? {} : { expect: { intent: backend.intent } }) };
+      return { verb: 'drain', expect: { intent: 'enabled' } };
   }
 }
 

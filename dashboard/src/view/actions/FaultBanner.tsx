@@ -49,12 +49,7 @@ function FaultBanner(props: { pool: Pool; backend: Backend }) {
           <strong>{backend.name}</strong> of pool {pool.name} fails on purpose: <strong>{fault.mode}</strong>
           {fault.scope !== 'all' && `, ${fault.scope} only`}
           {fault.percent < 100 && `, ${fault.percent} %`}
-          {fault.ends_at !== null && (
-            <>
-              , for another <Until at={fault.ends_at} />
-            </>
-          )}
-          .
+          , for another <Until at={fault.ends_at} />.
         </p>
         {problem !== null && <ProblemBox problem={problem} />}
       </div>

@@ -28,8 +28,8 @@ const TURNS: Record<Intent, readonly Verb[]> = {
 export function OrderPanel({ pool, backend, busy, onOrder }: OrderPanelProps) {
   const [length, setLength] = useState<string>(EJECT_LENGTHS[0]);
   const refused = busy ?? ordersRefused.value;
-  const intent = backend.intent ?? 'enabled';
-  const isEjected = backend.state === 'ejected' || backend.ejected_by_operator === true;
+  const { intent } = backend;
+  const isEjected = backend.state === 'ejected' || backend.ejected_by_operator;
   const eject: Order = { verb: 'eject', length };
   const nothingWrong = backend.fault === null && backend.state === 'up' ? `${backend.name} has nothing to recover from` : null;
   const row = (order: Order, reason: string | null, more?: ComponentChildren) => (

@@ -75,7 +75,7 @@ export function Weight({ pool, backend, refused, onOrder }: WeightProps) {
             ? `A whole number from 0 to ${WEIGHT_MAX}.`
             : isNew
               ? `${shareWords(pool, backend, value)} Now ${backend.weight}; Enter applies.`
-              : backend.configured_weight !== null && backend.configured_weight !== backend.weight
+              : backend.configured_weight !== backend.weight
                 ? `Ordered; the configuration says ${backend.configured_weight}.`
                 : 'As configured.'}
         </span>
