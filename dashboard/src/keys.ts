@@ -3,7 +3,7 @@
 
 import { signal } from '@preact/signals';
 
-export interface Shortcut {
+interface Shortcut {
   /** As `KeyboardEvent.key` has it; two with a space between are pressed one after the other: "g l". */
   keys: string;
   /** What the help says of it. */
@@ -48,7 +48,7 @@ export function addShortcuts(added: readonly Shortcut[]): () => void {
 /** Keys that go on while they are held. */
 const REPEATED: ReadonlySet<string> = new Set(['j', 'k', 'n', 'N', '[', ']']);
 
-export type Pressed = { keys: string; at: number } | null;
+type Pressed = { keys: string; at: number } | null;
 
 /** What was pressed, with the first half of a chord before it if there is one; and what to remember. */
 export function combine(before: Pressed, key: string, at: number, known: readonly string[]): { keys: string; next: Pressed } {

@@ -4,7 +4,7 @@
 
 import { computed, signal } from '@preact/signals';
 
-export type Route =
+type Route =
   | { page: 'overview'; pool: string | null }
   | { page: 'incident'; id: string }
   | { page: 'logs' | 'config' | 'audit' | 'about' };

@@ -25,7 +25,7 @@ export interface Axis {
   gaps: readonly { from: number; to: number }[];
 }
 
-export interface ChartProps {
+interface ChartProps {
   id: string;
   /** What a screen reader hears instead of the picture. */
   summary: string;

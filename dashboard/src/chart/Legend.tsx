@@ -5,7 +5,7 @@ import type { Column } from '../wire/types';
 import { cursorAt, indexAt } from './cursor';
 import type { Line } from './line';
 
-export interface LegendProps {
+interface LegendProps {
   lines: readonly Line[];
   columns: readonly Column[];
   times: readonly number[];

@@ -6,7 +6,7 @@ import type { Backend, Incident, Series } from '../wire/types';
 export type LaneKind = 'serving' | 'idle' | 'gap' | 'suspect' | 'out' | 'planned';
 
 /** Unix seconds. */
-export interface Stretch {
+interface Stretch {
   from: number;
   to: number;
   kind: LaneKind;
@@ -21,7 +21,7 @@ export interface Lane {
 }
 
 /** More bands than this are not read. */
-export const LANES_MAX = 12;
+const LANES_MAX = 12;
 /** A backend that gets a request now and then serves all the time: pauses up to this many points are bridged. */
 const BRIDGED_POINTS = 4;
 

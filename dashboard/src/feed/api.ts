@@ -26,7 +26,7 @@ export interface Problem {
 
 export type Answer<T> = { ok: true; value: T } | { ok: false; problem: Problem };
 
-export interface Call<T> {
+interface Call<T> {
   path: string;
   decode: Decoder<T>;
   method?: 'GET' | 'POST' | 'PUT';

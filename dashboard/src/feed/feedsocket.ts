@@ -16,7 +16,7 @@ export interface Socket {
   close(): void;
 }
 
-export interface FeedTarget {
+interface FeedTarget {
   /** Null when nobody lets us in. */
   connect(query: string): Promise<Socket | null>;
   /** Whose points are wanted; null for the first pool's. */

@@ -132,7 +132,7 @@ let troubles = 0;
 function take(events: LogEvent[]): void {
   for (const event of events) {
     if ('frame' in event) ring.accept(event.frame);
-    else if ('trouble' in event && troubles < 20) {
+    else if (troubles < 20) {
       troubles += 1;
       ring.mark('trouble', troubles === 20 ? 'more frames could not be read; reload the page to see them listed' : event.trouble);
     }

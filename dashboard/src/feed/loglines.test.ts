@@ -12,8 +12,8 @@ test('lines append in order, skipped ones leave a mark between them', () => {
   ring.accept(lines(1, 2));
   ring.accept({ type: 'dropped', count: 214 });
   ring.accept(lines(217, 217));
-  expect(said(ring.rows())).toEqual(['line 1', 'line 2', '[dropped]', 'line 217']);
-  expect(lineCount(ring.rows())).toBe(3);
+  expect(said(ring.source().rows)).toEqual(['line 1', 'line 2', '[dropped]', 'line 217']);
+  expect(lineCount(ring.source().rows)).toBe(3);
 });
 
 test('a new connection repeats nothing and fills what was missed', () => {
@@ -25,7 +25,7 @@ test('a new connection repeats nothing and fills what was missed', () => {
   ring.accept(lines(1, 3));
   ring.accept(lines(4, 6));
   ring.accept(lines(7, 7));
-  expect(said(ring.rows())).toEqual([1, 2, 3, 4, 5, 6, 7].map((it) => `line ${it}`));
+  expect(said(ring.source().rows)).toEqual([1, 2, 3, 4, 5, 6, 7].map((it) => `line ${it}`));
 });
 
 test('a restarted proxy counts from one again and its lines come last', () => {
@@ -35,14 +35,14 @@ test('a restarted proxy counts from one again and its lines come last', () => {
   const later = new Date(Date.parse(line(3).at) + 60_000).toISOString();
   ring.accept({ type: 'lines', lines: [line(1, { at: later, message: 'started' })] });
   ring.accept({ type: 'lines', lines: [line(2, { at: later, message: 'again' })] });
-  expect(said(ring.rows())).toEqual(['line 1', 'line 2', 'line 3', 'started', 'again']);
+  expect(said(ring.source().rows)).toEqual(['line 1', 'line 2', 'line 3', 'started', 'again']);
 });
 
 test('the ring is bounded and keeps the newest', () => {
   const ring = new LogRing();
   for (let from = 1; from <= 12_000; from += 100) ring.accept(lines(from, from + 99));
   expect(ring.size).toBe(RING_MAX);
-  expect(said(ring.rows()).at(0)).toBe('line 2001');
-  expect(said(ring.rows()).at(-1)).toBe('line 12000');
+  expect(said(ring.source().rows).at(0)).toBe('line 2001');
+  expect(said(ring.source().rows).at(-1)).toBe('line 12000');
   expect(ring.arrived).toBe(12_000);
 });

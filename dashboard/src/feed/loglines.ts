@@ -3,8 +3,8 @@
 import type { LogFrame, LogLevel, LogLine } from '../wire/types';
 
 /** Something that is not a line but belongs between lines: lines skipped, a frame not understood. */
-export interface LogMark {
-  kind: 'dropped' | 'trouble' | 'note';
+interface LogMark {
+  kind: 'dropped' | 'trouble';
   key: string;
   text: string;
 }
@@ -47,10 +47,6 @@ export class LogRing {
 
   get size(): number {
     return this.#rows.length;
-  }
-
-  rows(): readonly LogRow[] {
-    return this.#rows;
   }
 
   accept(frame: LogFrame): void {

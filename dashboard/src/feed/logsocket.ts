@@ -11,13 +11,13 @@ export type LogConnection =
   | { kind: 'open' }
   | { kind: 'closed'; retryAt: number };
 
-export type LogEvent = { frame: LogFrame } | { trouble: string } | { opened: true };
+export type LogEvent = { frame: LogFrame } | { trouble: string };
 
 export interface LogSocket {
   close(): void;
 }
 
-export interface LogTarget {
+interface LogTarget {
   /** Where to connect, with what lets us in; null where that could not be had. */
   address(): Promise<string | null>;
   onEvents(events: LogEvent[]): void;
@@ -92,9 +92,7 @@ export function openLogSocket(target: LogTarget, world: World, draw: (then: () =
     const opening = new WebSocket(url);
     socket = opening;
     opening.onopen = () => {
-      if (closed) return;
-      take({ opened: true });
-      target.onConnection({ kind: 'open' });
+      if (!closed) target.onConnection({ kind: 'open' });
     };
     opening.onmessage = (message: MessageEvent<unknown>) => {
       if (closed) return;

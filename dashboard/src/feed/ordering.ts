@@ -160,8 +160,7 @@ export function expectedShare(pool: Pool, backend: Backend, weight: number): num
   if (part === undefined) return null;
   const others = pool.backends.filter((it) => it.tier === backend.tier && it.name !== backend.name && it.eligible);
   const rest = others.reduce((sum, it) => sum + it.weight, 0);
-  if (rest + weight === 0) return others.length === 0 ? part : part / (others.length + 1);
-  return (part * weight) / (rest + weight);
+  return rest + weight === 0 ? part / (others.length + 1) : (part * weight) / (rest + weight);
 }
 
 /** Shares are listed by tiers, and tiers count from 0 without gaps. */

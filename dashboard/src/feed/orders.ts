@@ -8,6 +8,7 @@ import type { Backend } from '../wire/types';
 import { call } from './api';
 import type { Answer, Problem } from './api';
 import { retryNow } from './feed';
+import { keyOf } from './key';
 import { bodyOf, doneWords, moveBody, pathOf, persistWords, undoOf } from './ordering';
 import type { Move, Order } from './ordering';
 
@@ -21,12 +22,8 @@ export type Outcome =
   | { kind: 'done'; order: Order; words: string; undo: Order | null; at: number }
   | { kind: 'not'; order: Order; problem: Problem };
 
-/** By `pool/backend`. */
+/** By `keyOf`. */
 export const outcomes = signal<ReadonlyMap<string, Outcome>>(new Map());
-
-export function keyOf(pool: string, backend: string): string {
-  return `${pool}/${backend}`;
-}
 
 function keep(key: string, outcome: Outcome | null): void {
   const next = new Map(outcomes.peek());

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { histogramsOf, quantile } from './percentile';
-import { keyOf } from './tally';
+import { keyOf } from './key';
 
 const page = (counts: number[]): string => `# TYPE bascule_upstream_duration_seconds histogram
 ${['0.001', '0.01', '0.1', '+Inf'].map((le, index) => `bascule_upstream_duration_seconds_bucket{backend="a \\"b\\"",pool="api",le="${le}"} ${counts[index]}`).join('\n')}

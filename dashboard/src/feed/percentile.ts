@@ -1,12 +1,12 @@
 // Each backend's 99th percentile of the last minute, from the histograms that the proxy exports.
 
 import { signal } from '@preact/signals';
+import { keyOf } from './key';
 import { connection } from './store';
-import { keyOf } from './tally';
 import { token } from './token';
 
 /** Upper bounds in seconds, ascending, and how many attempts took at most so long. */
-export interface Histogram {
+interface Histogram {
   bounds: number[];
   counts: number[];
 }

@@ -29,7 +29,7 @@ export interface Sink {
   trying(): void;
 }
 
-export const POLL_INTERVAL_MS = 1_000;
+const POLL_INTERVAL_MS = 1_000;
 
 export interface Poll {
   /** Asks at once, unless an answer is already awaited. */

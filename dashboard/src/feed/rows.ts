@@ -30,7 +30,7 @@ export interface TableChoice {
 const HEALTH_RANK: Record<Backend['state'], number> = { down: 0, ejected: 1, failing: 2, unknown: 3, up: 4 };
 
 /** Something about it wants to be looked at. */
-export function isTroubled(backend: Backend): boolean {
+function isTroubled(backend: Backend): boolean {
   return backend.state !== 'up' || !backend.eligible || backend.fault !== null || isPlanned(backend);
 }
 

@@ -2,6 +2,7 @@
 
 import { effect, signal } from '@preact/signals';
 import type { Health } from '../wire/types';
+import { keyOf } from './key';
 import { health } from './store';
 
 export interface Minute {
@@ -17,11 +18,6 @@ interface Reading {
 
 const SPAN_MS = 60_000;
 const NONE: Minute = { requests: 0, failures: 0 };
-
-/** Names may hold anything but a line break. */
-export function keyOf(pool: string, backend: string): string {
-  return `${pool}\n${backend}`;
-}
 
 export class Tally {
   #readings: Reading[] = [];

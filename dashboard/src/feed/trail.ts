@@ -56,7 +56,7 @@ export function whoWords({ who }: AuditEntry): string {
   return who.kind === 'local' ? 'This machine' : who.kind.charAt(0).toUpperCase() + who.kind.slice(1);
 }
 
-export interface ValueChange {
+interface ValueChange {
   key: string;
   before: string;
   after: string;

@@ -3,7 +3,7 @@
 import { computed } from '@preact/signals';
 import { param, setParams } from '../route';
 
-export type RangeName = '15m' | '1h' | '24h';
+type RangeName = '15m' | '1h' | '24h';
 
 export const RANGES: readonly { name: RangeName; seconds: number; says: string; short: string }[] = [
   { name: '15m', seconds: 900, says: '15 minutes', short: '15 m' },
@@ -15,7 +15,7 @@ export const RANGES: readonly { name: RangeName; seconds: number; says: string; 
 export const WINDOW_MIN_SECONDS = 10;
 const WINDOW_MAX_SECONDS = 86_400;
 
-export interface Zoom {
+interface Zoom {
   /** Unix seconds. */
   from: number;
   to: number;

@@ -7,7 +7,7 @@ import { Icon } from './Icon';
 import type { IconName } from './Icon';
 import { Said } from './Notices';
 
-export interface AttemptProps {
+interface AttemptProps {
   attempt: Reload;
   /** It was pasted, not loaded. */
   isCheck?: boolean;

@@ -1,7 +1,7 @@
 // One backend: its state and why, what it carries, its fault if one is injected, and what can be done.
 
 import { p99s } from '../feed/percentile';
-import { keyOf } from '../feed/tally';
+import { keyOf } from '../feed/key';
 import { isPlanned } from '../feed/verdict';
 import { count, duration, durationOrNone, ratio } from '../format';
 import type { Backend, Fault, LastCheck, Pool } from '../wire/types';
@@ -10,7 +10,7 @@ import { IntentTag, STATE_TONE, STATE_WORD } from './Condition';
 import { Icon, STATE_ICON } from './Icon';
 import { Ago, Moment, Since, Until } from './Moment';
 
-export interface BackendCardProps {
+interface BackendCardProps {
   pool: Pool;
   backend: Backend;
   /** Share of the traffic, 0 to 1; null while unknown. */

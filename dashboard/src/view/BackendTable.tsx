@@ -8,7 +8,8 @@ import type { Only, Row, SortKey, TableChoice, TierSummary } from '../feed/rows'
 import { p99s } from '../feed/percentile';
 import { shares } from '../feed/share';
 import { wholeSeries } from '../feed/store';
-import { keyOf, minuteOf } from '../feed/tally';
+import { keyOf } from '../feed/key';
+import { minuteOf } from '../feed/tally';
 import { count, duration, durationOrNone, NONE, plural, ratio } from '../format';
 import { param, setParams } from '../route';
 import type { Backend, LastCheck, Pool } from '../wire/types';
@@ -33,7 +34,7 @@ function choiceOf(): TableChoice {
   return { sort, isDescending: param('dir') === 'desc', text: param('find') ?? '', only: only === 'trouble' || only === 'serving' ? only : 'all' };
 }
 
-export interface BackendTableProps {
+interface BackendTableProps {
   pool: Pool;
   card: (backend: Backend, share: number | null) => ComponentChild;
 }

@@ -4,7 +4,7 @@ import { useState } from 'preact/hooks';
 import { clock } from '../format';
 import type { TableRow } from '../chart/columns';
 
-export interface ChartTableProps {
+interface ChartTableProps {
   caption: string;
   head: readonly string[];
   /** Only computed while the table is open. */

@@ -12,7 +12,7 @@ import { Command } from './actions/Command';
 import { Icon } from './Icon';
 import { ProblemBox } from './Notices';
 
-export interface FailDialogProps {
+interface FailDialogProps {
   pool: Pool;
   backend: Backend;
   onClose: () => void;

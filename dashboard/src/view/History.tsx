@@ -19,7 +19,7 @@ import { Lanes } from './Lanes';
 import { ProblemBox } from './Notices';
 import { Signals } from './Signals';
 
-export interface HistoryProps {
+interface HistoryProps {
   heading: string;
   pool: string;
   /** A stretch that is not one of the ranges; unix seconds, `to` null for now. */

@@ -20,7 +20,7 @@ const APART = 26;
 const LEAST: Partial<Record<LaneKind, number>> = { out: 3, suspect: 2, planned: 3 };
 const KINDS: readonly LaneKind[] = ['gap', 'idle', 'serving', 'suspect', 'out', 'planned'];
 
-export interface LanesProps {
+interface LanesProps {
   series: Series;
   axis: Axis;
   backends: readonly Backend[];

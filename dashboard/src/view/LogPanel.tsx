@@ -21,7 +21,7 @@ const LEVEL_NAMES: readonly [LogLevel, string][] = [
   ['debug', 'Everything'],
 ];
 
-export interface LogPanelProps {
+interface LogPanelProps {
   heading?: string;
   /** Only lines of this stretch of time, unix ms. */
   from?: number;

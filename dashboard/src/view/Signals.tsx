@@ -12,7 +12,7 @@ import { count, duration, durationOrNone, plural, rate, ratio, span } from '../f
 import type { Backend, Column, Series } from '../wire/types';
 import { ChartTable } from './ChartTable';
 
-export interface SignalsProps {
+interface SignalsProps {
   series: Series;
   axis: Axis;
   onBrush: (from: number, to: number) => void;

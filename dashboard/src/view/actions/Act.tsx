@@ -4,7 +4,7 @@ import type { ComponentChildren } from 'preact';
 import { Icon } from '../Icon';
 import type { IconName } from '../Icon';
 
-export interface ActProps {
+interface ActProps {
   label: string;
   icon?: IconName;
   target: string;

@@ -2,7 +2,8 @@
 // "More", and what became of the last order.
 
 import { useId, useState } from 'preact/hooks';
-import { keyOf, order, outcomes } from '../../feed/orders';
+import { keyOf } from '../../feed/key';
+import { order, outcomes } from '../../feed/orders';
 import { VERB_WORDS } from '../../feed/ordering';
 import type { Order } from '../../feed/ordering';
 import { actionsRefused, ordersRefused } from '../../feed/store';
@@ -12,14 +13,14 @@ import { Act } from './Act';
 import { OrderPanel } from './OrderPanel';
 import { OutcomeBox } from './OutcomeBox';
 
-export interface BackendActionsProps {
+interface BackendActionsProps {
   pool: Pool;
   backend: Backend;
   onFail: () => void;
 }
 
 /** What turns the backend's intent around. */
-export function intentOrder(backend: Backend): Order {
+function intentOrder(backend: Backend): Order {
   switch (backend.intent) {
     case 'draining':
       return { verb: 'undrain', expect: { intent: 'draining' } };

@@ -3,6 +3,7 @@
 import { useState } from 'preact/hooks';
 import type { Problem } from '../../feed/api';
 import { recover } from '../../feed/feed';
+import { keyOf } from '../../feed/key';
 import { actionsRefused, connection, pools } from '../../feed/store';
 import { plural } from '../../format';
 import type { Backend, Pool } from '../../wire/types';
@@ -20,7 +21,7 @@ export function FaultBanners() {
   return (
     <>
       {all.slice(0, SHOWN_MAX).map(({ pool, backend }) => (
-        <FaultBanner key={`${pool.name}/${backend.name}`} pool={pool} backend={backend} />
+        <FaultBanner key={keyOf(pool.name, backend.name)} pool={pool} backend={backend} />
       ))}
       {rest.length > 0 && <p class="notice fault-banner">{plural(rest.length, 'more injected fault')} under way.</p>}
     </>

@@ -15,7 +15,7 @@ import { ProblemBox } from '../Notices';
 import { Changed } from './Changed';
 import { Command } from './Command';
 
-export interface MoveDialogProps {
+interface MoveDialogProps {
   pool: Pool;
   verb: Move['verb'];
   onClose: () => void;

@@ -11,7 +11,7 @@ import { Act } from './Act';
 import { Command } from './Command';
 import { Weight } from './Weight';
 
-export interface OrderPanelProps {
+interface OrderPanelProps {
   pool: Pool;
   backend: Backend;
   /** Why nothing can be ordered at this moment, beside what holds for all. */

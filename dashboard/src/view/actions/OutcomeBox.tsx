@@ -12,7 +12,7 @@ import { Act, focusAnchor } from './Act';
 import { Changed } from './Changed';
 import { Command } from './Command';
 
-export interface OutcomeProps {
+interface OutcomeProps {
   pool: Pool;
   backend: Backend;
   outcome: Outcome;

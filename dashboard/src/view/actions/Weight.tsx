@@ -7,7 +7,7 @@ import type { Backend, Pool } from '../../wire/types';
 import { Act } from './Act';
 import { Command } from './Command';
 
-export interface WeightProps {
+interface WeightProps {
   pool: Pool;
   backend: Backend;
   refused: string | null;
