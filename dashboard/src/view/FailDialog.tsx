@@ -10,6 +10,7 @@ import { actionsRefused } from '../feed/store';
 import type { Backend, Pool } from '../wire/types';
 import { Command } from './actions/Command';
 import { Icon } from './Icon';
+import { useModal } from './modal';
 import { ProblemBox } from './Notices';
 
 interface FailDialogProps {
@@ -25,20 +26,13 @@ const STATUSES = [503, 500, 502, 429] as const;
 const DELAYS = ['1s', '3s', '10s'] as const;
 
 export function FailDialog({ pool, backend, onClose }: FailDialogProps) {
-  const dialog = useRef<HTMLDialogElement>(null);
+  const { dialog, close } = useModal(onClose);
   const cancel = useRef<HTMLButtonElement>(null);
   const [choice, setChoice] = useState<FailChoice>({ mode: 'crash', length: '30s', scope: 'all', percent: 100, delay: '3s', status: 503 });
   const [problem, setProblem] = useState<Problem | null>(null);
   const [busy, setBusy] = useState(false);
 
-  useEffect(() => {
-    const opener = document.activeElement;
-    dialog.current?.showModal();
-    cancel.current?.focus();
-    return () => {
-      if (opener instanceof HTMLElement && opener.isConnected) opener.focus();
-    };
-  }, []);
+  useEffect(() => cancel.current?.focus(), []);
 
   const request = failRequest(pool.name, backend.name, choice);
   const refused = actionsRefused.value;
@@ -47,7 +41,7 @@ export function FailDialog({ pool, backend, onClose }: FailDialogProps) {
     setBusy(true);
     const answer = await fail(request);
     setBusy(false);
-    if (answer.ok) onClose();
+    if (answer.ok) close();
     else setProblem(answer.problem);
   };
 
@@ -60,7 +54,9 @@ export function FailDialog({ pool, backend, onClose }: FailDialogProps) {
           void submit();
         }}
       >
-        <h2 id="fail-title">Fail {backend.name}?</h2>
+        <h2 id="fail-title">
+          Fail {backend.name} of pool {pool.name}?
+        </h2>
         <fieldset class="modes">
           <legend>How it fails</legend>
           {FAIL_MODES.map((it) => (
@@ -98,7 +94,7 @@ export function FailDialog({ pool, backend, onClose }: FailDialogProps) {
         {problem !== null && <ProblemBox problem={problem} />}
         {refused !== null && <p class="tone-bad">Cannot be sent: {refused}.</p>}
         <div class="dialog-buttons">
-          <button type="button" class="button" ref={cancel} onClick={() => dialog.current?.close()}>
+          <button type="button" class="button" ref={cancel} onClick={close}>
             Cancel
           </button>
           <button type="submit" class="button danger" aria-disabled={busy || refused !== null}>
