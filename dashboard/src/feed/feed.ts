@@ -10,25 +10,17 @@ import { openFeed } from './feedsocket';
 import type { Feed, Socket } from './feedsocket';
 import type { Known } from './frames';
 import { startPoll } from './poll';
-import type { Poll, Sink, Source, World } from './poll';
+import type { Poll, Sink, Source } from './poll';
 import { admitted } from './session';
 import * as store from './store';
 import { token } from './token';
+import { browser, wsUrl } from './world';
 
 /** Enough for shares, and for the charts to grow by; the rest of the past is asked for by `past.ts`. */
 const SERIES_SECONDS = 30;
 const INCIDENTS_MAX = 100;
 /** Countdowns and ages show whole seconds, so four looks a second never skip one. */
 const TICK_MS = 250;
-
-const browser: World = {
-  now: () => Date.now(),
-  random: () => Math.random(),
-  after: (milliseconds, then) => {
-    const id = window.setTimeout(then, milliseconds);
-    return () => window.clearTimeout(id);
-  },
-};
 
 const source: Source = {
   health: () => call({ path: '/api/proxy/health', decode: decode.health }),
@@ -96,8 +88,7 @@ function accept(known: Known): void {
 }
 
 async function connect(query: string): Promise<Socket | null> {
-  const { protocol, host } = window.location;
-  const url = await admitted(`${protocol === 'https:' ? 'wss' : 'ws'}://${host}/api/feed?${query}`, '/feed');
+  const url = await admitted(wsUrl('/feed', query), '/feed');
   return url === null ? null : (new WebSocket(url) as Socket);
 }
 

@@ -4,26 +4,16 @@ import { apply, joined } from './apply';
 import { openFeed } from './feedsocket';
 import type { Socket } from './feedsocket';
 import type { Known } from './frames';
-import type { World } from './poll';
+import { testClock } from './testclock';
 
 const snapshot = (seq: number) => ({ type: 'snapshot', schema: 1, seq, health: fixtures.health(), incidents: [] });
 const change = (seq: number, incidents: unknown[] = []) => ({ type: 'change', seq, health: { ...fixtures.health(), pools: [] }, incidents });
 
 function bench() {
-  let now = 0;
-  let timers: { at: number; then: () => void }[] = [];
+  const { world, settle, advance } = testClock();
   const sockets: (Socket & { query: string; said: string[]; closed: boolean })[] = [];
   const heard: string[] = [];
   let latest: Known | null = null;
-  const world: World = {
-    now: () => now,
-    random: () => 0.5,
-    after: (milliseconds, then) => {
-      const timer = { at: now + milliseconds, then };
-      timers.push(timer);
-      return () => (timers = timers.filter((it) => it !== timer));
-    },
-  };
   const feed = openFeed(
     {
       connect: (query) => {
@@ -43,20 +33,11 @@ function bench() {
     world,
   );
   const last = () => sockets[sockets.length - 1]!;
-  const settle = async (): Promise<void> => {
-    for (let i = 0; i < 5; i += 1) await Promise.resolve();
-  };
   return {
     feed, sockets, heard, last, settle,
     latest: () => latest,
     say: (frame: unknown) => last().onmessage?.({ data: JSON.stringify(frame) }),
-    advance: async (milliseconds: number) => {
-      now += milliseconds;
-      const due = timers.filter((it) => it.at <= now);
-      timers = timers.filter((it) => it.at > now);
-      for (const timer of due) timer.then();
-      await settle();
-    },
+    advance,
   };
 }
 

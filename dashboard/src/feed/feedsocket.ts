@@ -6,7 +6,7 @@ import { apply } from './apply';
 import { backoffSeconds } from './backoff';
 import { feedFrame } from './frames';
 import type { Known } from './frames';
-import type { World } from './poll';
+import type { World } from './world';
 
 /** The part of a WebSocket that is used; tests play it. */
 export interface Socket {

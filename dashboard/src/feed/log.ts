@@ -13,6 +13,7 @@ import type { LogConnection, LogEvent, LogSocket } from './logsocket';
 import { openMatcher, syntaxProblem } from './regex';
 import { Sieve } from './sieve';
 import type { LogSource } from './sieve';
+import { browser } from './world';
 
 export const level = computed<LogLevel>(() => LEVELS.find((it) => it === param('level')) ?? 'info');
 export const needle = computed(() => param('q') ?? '');
@@ -143,14 +144,6 @@ function take(events: LogEvent[]): void {
 /** Opens the log and keeps it open. A change of level or pool connects anew: the proxy then repeats recent lines. */
 export function followLog(): () => void {
   let socket: LogSocket | null = null;
-  const world = {
-    now: () => Date.now(),
-    random: () => Math.random(),
-    after: (milliseconds: number, then: () => void) => {
-      const id = window.setTimeout(then, milliseconds);
-      return () => window.clearTimeout(id);
-    },
-  };
   const draw = (then: () => void): void => {
     // A hidden tab draws nothing, so it folds frames in by timer.
     if (document.hidden) window.setTimeout(then, 500);
@@ -159,7 +152,7 @@ export function followLog(): () => void {
   // Levels above info are subsets of it, sorted out here, so that lowering the bar again finds them.
   const wanted = computed<LogLevel>(() => (level.value === 'debug' ? 'debug' : 'info'));
   const stopChoice = followChoice();
-  const stop = computed(() => ({ url: logUrl(location, wanted.value, onlyPool.value), token: token.value })).subscribe(({ url }) => {
+  const stop = computed(() => ({ url: logUrl(wanted.value, onlyPool.value), token: token.value })).subscribe(({ url }) => {
     socket?.close();
     socket = openLogSocket(
       {
@@ -169,7 +162,7 @@ export function followLog(): () => void {
           logConnection.value = state;
         },
       },
-      world,
+      browser,
       draw,
     );
   });

@@ -4,7 +4,8 @@ import { logFrame } from '../wire/decode';
 import { DecodeError } from '../wire/shape';
 import type { LogFrame, LogLevel } from '../wire/types';
 import { backoffSeconds } from './backoff';
-import type { World } from './poll';
+import { wsUrl } from './world';
+import type { World } from './world';
 
 export type LogConnection =
   | { kind: 'connecting' }
@@ -29,10 +30,8 @@ const WAITING_MAX = 400;
 /** Of those, how many one drawing takes in: what piled up while the page could not draw must not hold it up again. */
 const DRAWN_MAX = 20;
 
-export function logUrl(base: Location, level: LogLevel, pool: string | null): string {
-  const query = new URLSearchParams({ level });
-  if (pool !== null) query.set('pool', pool);
-  return `${base.protocol === 'https:' ? 'wss' : 'ws'}://${base.host}/api/logs?${query}`;
+export function logUrl(level: LogLevel, pool: string | null): string {
+  return wsUrl('/logs', new URLSearchParams({ level, ...(pool === null ? {} : { pool }) }));
 }
 
 export function openLogSocket(target: LogTarget, world: World, draw: (then: () => void) => void): LogSocket {

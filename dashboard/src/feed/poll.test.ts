@@ -3,27 +3,15 @@ import * as fixtures from '../fixtures';
 import type { Answer } from './api';
 import { backoffSeconds } from './backoff';
 import { startPoll } from './poll';
-import type { Sink, Source, World } from './poll';
+import type { Sink, Source } from './poll';
+import { testClock } from './testclock';
 import type { Health } from '../wire/types';
 
 const PROBLEM = { what: 'GET /x', message: 'no connection', remedy: 'start it', status: null };
 
-/** A clock that only moves when told, with the timers set on it. */
 function bench(answers: () => Promise<Answer<Health>>, onHealth = (): void => {}) {
-  let now = 0;
-  let timers: { at: number; then: () => void }[] = [];
+  const { world, settle, advance } = testClock();
   const heard: string[] = [];
-  const world: World = {
-    now: () => now,
-    random: () => 0.5,
-    after: (milliseconds, then) => {
-      const timer = { at: now + milliseconds, then };
-      timers.push(timer);
-      return () => {
-        timers = timers.filter((it) => it !== timer);
-      };
-    },
-  };
   let asked = 0;
   const source: Source = {
     health: () => {
@@ -43,21 +31,12 @@ function bench(answers: () => Promise<Answer<Health>>, onHealth = (): void => {}
     lost: (_, retryAt) => heard.push(`lost until ${retryAt}`),
     trying: () => heard.push('trying'),
   };
-  const settle = async (): Promise<void> => {
-    for (let i = 0; i < 20; i += 1) await Promise.resolve();
-  };
   return {
     heard,
     poll: startPoll(source, sink, world),
     asked: () => asked,
     settle,
-    advance: async (milliseconds: number) => {
-      now += milliseconds;
-      const due = timers.filter((it) => it.at <= now);
-      timers = timers.filter((it) => it.at > now);
-      for (const timer of due) timer.then();
-      await settle();
-    },
+    advance,
   };
 }
 

@@ -2,15 +2,8 @@
 
 import { backoffSeconds } from './backoff';
 import type { Answer, Problem } from './api';
+import type { World } from './world';
 import type { Health, Incident, Series } from '../wire/types';
-
-/** The outside world, passed in so that tests hold the clock. */
-export interface World {
-  now(): number;
-  random(): number;
-  /** Calls back after the wait; the answer cancels it. */
-  after(milliseconds: number, then: () => void): () => void;
-}
 
 export interface Source {
   health(): Promise<Answer<Health>>;
