@@ -1,5 +1,6 @@
 // The page: one column of answers, from "are users affected?" down to "why?".
 
+import { visit } from './feed/session';
 import { connection, health, isForbidden, pool } from './feed/store';
 import { route } from './route';
 import { About } from './view/About';
@@ -32,7 +33,7 @@ export function App() {
       <div class="top">
         <Verdict />
       </div>
-      <main id="main" tabIndex={-1} class={old ? 'old' : ''}>
+      <main key={visit.value} id="main" tabIndex={-1} class={old ? 'old' : ''}>
         {old && health.value === null ? (
           !isForbidden.value && (
             <>

@@ -11,8 +11,8 @@ import type { Feed, Socket } from './feedsocket';
 import type { Known } from './frames';
 import { startPoll } from './poll';
 import type { Poll, Sink, Source } from './poll';
-import { admitted } from './session';
 import * as store from './store';
+import { admitted } from './ticket';
 import { token } from './token';
 import { browser, wsUrl } from './world';
 
@@ -99,13 +99,14 @@ function follow(): void {
 
 /** Asks at once, and goes on asking until the WebSocket speaks, and whenever it does not. */
 export function startFeed(): void {
-  usePoll();
   window.setInterval(() => {
     store.tick.value = Date.now();
   }, TICK_MS);
   // Somebody else is asking from now on, and may be shown something else: no answer to the one before counts.
   token.subscribe(() => {
-    poll?.now();
+    poll?.stop();
+    poll = null;
+    usePoll();
     follow();
   });
   document.addEventListener('visibilitychange', () => {

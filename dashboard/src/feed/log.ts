@@ -7,7 +7,7 @@ import type { LogLevel } from '../wire/types';
 import { LEVELS, lineText, LogRing } from './loglines';
 import type { LogRow } from './loglines';
 import { logUrl, openLogSocket } from './logsocket';
-import { admitted } from './session';
+import { admitted } from './ticket';
 import { token } from './token';
 import type { LogConnection, LogEvent, LogSocket } from './logsocket';
 import { openMatcher, syntaxProblem } from './regex';

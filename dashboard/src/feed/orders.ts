@@ -32,6 +32,11 @@ function keep(key: string, outcome: Outcome | null): void {
   outcomes.value = next;
 }
 
+export function clearOrders(): void {
+  outcomes.value = new Map();
+  moved.value = null;
+}
+
 export function forget(pool: string, backend: string): void {
   keep(keyOf(pool, backend), null);
 }

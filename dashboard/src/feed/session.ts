@@ -1,11 +1,14 @@
 // Who is at this page, what they may do, and how they show it.
 
-import { computed, effect, signal, untracked } from '@preact/signals';
+import { batch, computed, effect, signal, untracked } from '@preact/signals';
 import * as control from '../wire/control';
 import type { WhoAmI } from '../wire/types';
 import { call } from './api';
 import type { Answer } from './api';
-import { connection, health, me } from './store';
+import { clearLog } from './log';
+import { clearOrders } from './orders';
+import { past } from './past';
+import { clearStore, connection, health, isForbidden, me } from './store';
 import { keepToken, token } from './token';
 
 /** A token that is revoked, or a role that is changed, is noticed within this. */
@@ -13,6 +16,8 @@ const RENEW_MS = 5_000;
 
 /** The dialog for signing in is open. */
 export const isSigningIn = signal(false);
+/** Grows when the page begins afresh: with it, what screens keep for themselves goes, too. */
+export const visit = signal(0);
 
 /** Shows a token to the sidecar, and keeps it if it is somebody's. */
 export async function signIn(shown: string): Promise<Answer<WhoAmI>> {
@@ -24,24 +29,26 @@ export async function signIn(shown: string): Promise<Answer<WhoAmI>> {
   return answer;
 }
 
+/** Whoever comes to this page next is shown nothing that was shown to whoever leaves it. */
 export function signOut(): void {
-  me.value = null;
-  keepToken(null);
+  batch(() => {
+    keepToken(null);
+    me.value = null;
+    putAway();
+  });
 }
 
-/** Whoever comes to this page next is shown nothing that was shown to whoever leaves it. */
+/** Puts away all that the proxy has said, and what was made of it. */
+function putAway(): void {
+  clearStore();
+  clearOrders();
+  clearLog();
+  past.value = null;
+  visit.value += 1;
+}
+
 function ask(shown?: string): Promise<Answer<WhoAmI>> {
   return call({ path: '/api/whoami', decode: control.whoAmI, ...(shown === undefined ? {} : { token: shown }) });
-}
-
-/** A WebSocket's address with what lets it in: browsers cannot add `Authorization` to one. */
-export async function admitted(url: string, path: string): Promise<string | null> {
-  if (token.peek() === null) return url;
-  const answer = await call({ path: '/api/tickets', method: 'POST', body: { path }, decode: control.ticket });
-  if (!answer.ok) return token.peek() === null ? url : null;
-  const full = new URL(url);
-  full.searchParams.set('ticket', answer.value.ticket);
-  return full.href;
 }
 
 /** Asks who we are at the start, after signing out, and when another process answers. */
@@ -58,6 +65,10 @@ export function startSession(): void {
   effect(() => {
     void process.value;
     untracked(renew);
+  });
+  // What somebody was shown whose token has been revoked is not for whoever is shown nothing.
+  effect(() => {
+    if (isForbidden.value && health.peek() !== null) untracked(() => batch(putAway));
   });
   // The feed's WebSocket outlives the token that opened it, so nothing else would tell.
   window.setInterval(() => {

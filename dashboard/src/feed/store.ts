@@ -81,6 +81,18 @@ export const actionsRefused = computed<string | null>(() => {
   return null;
 });
 
+/** Forgets all that was said. What cannot be had goes on not being had. */
+export function clearStore(): void {
+  if (connection.peek().kind === 'live') connection.value = { kind: 'loading', since: Date.now() };
+  health.value = null;
+  incidents.value = null;
+  incidentsProblem.value = null;
+  series.value = null;
+  seriesProblem.value = null;
+  restartedAt.value = null;
+  notReady.value = null;
+}
+
 /** Folds an answered health call in. */
 export function acceptHealth(value: Health, at: number): void {
   const before = health.value?.value.started_at;

@@ -23,6 +23,10 @@ export class Tally {
   #readings: Reading[] = [];
   #epoch = '';
 
+  clear(): void {
+    this.#readings = [];
+  }
+
   read(value: Health): void {
     const at = Date.parse(value.now);
     if (value.started_at !== this.#epoch) this.#readings = [];
@@ -56,7 +60,7 @@ const version = signal(0);
 export function startTally(): void {
   effect(() => {
     const sample = health.value;
-    if (sample === null) return;
+    if (sample === null) return tally.clear();
     tally.read(sample.value);
     version.value = sample.at;
   });
