@@ -40,6 +40,17 @@ class Document(unittest.TestCase):
         self.assertIn("- HAProxy: HAProxy 2.6", text)
         self.assertNotIn("Instructions", document.page(measured, None))
 
+    def test_only_what_was_measured_is_said_to_take_less(self):
+        def said(**values):
+            machine = {"cpu": "a processor", "cores": 2, "kernel": "6.1"}
+            result = report.judge(Judge.case, [values])
+            return document.page({"machine": machine, "versions": {}, "rounds": 1, "seconds": 1, "results": [result]}, None)
+
+        self.assertIn("**HAProxy takes less", said(bascule=14, haproxy=10))
+        self.assertIn("**HAProxy and nginx take less", said(bascule=14, haproxy=10, nginx=9))
+        self.assertNotIn(" less for small", said(bascule=14, haproxy=20))
+        self.assertNotIn("nginx takes", said(bascule=14, haproxy=20))
+
     def test_every_case_that_is_counted_is_found_by_its_name(self):
         self.assertTrue(all(name == case.name for name, case in callgrind.CASES.items()))
 
