@@ -27,7 +27,7 @@ operate: ## upgrade, reload and drain under load; nothing may be noticed (ARGS="
 hostile: ## odd, slow and hostile clients against a real proxy, with the tools that others use
 	@cargo build --release --workspace && loadtest/hostile $(ARGS)
 
-observe: ## let a real Prometheus watch everything happen: no panel, rule or alert may be empty
+observe: ## let a real Prometheus watch everything happen: no panel or rule may be empty, no alert unaccounted for
 	@.ci/setup test && .ci/test observe
 
 bench: ## processor time per request beside HAProxy, nginx, Envoy, Caddy, bare Pingora (ARGS="get tls")
