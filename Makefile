@@ -12,7 +12,7 @@ help: ## list the targets
 demo: ## build and start everything: page on 3000, proxy on 8021 (ARGS="--load 100")
 	@.ci/demo $(ARGS)
 
-test: ## run every test, cheapest first; needs Node.js; installs Chromium, k6, promtool
+test: ## run every test, cheapest first; installs what is missing for that
 	@.ci/test
 
 check: ## what to run before a commit: about two minutes
@@ -34,7 +34,7 @@ bench: ## processor time per request beside HAProxy, nginx, Envoy, Caddy, bare P
 	@.ci/setup build peers && cargo build --release -p bascule --bin bascule --bench bare_pingora && loadtest/measure $(ARGS)
 
 instructions: ## instructions that a request costs, counted by callgrind (ARGS="get --profile /tmp/profile")
-	@.ci/setup build && cargo build --release -p bascule --bin bascule && loadtest/instructions $(ARGS)
+	@.ci/setup build cost && cargo build --release -p bascule --bin bascule && loadtest/instructions $(ARGS)
 
 soak: ## run the core in 50,000 simulated worlds, and fuzz for an hour; `make test` does little of both
 	@proxy/fuzz/run 360
