@@ -4,8 +4,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { CHANGE } from '../mock/control.mjs';
-import { launch, open, untilSentence, violations } from './browser.mjs';
-import { LOOKS, act, card, focused, orders, playing, refusal, seen } from './operating.mjs';
+import { drawn, launch, LOOKS, open, untilSentence, violations } from './browser.mjs';
+import { act, card, focused, orders, playing, refusal, seen } from './mocked.mjs';
 
 let browser;
 before(async () => {
@@ -77,14 +77,14 @@ describe('orders about a backend', () => {
       await act(page, 'secondary', 'Drain').click();
       const undo = card(page, 'secondary').getByRole('button', { name: /^Undo/ });
       await undo.focus();
-      await undo.waitFor({ state: 'detached', timeout: 9_000 });
+      await undo.waitFor({ state: 'detached' });
       assert.equal(await focused(page), 'Undrain secondary');
       await close();
     }));
 
   test('what would leave nobody is refused with its reason, and done only by a second, deliberate press', () =>
     playing('calm', async (url, play) => {
-      const { page, complaints, close } = await open(browser, url);
+      const { page, complaints, heard, close } = await open(browser, url);
       await act(page, 'secondary', 'Drain').click();
       await act(page, 'secondary', 'Undrain').waitFor();
       await act(page, 'primary', 'Drain').click();
@@ -92,7 +92,7 @@ describe('orders about a backend', () => {
       await box.getByText('Nobody else of pool api may be picked').waitFor();
       await box.getByText('bascule backend drain api/primary --force').waitFor();
       assert.equal(await box.getByRole('link', { name: 'entry 2 of the audit list' }).getAttribute('href'), '#/audit?id=2');
-      await page.waitForTimeout(1_500);
+      await heard(2);
       assert.equal(await box.count(), 1, 'a refusal stays until it is seen');
       await box.getByRole('button', { name: 'Drain anyway primary' }).click();
       await card(page, 'primary').getByText('primary is drained').waitFor();
@@ -171,7 +171,7 @@ describe('orders about a backend', () => {
       await page.keyboard.press('d');
       await act(page, 'secondary', 'Undrain').waitFor();
       await page.keyboard.press('f');
-      await page.getByRole('dialog').getByRole('heading', { name: 'Fail secondary?' }).waitFor();
+      await page.getByRole('dialog').getByRole('heading', { name: 'Fail secondary of pool api?' }).waitFor();
       await page.keyboard.press('Escape');
       assert.equal(await focused(page), 'Fail secondary');
       await page.keyboard.press('g');
@@ -189,8 +189,8 @@ describe('orders about a backend', () => {
       await first.page.getByRole('textbox', { name: 'Weight of secondary' }).fill('200');
       await first.page.keyboard.press('Enter');
       await first.page.getByText('secondary has weight 200.').waitFor();
-      // The second page knows by now; what its operator saw when they began is what counts.
-      await second.page.waitForTimeout(1_500);
+      // The second page knows; what its operator saw when they began is what counts.
+      await card(second.page, 'secondary').getByText(/Now 200; Enter applies\./).waitFor();
       await second.page.keyboard.press('Enter');
       const box = card(second.page, 'secondary').getByRole('group', { name: 'Problem' });
       await box.getByText('weight: you saw 100, it is 200 now').waitFor();
@@ -296,7 +296,7 @@ describe('an injected fault', () => {
           await page.getByRole('link', { name: screen, exact: true }).click();
           await banner.getByText(/primary of pool api fails on purpose: hang, for another \d+/).waitFor();
         }
-        await page.waitForTimeout(300);
+        await drawn(page);
         await seen(page, complaints, `fault-${scheme}-${device}`);
         await banner.getByRole('button', { name: /^End now/ }).click();
         await banner.waitFor({ state: 'detached' });

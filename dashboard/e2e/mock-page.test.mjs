@@ -3,27 +3,14 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
-import { createMock } from '../mock/server.mjs';
-import { DIST, launch, open, picture, sentence, sidewaysScroll, untilSentence, violations } from './browser.mjs';
+import { drawn, firstPaints, frames, launch, LOOKS, open, picture, until, untilSentence, violations } from './browser.mjs';
+import { playing, seen } from './mocked.mjs';
 
 let browser;
 before(async () => {
   browser = await launch();
 });
 after(() => browser.close());
-
-/** Plays a scenario on a port of its own, runs the body, and ends both. */
-async function playing(scenario, body) {
-  const mock = createMock({ scenario, dist: DIST });
-  const url = await mock.listen(Number(process.env.MOCK_PORT ?? 0));
-  try {
-    await body(url, mock.play);
-  } finally {
-    await mock.close();
-  }
-}
-
-const LOOKS = ['light', 'dark'].flatMap((scheme) => ['desk', 'phone'].map((device) => ({ scheme, device })));
 
 describe('every look', () => {
   for (const { scheme, device } of LOOKS) {
@@ -38,17 +25,27 @@ describe('every look', () => {
         playing(scenario, async (url) => {
           const { page, complaints, close } = await open(browser, url, { scheme, device, path: `/${path}` });
           await untilSentence(page, wanted);
-          await page.locator('canvas').first().waitFor();
-          await page.waitForTimeout(400);
-          await picture(page, `${scenario}${path.replace(/[#/]+/g, '-')}-${scheme}-${device}`);
-          assert.deepEqual(await violations(page), []);
-          assert.equal(await sidewaysScroll(page), 0);
+          await drawn(page);
+          await seen(page, complaints, `${scenario}${path.replace(/[#/]+/g, '-')}-${scheme}-${device}`);
           assert.deepEqual(complaints, []);
           await close();
         }));
     }
   }
 });
+
+test('the verdict is painted soon after the page is asked for, which is measured', () =>
+  playing('storied', async (url) => {
+    const all = [];
+    for (let i = 0; i < 5; i += 1) all.push(await firstPaints(browser, url));
+    const said = (name) => {
+      const times = all.map((it) => it[name]).sort((a, b) => a - b);
+      assert.ok(times[0] > 0, `${name}: ${times}`);
+      return `${times[2].toFixed(0)} ms (${times[0].toFixed(0)} to ${times[4].toFixed(0)})`;
+    };
+    // Half a second is the aim on loopback. What else the machine does is in it, so it is told, and fails nothing.
+    console.log(`# painted after: first ${said('first-paint')}, content ${said('first-contentful-paint')}, verdict ${said('verdict')}; medians of 5`);
+  }));
 
 describe('a failover', () => {
   test('is asked for, seen, recorded and recovered from', () =>
@@ -82,7 +79,7 @@ describe('a failover', () => {
       await page.getByTestId('failback').waitFor();
       play.pools[0].failbackAt = Date.now();
       await incident.locator('.step-3.done').waitFor();
-      await untilSentence(page, /^Serving from primary/, 15_000);
+      await untilSentence(page, /^Serving from primary/);
       await incident.getByRole('link', { name: 'api-1' }).click();
       await page.getByRole('heading', { name: 'Incident api-1' }).waitFor();
       await page.getByText('connection refused').first().waitFor();
@@ -135,6 +132,7 @@ describe('a failover', () => {
       await page.getByText('fault injection is off; set admin.fault_injection: true').first().waitFor();
       assert.equal(await fail.getAttribute('aria-disabled'), 'true');
       await fail.click({ force: true });
+      await frames(page, 5);
       assert.equal(await page.getByRole('dialog').count(), 0);
       await close();
     }));
@@ -163,13 +161,14 @@ describe('keyboard', () => {
   test('chooses the theme, which is kept', () =>
     playing('calm', async (url) => {
       const { page, close } = await open(browser, url, { scheme: 'light' });
-      await page.getByRole('radio', { name: 'Dark' }).check({ force: true });
       const background = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
+      const light = await background();
+      await page.getByRole('radio', { name: 'Dark' }).check({ force: true });
       const dark = await background();
       await page.reload();
       await untilSentence(page, /Serving/);
       assert.equal(await background(), dark);
-      assert.notEqual(dark, 'rgb(244, 245, 248)');
+      assert.notEqual(dark, light);
       await close();
     }));
 });
@@ -180,11 +179,9 @@ describe('charts', () => {
       playing('storied', async (url) => {
         const { page, close } = await open(browser, url, { scheme });
         await page.locator('#chart-latency canvas').waitFor();
-        await page.waitForTimeout(300);
-        assert.ok((await inkContrast(page)) >= 4.5, `contrast ${await inkContrast(page)}`);
+        await until(() => inkContrast(page), (it) => it >= 4.5, 'contrast');
         await page.emulateMedia({ colorScheme: scheme === 'light' ? 'dark' : 'light' });
-        await page.waitForTimeout(300);
-        assert.ok((await inkContrast(page)) >= 4.5, `contrast after the change ${await inkContrast(page)}`);
+        await until(() => inkContrast(page), (it) => it >= 4.5, 'contrast after the change');
         await close();
       }));
   }
@@ -230,6 +227,5 @@ test('a chosen pool is in the address and its neighbours in need are named', () 
     assert.match(page.url(), /#\/pool\/search$/);
     await page.getByLabel('Pool').first().selectOption('api');
     await untilSentence(page, /^Serving from primary/);
-    assert.ok((await sentence(page)).length > 0);
     await close();
   }));

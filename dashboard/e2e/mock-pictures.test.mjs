@@ -6,8 +6,8 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { createMock } from '../mock/server.mjs';
-import { DIST, launch, open, untilSentence } from './browser.mjs';
+import { drawn, launch, open, untilSentence } from './browser.mjs';
+import { playing } from './mocked.mjs';
 import { FOLDER, LARGEST_BYTES, PICTURES, SCHEMES } from './take-pictures.mjs';
 
 const WORDS = `${FOLDER}words.json`;
@@ -29,17 +29,16 @@ const wordsOf = (page) =>
   });
 
 async function said(path) {
-  const mock = createMock({ scenario: 'storied', dist: DIST });
-  const { page, close } = await open(browser, await mock.listen(0), { path: `/${path}` });
-  try {
+  let words = [];
+  await playing('storied', async (url) => {
+    const { page, heard, close } = await open(browser, url, { path: `/${path}` });
     await untilSentence(page, /Serving from primary/);
-    await page.locator('canvas').first().waitFor();
-    await page.waitForTimeout(1_500);
-    return await wordsOf(page);
-  } finally {
+    await drawn(page);
+    await heard(2);
+    words = await wordsOf(page);
     await close();
-    await mock.close();
-  }
+  });
+  return words;
 }
 
 for (const { name, path } of PICTURES) {

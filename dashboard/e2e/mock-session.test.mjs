@@ -4,8 +4,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { CHANGE, PROBLEM } from '../mock/control.mjs';
-import { launch, open, untilSentence, violations } from './browser.mjs';
-import { act, card, orders, playing, refusal, seen } from './operating.mjs';
+import { frames, launch, open, untilSentence, violations } from './browser.mjs';
+import { act, card, gate, orders, playing, refusal, seen, signIn } from './mocked.mjs';
 
 let browser;
 before(async () => {
@@ -21,6 +21,7 @@ describe('who is there', () => {
       const drain = card(page, 'primary').getByRole('button', { name: 'Drain primary, cannot be used: needs operator: sign in' });
       await drain.waitFor();
       await drain.click({ force: true });
+      await frames(page, 5);
       assert.deepEqual(play.posts, []);
       await seen(page, complaints, 'viewer-light-desk');
       await page.locator('.section-head').getByRole('button', { name: 'Sign in', exact: true }).click();
@@ -30,9 +31,7 @@ describe('who is there', () => {
       await page.keyboard.press('Enter');
       await page.getByRole('dialog').getByText('The token is nobody\'s.').waitFor();
       await seen(page, complaints, 'sign-in-light-desk');
-      await field.fill('right');
-      await page.keyboard.press('Enter');
-      await page.getByRole('dialog').waitFor({ state: 'detached' });
+      await signIn(page, 'right');
       await act(page, 'secondary', 'Drain').click();
       await card(page, 'secondary').getByText('secondary is drained').waitFor();
       assert.equal(play.control.trail[0].who.name, 'alice');
@@ -45,6 +44,59 @@ describe('who is there', () => {
       assert.equal(await page.evaluate(() => sessionStorage.getItem('bascule-token')), null);
       await page.keyboard.press('Escape');
       await drain.waitFor();
+      await close();
+    }));
+
+  test('signing out leaves nothing on the page that was shown, and nothing that was typed', () =>
+    playing('storied', async (url, play) => {
+      play.control.tokens = { operator: 'right', viewer: 'weak' };
+      play.control.anonymous = 'none';
+      play.control.note({ kind: 'token', name: 'mallory', address: '198.51.100.7' }, 'POST /pools/api/failover', null, { status: 403, code: 'role_too_low', message: 'this needs the role `operator`' });
+      const { page, complaints, close } = await open(browser, url);
+      const forbidden = page.getByTestId('forbidden');
+      for (const [path, shows] of [['#/', 'secondary took over'], ['#/logs', 'pool failed back'], ['#/audit', 'mallory'], ['#/config', 'fault_injection:'], ['#/incident/api-1', 'What it cost'], ['#/about', 'the first process']]) {
+        await forbidden.getByRole('button', { name: 'Sign in' }).click();
+        await signIn(page, 'right');
+        await page.goto(`${url}/${path}`);
+        await page.getByText(shows).first().waitFor();
+        if (path === '#/config') await page.getByRole('textbox', { name: 'Configuration as YAML' }).fill('secret: typed');
+        await page.getByRole('button', { name: 'alice' }).click();
+        await page.getByRole('button', { name: 'Sign out' }).click();
+        await page.keyboard.press('Escape');
+        await forbidden.waitFor();
+        const left = await page.evaluate(() => `${document.querySelector('#app').textContent} ${[...document.querySelectorAll('textarea')].map((it) => it.value)}`);
+        assert.doesNotMatch(left, /primary|secondary|pool failed|mallory|alice|fault_injection|typed|What it cost|the first process/, path);
+      }
+      assert.deepEqual(complaints.filter((it) => !refusal(it)), []);
+      await close();
+    }));
+
+  test('an answer that was asked for before signing out is not shown after it', () =>
+    playing('calm', async (url, play) => {
+      play.control.tokens = { operator: 'right', viewer: 'weak' };
+      play.control.anonymous = 'none';
+      const { page, close } = await open(browser, url);
+      await page.getByTestId('forbidden').getByRole('button', { name: 'Sign in' }).click();
+      await signIn(page, 'right');
+      await untilSentence(page, /^Serving from primary/);
+      const [asked, held] = [gate(), gate()];
+      await page.route('**/api/config**', async (route) => {
+        const response = await route.fetch();
+        asked.pass();
+        await held.passed;
+        await route.fulfill({ response });
+      });
+      await page.goto(`${url}/#/config`);
+      await asked.passed;
+      await page.getByRole('button', { name: 'alice' }).click();
+      await page.getByRole('button', { name: 'Sign out' }).click();
+      await page.getByTestId('forbidden').waitFor();
+      const answered = page.waitForResponse(/api\/config/);
+      held.pass();
+      await answered;
+      await page.unrouteAll({ behavior: 'wait' });
+      await frames(page, 5);
+      assert.doesNotMatch(await page.locator('#app').textContent(), /bascule\.yaml|generation/i);
       await close();
     }));
 
@@ -81,20 +133,17 @@ describe('who is there', () => {
       await wait.waitFor();
       await page.screenshot({ path: 'test-results/sign-in-wait-dark-phone.png' });
       assert.deepEqual(await violations(page), []);
-      await wait.waitFor({ state: 'detached', timeout: 6_000 });
-      await page.locator('input[name=token]').fill('right');
-      await page.keyboard.press('Enter');
-      await page.getByRole('dialog').waitFor({ state: 'detached' });
+      await wait.waitFor({ state: 'detached' });
+      await signIn(page, 'right');
       await close();
     }));
 
   test('a token that is rotated while the page is open signs out at once, says so, and keeps what is typed', () =>
     playing('calm', async (url, play) => {
       play.control.tokens = { operator: 'right', viewer: 'weak' };
-      const { page, complaints, close } = await open(browser, url);
+      const { page, complaints, heard, close } = await open(browser, url);
       await page.locator('.identity').click();
-      await page.locator('input[name=token]').fill('right');
-      await page.keyboard.press('Enter');
+      await signIn(page, 'right');
       await page.getByRole('button', { name: 'alice' }).waitFor();
       await page.getByRole('button', { name: 'More for primary' }).click();
       await page.getByRole('textbox', { name: 'Weight of primary' }).fill('77');
@@ -103,7 +152,7 @@ describe('who is there', () => {
       await act(page, 'primary', 'Drain').waitFor();
       assert.equal(await act(page, 'primary', 'Drain').getAttribute('aria-disabled'), 'true');
       assert.equal(await page.getByRole('textbox', { name: 'Weight of primary' }).inputValue(), '77');
-      await page.waitForTimeout(2_500);
+      await heard(3);
       assert.equal(play.control.waitUntil, 0, 'the old token is not shown again and again');
       await seen(page, complaints, 'expired-light-desk');
       await page.getByTestId('expired').getByRole('button', { name: 'Sign in' }).click();

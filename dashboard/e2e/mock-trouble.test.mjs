@@ -3,24 +3,14 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
-import { createMock } from '../mock/server.mjs';
-import { DIST, launch, longestTask, open, picture, sidewaysScroll, TASK_MS, untilSentence, violations } from './browser.mjs';
+import { checkTask, frames, launch, longestTask, open, picture, sidewaysScroll, until, untilSentence, violations } from './browser.mjs';
+import { playing } from './mocked.mjs';
 
 let browser;
 before(async () => {
   browser = await launch();
 });
 after(() => browser.close());
-
-async function playing(scenario, body) {
-  const mock = createMock({ scenario, dist: DIST });
-  const url = await mock.listen(Number(process.env.MOCK_PORT ?? 0));
-  try {
-    await body(url, mock.play);
-  } finally {
-    await mock.close();
-  }
-}
 
 /** Complaints that are the browser's own about a server that is away. */
 const away = (text) => /net::ERR_|Failed to load resource|WebSocket connection/.test(text);
@@ -40,7 +30,7 @@ describe('connection', () => {
         await page.waitForFunction(() => document.title.startsWith('Not connected'));
         assert.equal(await page.getByRole('button', { name: /^Fail primary/ }).getAttribute('aria-disabled'), 'true');
         await page.getByText('Fail and Recover cannot be used: not connected').waitFor();
-        await page.waitForTimeout(2_500);
+        await bar.getByText(/Not connected for ([2-9]|\d\d)\s+s/).waitFor();
         await picture(page, `disconnected-${scheme}-${device}`);
         assert.deepEqual(await violations(page), []);
         assert.equal(await sidewaysScroll(page), 0);
@@ -48,7 +38,7 @@ describe('connection', () => {
         await bar.getByText(/Next attempt in ([6-9]|1\d)\s+s/).waitFor({ timeout: 40_000 });
         play.trouble = null;
         await bar.getByRole('button', { name: 'Retry now' }).click();
-        await bar.waitFor({ state: 'detached', timeout: 3_000 });
+        await bar.waitFor({ state: 'detached', timeout: 5_000 });
         assert.equal(await page.getByRole('button', { name: /^Fail primary/ }).getAttribute('aria-disabled'), 'false');
         assert.deepEqual(complaints.filter((it) => !away(it)), []);
         await close();
@@ -72,8 +62,8 @@ describe('connection', () => {
       const { page, close } = await open(browser, url, { device: 'phone' });
       await page.getByText('Asking the proxy how it is…').waitFor();
       await picture(page, 'loading-light-phone');
-      await untilSentence(page, /Waiting for GET \/api\/proxy\/health for \d/, 5_000);
-      await page.getByText('no answer within 4 s').first().waitFor({ timeout: 6_000 });
+      await untilSentence(page, /Waiting for GET \/api\/proxy\/health for \d/);
+      await page.getByText('no answer within 4 s').first().waitFor();
       await close();
     }));
 
@@ -83,7 +73,7 @@ describe('connection', () => {
       await page.locator('[data-incident]').first().waitFor();
       play.broken.add('incidents');
       await page.getByText('incidents cannot be read.').waitFor();
-      await page.getByText(/as of \d\d:\d\d:\d\d/).waitFor({ timeout: 8_000 });
+      await page.getByText(/as of \d\d:\d\d:\d\d/).waitFor();
       await untilSentence(page, /Serving from primary/);
       play.broken.clear();
       await page.getByText('incidents cannot be read.').waitFor({ state: 'detached' });
@@ -121,7 +111,7 @@ describe('nonsense', () => {
       play.trouble = 'malformed';
       await page.getByText('the answer could not be read: now: expected a time, got "yesterday"').waitFor();
       play.trouble = null;
-      await page.getByTestId('disconnected').waitFor({ state: 'detached', timeout: 20_000 });
+      await page.getByTestId('disconnected').waitFor({ state: 'detached' });
       assert.deepEqual(complaints, []);
       await close();
     }));
@@ -150,7 +140,7 @@ describe('nonsense', () => {
 describe('log', () => {
   const rows = (page) => page.locator('.log-row').count();
 
-  test('takes 5,000 lines a second for 30 s with few rows drawn, no long task and bounded memory', { timeout: 120_000 }, () =>
+  test('takes 150,000 lines, 5,000 a second, with few rows drawn, no long task and bounded memory', { timeout: 240_000 }, () =>
     playing('flood', async (url, play) => {
       const { page, context, complaints, close } = await open(browser, url);
       await page.locator('.log-row').first().waitFor();
@@ -161,19 +151,18 @@ describe('log', () => {
       };
       // Full, as it stays.
       await page.getByText('10,000 lines').waitFor();
-      const [before, seq] = [await heap(), play.log.seq];
+      const [before, seq, began] = [await heap(), play.log.seq, Date.now()];
       let most = 0;
-      const { longest, clock, tasks } = await longestTask(browser, page, async () => {
-        for (let i = 0; i < 60; i += 1) {
-          await page.waitForTimeout(500);
+      const task = await longestTask(browser, page, async () => {
+        while (play.log.seq < seq + 150_000) {
+          await frames(page, 30);
           most = Math.max(most, await rows(page));
         }
       });
-      const [after, written] = [await heap(), play.log.seq - seq];
-      console.log(`# ${written} lines in 30 s, at most ${most} rows in the page, longest of ${tasks} tasks ${longest.toFixed(0)} ms of processor (${clock.toFixed(0)} ms on the clock), heap ${before.toFixed(0)} to ${after.toFixed(0)} MiB`);
-      assert.ok(written > 100_000, `only ${written} lines were played`);
+      const [after, written, seconds] = [await heap(), play.log.seq - seq, (Date.now() - began) / 1000];
+      console.log(`# ${written} lines in ${seconds.toFixed(0)} s, at most ${most} rows in the page, heap ${before.toFixed(0)} to ${after.toFixed(0)} MiB`);
       assert.ok(most > 0 && most < 40, `${most} rows`);
-      assert.ok(longest < TASK_MS, `a task of ${longest} ms`);
+      checkTask('a flood of lines', task);
       assert.ok(after < before + 30, `the heap grew from ${before} to ${after} MiB`);
       assert.match((await page.getByTestId('log-count').textContent()) ?? '', /10,000 lines/);
       await picture(page, 'flood-light-desk');
@@ -188,17 +177,17 @@ describe('log', () => {
       await page.getByRole('button', { name: 'Regular expression' }).click();
       await page.getByRole('searchbox').fill('request_id=r-\\d*7$');
       await page.getByText(/[\d,]{3,} matches/).waitFor();
-      assert.ok((await page.locator('.log-row').allTextContents()).every((it) => /request_id=r-\d*7$/.test(it)));
+      const found = await page.locator('.log-row').allTextContents();
+      assert.ok(found.length > 10 && found.every((it) => /request_id=r-\d*7$/.test(it)), `${found.length} rows: ${found[0]}`);
       await page.getByRole('searchbox').fill('(');
       await page.getByText(/Unterminated group/).waitFor();
       play.linesPerSecond = 0;
       play.log.write('info', 'fleet', 'a'.repeat(40), {});
-      const { longest } = await longestTask(browser, page, async () => {
+      const task = await longestTask(browser, page, async () => {
         await page.getByRole('searchbox').fill('^info fleet (a+)+$x');
-        await page.getByText('this takes too long to try; it was given up').waitFor({ timeout: 20_000 });
+        await page.getByText('this takes too long to try; it was given up').waitFor();
       });
-      console.log(`# an expression without end: longest task of the page ${longest.toFixed(0)} ms`);
-      assert.ok(longest < TASK_MS, `a task of ${longest} ms`);
+      checkTask('an expression without end', task);
       await page.getByRole('searchbox').fill('aaaa$');
       await page.getByText('1 match').waitFor();
       assert.deepEqual(complaints, []);
@@ -245,12 +234,15 @@ describe('log', () => {
       await page.waitForFunction(() => document.querySelectorAll('.log-row').length === 1);
       await page.keyboard.press('Escape');
       await page.getByRole('combobox', { name: 'Level' }).selectOption('warn');
-      await page.waitForFunction(() => [...document.querySelectorAll('.log-row')].every((it) => it.textContent.includes('warn')));
+      await page.waitForFunction(() => {
+        const rows = [...document.querySelectorAll('.log-row')];
+        return rows.length > 0 && rows.every((it) => it.textContent.includes('warn'));
+      });
       await page.getByRole('combobox', { name: 'Level' }).selectOption('debug');
       await page.getByText('health check passed').first().waitFor();
       await page.getByRole('searchbox').fill('nothing holds this');
       await page.getByText('No line holds “nothing holds this”.').waitFor();
-      assert.ok(play.sockets.size <= 1);
+      await until(() => play.sockets.size, (it) => it === 1, 'one reader of the log');
       await close();
     }));
 

@@ -4,7 +4,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { launch, open, picture, RESULTS, sidewaysScroll, untilSentence, violations } from './browser.mjs';
+import { drawn, launch, LOOKS, open, picture, RESULTS, sidewaysScroll, untilSentence, violations } from './browser.mjs';
 
 const url = process.env.BASCULE_DASHBOARD_URL?.replace(/\/+$/, '');
 const skip = url === undefined ? 'BASCULE_DASHBOARD_URL is not set; start `bascule demo` and give the address of its page' : false;
@@ -13,8 +13,6 @@ const skip = url === undefined ? 'BASCULE_DASHBOARD_URL is not set; start `bascu
 const SWITCH_MS = 10_000;
 /** Restart of the backend, its health checks, the hold-down before failback. */
 const RETURN_MS = Number(process.env.BASCULE_RETURN_MS ?? 150_000);
-
-const LOOKS = ['light', 'dark'].flatMap((scheme) => ['desk', 'phone'].map((device) => ({ scheme, device })));
 
 async function json(path) {
   const response = await fetch(url + path);
@@ -37,14 +35,14 @@ test('a failover of the real proxy is asked for, seen, recorded and recovered fr
   t.after(() => browser.close());
   const views = [];
   for (const look of LOOKS) views.push({ ...look, ...(await open(browser, url, look)) });
-  const { page } = views[0];
+  const { page, heard } = views[0];
 
   // A failover that is still under way from before is let finish.
   await page.waitForFunction(() => document.title.startsWith('Serving'), undefined, { timeout: RETURN_MS });
   const before = await untilSentence(page, /^Serving from \S+ since .* in the last minute\.$/, 30_000);
   const active = /^Serving from (\S+)/.exec(before)[1];
   const known = (await json('/api/incidents')).incidents.map((it) => it.id);
-  await page.waitForTimeout(4_000);
+  await heard(4);
   await page.locator('.log-row').first().waitFor();
   await pictures(views, 'before');
 
@@ -66,7 +64,7 @@ test('a failover of the real proxy is asked for, seen, recorded and recovered fr
 
   await incident.locator('.step-3.done').waitFor({ timeout: RETURN_MS });
   await untilSentence(page, new RegExp(`^Serving from ${active} since`), RETURN_MS);
-  await page.waitForTimeout(3_000);
+  await heard(3);
   await pictures(views, 'after');
 
   const record = await json(`/api/incidents/${encodeURIComponent(id)}`);
@@ -79,7 +77,7 @@ test('a failover of the real proxy is asked for, seen, recorded and recovered fr
   for (const { page: shown, scheme, device, complaints } of views) {
     await shown.goto(`${url}/#/incident/${id}`);
     await shown.getByRole('heading', { name: `Incident ${id}` }).waitFor();
-    await shown.waitForTimeout(500);
+    await drawn(shown);
     await picture(shown, `real-incident-${scheme}-${device}`);
     assert.deepEqual(await violations(shown), [], `${scheme}, ${device}`);
     assert.equal(await sidewaysScroll(shown), 0, `${scheme}, ${device}`);

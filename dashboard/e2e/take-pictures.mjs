@@ -3,7 +3,7 @@
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
-import { launch, untilSentence } from './browser.mjs';
+import { drawn, launch, untilSentence } from './browser.mjs';
 
 export const FOLDER = new URL('../pictures/', import.meta.url).pathname;
 /** Of each file: they must not make a clone of the repository heavy. */
@@ -28,7 +28,7 @@ async function take(browser, url, incident, { path, shows, height }, colorScheme
   // Not while a busy machine has it suspect somebody.
   await untilSentence(page, /^Serving from \S+ since [^;]+\. 0 lost/, 60_000);
   await page.locator(shows).first().waitFor({ timeout: 60_000 });
-  await page.waitForTimeout(1_500);
+  await drawn(page);
   await page.evaluate(() => globalThis.scrollTo(0, 0));
   const session = await context.newCDPSession(page);
   const { data } = await session.send('Page.captureScreenshot', { format: 'webp', quality: 80 });
