@@ -4,7 +4,7 @@
 export PATH := $(CURDIR)/.cache/bin:$(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check drills operate hostile observe bench instructions soak dashboard compose-test deb deny regen pictures setup
+.PHONY: help demo test check drills operate hostile observe bench growth instructions soak dashboard compose-test deb deny regen pictures setup
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -31,7 +31,10 @@ observe: ## let a real Prometheus watch everything happen: no panel or rule may 
 	@.ci/setup test && .ci/test observe
 
 bench: ## processor time per request beside HAProxy, nginx, Envoy, Caddy, bare Pingora (ARGS="get tls")
-	@.ci/setup build peers && cargo build --release -p bascule --bin bascule --bench bare_pingora && loadtest/measure $(ARGS)
+	@.ci/setup build peers && cargo build --release -p bascule -p bascule-backend --bin bascule --bin bascule-backend --bench bare_pingora && loadtest/measure $(ARGS)
+
+growth: ## memory and processor time against connections, backends, routes, rate, incidents, readers (ARGS="idle")
+	@.ci/setup build peers && cargo build --release -p bascule -p bascule-backend && loadtest/growth $(ARGS)
 
 instructions: ## instructions that a request costs, counted by callgrind (ARGS="get --profile /tmp/profile")
 	@.ci/setup build cost && cargo build --release -p bascule --bin bascule && loadtest/instructions $(ARGS)

@@ -2,7 +2,8 @@
 //! Bascule against (`loadtest/measure`).
 //!
 //! Takes one argument, a file: the address of the plain listener; the address of the TLS listener
-//! with its certificate and key; `threads N`; then one backend a line.
+//! with its certificate and key; `threads N`; `http N`, the version towards backends; then one backend a
+//! line.
 
 #![expect(clippy::expect_used, reason = "a tool for measuring: it ends when something is wrong")]
 
@@ -22,6 +23,7 @@ use pingora_proxy::{ProxyHttp, Session, http_proxy_service};
 
 struct RoundRobin {
     backends: Vec<String>,
+    version: u8,
     turn: Arc<AtomicUsize>,
 }
 
@@ -33,7 +35,9 @@ impl ProxyHttp for RoundRobin {
 
     async fn upstream_peer(&self, _: &mut Session, (): &mut ()) -> Result<Box<HttpPeer>> {
         let turn = self.turn.fetch_add(1, Relaxed) % self.backends.len();
-        Ok(Box::new(HttpPeer::new(self.backends[turn].as_str(), false, String::new())))
+        let mut peer = HttpPeer::new(self.backends[turn].as_str(), false, String::new());
+        peer.options.set_http_version(self.version, self.version);
+        Ok(Box::new(peer))
     }
 }
 
@@ -46,6 +50,7 @@ fn main() {
     let plain = lines.next().expect("the plain listener's address");
     let secure: Vec<&str> = lines.next().expect("the TLS listener").split(' ').collect();
     let threads = lines.next().and_then(|it| it.strip_prefix("threads ")).expect("threads");
+    let version = lines.next().and_then(|it| it.strip_prefix("http ")).expect("a version");
     let conf = ServerConf {
         threads: threads.parse().expect("a number of threads"),
         upstream_keepalive_pool_size: 512,
@@ -54,7 +59,8 @@ fn main() {
     let mut server = Server::new_with_opt_and_conf(None, conf);
     server.bootstrap();
     let backends = lines.map(str::to_owned).collect();
-    let proxy = RoundRobin { backends, turn: Arc::default() };
+    let version = version.parse().expect("1 or 2");
+    let proxy = RoundRobin { backends, version, turn: Arc::default() };
     let mut service = http_proxy_service(&server.configuration, proxy);
     service.add_tcp(plain);
     let mut tls =

@@ -1,5 +1,7 @@
 """What a process and its children have taken, by the kernel's accounts."""
 
+import os
+import platform
 from pathlib import Path
 
 PROC = Path("/proc")
@@ -48,3 +50,9 @@ def memory_bytes(pids):
             if line.startswith("Pss:"):
                 total += int(line.split()[1]) * 1024
     return total
+
+
+def machine():
+    """What it was measured on."""
+    cpu = next((line.split(":")[1].strip() for line in open(PROC / "cpuinfo", encoding="utf-8") if line.startswith("model name")), "")
+    return {"cpu": cpu, "cores": os.cpu_count(), "kernel": platform.release()}

@@ -1,6 +1,6 @@
 """What was measured as a page for people: `proxy/docs/performance.md`. Numbers and words in, text out."""
 
-from lib.bench import callgrind, report
+from lib.bench import callgrind, growth, report
 
 NAMES = {"bascule": "Bascule", "bare": "bare Pingora", "haproxy": "HAProxy", "nginx": "nginx", "envoy": "Envoy", "caddy": "Caddy"}
 
@@ -57,6 +57,18 @@ Neither is done by the others, and neither will be saved: both are what keeps re
 POST two more came of reading a head in pieces of 4 KiB; since this was counted, pieces are of 16 KiB.
 """
 
+GROWTH = """
+## What grows with what
+
+Memory and processor time of the whole process, over {seconds:g} s in a steady state, while one number changes and all others
+stay: two backends, one route, 200 requests a second, nobody idle, nobody reading, no incident (`make growth`). What each
+costs is the slope of a straight line through the values. Where the end is steeper than that, growth is worse than linear.
+
+{table}
+
+{checks}
+"""
+
 LIGHTER = """
 - **{names} {take} less for small requests**, and will: heads are parsed in place, in buffers that never move, with no hash
   map, no reference counts and hardly an allocation per request. What is left between Bascule and {them} is for the larger
@@ -89,8 +101,8 @@ are built where nobody runs load.
 """
 
 
-def page(measured, instructions):
-    """The whole page. `measured` is measure.json, `instructions` instructions.json or None."""
+def page(measured, instructions, grown=None):
+    """The whole page. `measured` is measure.json, `instructions` instructions.json or None, `grown` growth.json."""
     machine = measured["machine"]
     versions = "\n".join(f"- {NAMES.get(name, name)}: {text}" for name, text in measured["versions"].items() if text)
     how = HOW.format(
@@ -106,6 +118,9 @@ def page(measured, instructions):
             for name, count in instructions["instructions"].items() if name in callgrind.CASES
         ]
         text += INSTRUCTIONS.format(rows="\n".join(rows))
+    if grown:
+        checks = growth.words(grown["checks"])
+        text += GROWTH.format(seconds=grown["seconds"], table=growth.table(grown["results"]), checks=checks)
     return text + READING.format(lighter=_lighter(measured["results"]))
 
 

@@ -1,16 +1,20 @@
-"""Sends the load: wrk, h2load, or connections that are only held."""
+"""Sends the load: wrk, h2load, messages over WebSockets, or connections that are only held."""
 
 import re
 import socket
 import subprocess
+import sys
+from pathlib import Path
 
 from lib.drills.world import CannotBegin
 
+LOADTEST = Path(__file__).resolve().parent.parent.parent
 _POST = 'wrk.method = "POST"\nwrk.body = string.rep("x", {size})\n'
 
 
 def _run(command, cores):
-    done = subprocess.run(["taskset", "-c", cores, *command], capture_output=True, text=True, check=False)
+    command = ["taskset", "-c", cores, *map(str, command)]
+    done = subprocess.run(command, cwd=LOADTEST, capture_output=True, text=True, check=False)
     if done.returncode:
         raise CannotBegin(f"`{' '.join(command)}` says: {(done.stderr or done.stdout).strip()}")
     return done.stdout
@@ -25,7 +29,7 @@ def _number(pattern, text, default=None):
 
 def wrk(case, place, seconds, cores):
     """Requests that were answered, and those that were not answered well."""
-    url = f"{'https' if case.tls else 'http'}://{place.secure if case.tls else place.plain}{_path(case)}"
+    url = f"{'https' if case.tls else 'http'}://{place.secure if case.tls else place.plain}{path_of(case)}"
     command = ["wrk", "-t1", f"-c{case.connections}", f"-d{seconds}s", url]
     if case.closes:
         command += ["-H", "Connection: close"]
@@ -43,13 +47,31 @@ def wrk(case, place, seconds, cores):
 
 def h2load(case, place, seconds, cores):
     """The same over HTTP/2."""
-    url = f"https://{place.secure}{_path(case)}"
-    text = _run(["h2load", "-t1", f"-c{case.connections}", "-m8", f"-D{seconds}", "--warm-up-time=0", url], cores)
+    url = f"https://{place.secure}{path_of(case)}"
+    command = ["h2load", "-t1", f"-c{case.connections}", "-m8", f"-D{seconds}", "--warm-up-time=0", url]
+    if case.grpc:
+        message = place.folder / "message"
+        message.write_bytes(grpc_message(100))
+        command += ["-d", message, "-H", "content-type: application/grpc", "-H", "te: trailers"]
+    text = _run(command, cores)
     answered = _number(r"(\d+) succeeded", text)
     return answered, _number(r"(\d+) failed", text, 0)
 
 
-def _path(case):
+def grpc_message(length):
+    """A message of gRPC, not compressed."""
+    return b"\0" + length.to_bytes(4, "big") + b"x" * length
+
+
+def websocket(case, place, seconds, cores):
+    """Messages that came back as they were, and conversations that ended."""
+    program = [sys.executable, "-B", "-m", "lib.bench.websocket", place.plain, path_of(case), str(case.connections), str(seconds)]
+    answered, failed = _run(program, cores).split()
+    return float(answered), float(failed)
+
+
+def path_of(case):
+    """What is asked for: the last of several routes."""
     return f"/r{case.routes - 2}{case.path}" if case.routes > 1 else case.path
 
 
@@ -82,4 +104,4 @@ def read_answer(connection):
         body += piece
 
 
-SENDERS = {"wrk": wrk, "h2load": h2load}
+SENDERS = {"wrk": wrk, "h2load": h2load, "websocket": websocket}

@@ -47,9 +47,9 @@ class Measured:
             "PLAIN": place.plain, "SECURE": place.secure, "ADMIN": place.admin, "FOLDER": place.folder,
             "PLAIN_PORT": place.port, "SECURE_PORT": place.port + 1, "THREADS": case.threads,
             "CERT": certificate / "cert.pem", "KEY": certificate / "key.pem", "BOTH": certificate / "both.pem",
-            "BACKENDS": "\n".join(self.backend(index, address) for index, address in enumerate(place.origins)),
+            "BACKENDS": "\n".join(self.backend(case, index, address) for index, address in enumerate(place.origins)),
             "ROUTES": "\n".join(self.route(index) for index in range(case.routes - 1)),
-            "LOG": self.log(place) if case.access_log else self.no_log,
+            "LOG": self.no_log if case.logged is None else self.log(case, place), **self.words(case),
         }
         for word, value in words.items():
             text = text.replace(f"@{word}@", str(value))
@@ -57,10 +57,14 @@ class Measured:
 
     no_log = ""
 
-    def log(self, place):
+    def log(self, case, place):
         return ""
 
-    def backend(self, index, address):
+    def words(self, case):
+        """What else differs from case to case."""
+        return {}
+
+    def backend(self, case, index, address):
         raise NotImplementedError
 
     def route(self, index):
@@ -91,10 +95,13 @@ class Bascule(Measured):
     name = "bascule"
     template = "bascule.yaml"
 
-    def log(self, place):
-        return f"  access: {{ file: {place.folder}/access.log }}"
+    def log(self, case, place):
+        return f"  access: {{ file: {place.folder}/access.log, sample: {case.logged:.0%} }}"
 
-    def backend(self, index, address):
+    def words(self, case):
+        return {"PROTOCOL": "http2" if case.grpc else "http1"}
+
+    def backend(self, case, index, address):
         return f'      - {{ name: b{index}, url: "http://{address}" }}'
 
     def route(self, index):
@@ -110,7 +117,10 @@ class Bare(Measured):
     name = "bare"
     template = "bare.txt"
 
-    def backend(self, index, address):
+    def words(self, case):
+        return {"VERSION": 2 if case.grpc else 1}
+
+    def backend(self, case, index, address):
         return address
 
     def route(self, index):
@@ -124,11 +134,12 @@ class HaProxy(Measured):
     name = "haproxy"
     template = "haproxy.cfg"
 
-    def log(self, place):
-        return "    log stdout format raw daemon\n    option httplog"
+    def log(self, case, place):
+        sample = "" if case.logged == 1 else f" sample 1:{1 / case.logged:.0f}"
+        return f"    log stdout format raw{sample} daemon\n    option httplog"
 
-    def backend(self, index, address):
-        return f"    server b{index} {address} check"
+    def backend(self, case, index, address):
+        return f"    server b{index} {address} check{' proto h2 check-proto h2' if case.grpc else ''}"
 
     def route(self, index):
         return f"    use_backend api if {{ path_beg /r{index}/ }}"
@@ -143,10 +154,21 @@ class Nginx(Measured):
 
     no_log = "    access_log off;"
 
-    def log(self, place):
-        return f"    access_log {place.folder}/access.log combined;"
+    def log(self, case, place):
+        log = f"    access_log {place.folder}/access.log combined"
+        if case.logged == 1:
+            return f"{log};"
+        return f'    split_clients $request_id $is_logged {{ {case.logged:.0%} 1; * ""; }}\n{log} if=$is_logged;'
 
-    def backend(self, index, address):
+    def words(self, case):
+        # To nginx both headers are of one connection, and it drops them unless told otherwise.
+        upgrade = 'proxy_set_header Connection "upgrade"; proxy_set_header Upgrade $http_upgrade;'
+        return {
+            "CONNECTION": upgrade if case.tool == "websocket" else 'proxy_set_header Connection "";',
+            "PASS": "grpc_pass grpc://api;" if case.grpc else "proxy_pass http://api;",
+        }
+
+    def backend(self, case, index, address):
         return f"        server {address};"
 
     def route(self, index):
@@ -160,14 +182,14 @@ class Envoy(Measured):
     name = "envoy"
     template = "envoy.yaml"
 
-    def log(self, place):
+    def log(self, case, place):
         return (
             "access_log: [{ name: envoy.access_loggers.file, typed_config: { "
             '"@type": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog, '
             f"path: {place.folder}/access.log }} }}]"
         )
 
-    def backend(self, index, address):
+    def backend(self, case, index, address):
         host, port = address.rsplit(":", 1)
         where = f"{{ socket_address: {{ address: {host}, port_value: {port} }} }}"
         return f"              - endpoint: {{ address: {where} }}"
@@ -183,7 +205,7 @@ class Caddy(Measured):
     name = "caddy"
     template = "Caddyfile"
 
-    def backend(self, index, address):
+    def backend(self, case, index, address):
         return address
 
     def config(self, case, place):
