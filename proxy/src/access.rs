@@ -28,6 +28,7 @@ mod client;
 mod deed;
 mod host;
 mod identity;
+mod pass;
 mod tickets;
 
 use std::fmt;
@@ -41,6 +42,7 @@ pub use attempts::{Attempts, counted_address};
 pub use client::{Arrival, Client, RELAY_CLIENT, RELAY_CLIENT_HEADER, RELAY_KEY, RELAY_KEY_HEADER};
 pub use deed::Deed;
 pub use identity::{Identity, Kind, KnownToken};
+pub use pass::Pass;
 pub use tickets::{GOOD_FOR, Tickets, TooMany};
 
 /// What the configuration says of who may do what.

@@ -38,7 +38,7 @@ pub use process::{NoUpgrade, Process, ProcessOrder, Stage, Successor, Upgrade};
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 pub use audit::Signal;
-pub use gate::{Gate, GateError};
+pub use gate::{Gate, GateError, NextGate};
 
 use arc_swap::ArcSwap;
 use axum::{

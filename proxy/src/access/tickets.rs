@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::{access::Identity, clock::Timestamp, token::TokenHash};
+use crate::{access::Pass, clock::Timestamp, token::TokenHash};
 
 /// From the answer that brings the ticket to the handshake that shows it.
 pub const GOOD_FOR: Duration = Duration::from_secs(30);
@@ -24,7 +24,7 @@ pub struct Tickets {
 struct Given {
     hash: TokenHash,
     path: String,
-    identity: Identity,
+    pass: Pass,
     until: Timestamp,
 }
 
@@ -33,7 +33,7 @@ struct Given {
 pub struct TooMany;
 
 impl Tickets {
-    /// Gives `ticket`, which must be beyond guessing, to `identity`, for `path`.
+    /// Gives `ticket`, which must be beyond guessing, to who has `pass`, for `path`.
     ///
     /// # Errors
     /// When too many have been given and not been shown.
@@ -41,37 +41,50 @@ impl Tickets {
         &mut self,
         ticket: &str,
         path: &str,
-        identity: Identity,
+        pass: Pass,
         now: Timestamp,
     ) -> Result<(), TooMany> {
         self.given.retain(|it| now < it.until);
-        let of_one = self.given.iter().filter(|it| it.identity == identity).count();
+        let of_one = self.given.iter().filter(|it| it.pass.identity == pass.identity).count();
         if TICKETS_MAX <= self.given.len() || OF_ONE_MAX <= of_one {
             return Err(TooMany);
         }
         let (hash, path) = (TokenHash::of(ticket.as_bytes()), path.to_owned());
-        self.given.push(Given { hash, path, identity, until: now + GOOD_FOR });
+        self.given.push(Given { hash, path, pass, until: now + GOOD_FOR });
         Ok(())
     }
 
     /// Takes `ticket` back, and returns to whom it was given if it was for `path`. It is worth nothing
     /// from then on, either way.
-    pub fn redeem(&mut self, ticket: &str, path: &str, now: Timestamp) -> Option<Identity> {
+    pub fn redeem(&mut self, ticket: &str, path: &str, now: Timestamp) -> Option<Pass> {
         self.given.retain(|it| now < it.until);
         let shown = TokenHash::of(ticket.as_bytes());
         let at = self.given.iter().position(|it| it.hash.is_same(&shown))?;
         let given = self.given.swap_remove(at);
-        (given.path == path).then_some(given.identity)
+        (given.path == path).then_some(given.pass)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{access::Kind, model::Role};
+    use crate::{
+        access::{Identity, Kind, Rules},
+        model::Role,
+    };
 
-    fn of(name: &str) -> Identity {
-        Identity { kind: Kind::Token, name: Some(name.to_owned()), role: Some(Role::Viewer) }
+    fn of(name: &str) -> Pass {
+        let (kind, role) = (Kind::Token, Some(Role::Viewer));
+        let identity = Identity { kind, name: Some(name.to_owned()), role };
+        let rules = Rules {
+            allow_origins: &[],
+            allow_hosts: &[],
+            anonymous: None,
+            local: None,
+            tokens: &[],
+            certificates: &[],
+        };
+        Pass::new(identity, &rules)
     }
 
     fn at(seconds: u64) -> Timestamp {
@@ -84,12 +97,13 @@ mod tests {
         for ticket in ["one", "two", "three"] {
             tickets.give(ticket, "/logs", of("ci"), at(0)).unwrap();
         }
-        assert_eq!(tickets.redeem("one", "/logs", at(29)), Some(of("ci")));
-        assert_eq!(tickets.redeem("one", "/logs", at(29)), None, "it was shown");
-        assert_eq!(tickets.redeem("two", "/audit", at(29)), None, "it is for another path");
-        assert_eq!(tickets.redeem("two", "/logs", at(29)), None, "it was shown");
-        assert_eq!(tickets.redeem("three", "/logs", at(30)), None, "it is too old");
-        assert_eq!(tickets.redeem("four", "/logs", at(0)), None, "there is none");
+        let holder = tickets.redeem("one", "/logs", at(29)).unwrap();
+        assert_eq!(holder.identity, of("ci").identity);
+        assert!(tickets.redeem("one", "/logs", at(29)).is_none(), "it was shown");
+        assert!(tickets.redeem("two", "/audit", at(29)).is_none(), "it is for another path");
+        assert!(tickets.redeem("two", "/logs", at(29)).is_none(), "it was shown");
+        assert!(tickets.redeem("three", "/logs", at(30)).is_none(), "it is too old");
+        assert!(tickets.redeem("four", "/logs", at(0)).is_none(), "there is none");
     }
 
     #[test]

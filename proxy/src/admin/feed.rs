@@ -9,7 +9,7 @@ mod hub;
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{extract::State, response::Response};
+use axum::{Extension, extract::State, response::Response};
 use http::{StatusCode, Uri};
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -17,10 +17,11 @@ pub(crate) use hub::Hub;
 use hub::Next;
 
 use crate::{
+    access::Identity,
     admin::{
         Sidecar, api,
         query::{Parameters, bad_request},
-        reader::{self, Gone, Reader, Upgrade},
+        reader::{self, Admission, Gone, Reader, Upgrade},
         wire,
     },
     clock,
@@ -37,6 +38,7 @@ const SECONDS: usize = 300;
 
 pub(crate) async fn feed(
     State(sidecar): State<Arc<Sidecar>>,
+    Extension(identity): Extension<Identity>,
     uri: Uri,
     upgrade: Upgrade,
 ) -> Result<Response, HttpError> {
@@ -56,7 +58,8 @@ pub(crate) async fn feed(
     })?;
     let watched = Watched { pool, next: None, seconds: seconds as u64 };
     let is_closing = sidecar.is_closing.clone();
-    Ok(reader::begin(upgrade, is_closing, async move |reader| {
+    let admission = Admission::new(&sidecar.state.gate, identity);
+    Ok(reader::begin(upgrade, is_closing, admission, async move |reader| {
         let _place = place;
         _ = Follower { reader, sidecar, known, watched }.follow().await;
     }))

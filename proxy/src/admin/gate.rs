@@ -14,10 +14,10 @@ use std::{
 use arc_swap::ArcSwap;
 
 use crate::{
-    access::{Attempts, Identity, KnownToken, REFUSALS, Rules, Ticket, Tickets, TooMany},
+    access::{Attempts, Identity, KnownToken, Pass, REFUSALS, Rules, Ticket, Tickets, TooMany},
     admin::{
         audit::{AuditFile, Signal, Trail},
-        keyring::Keyring,
+        keyring::{Keyring, Loaded},
     },
     clock,
     model::Admin,
@@ -57,13 +57,21 @@ pub struct Gate {
     attempts: Mutex<Attempts>,
 }
 
+/// What a gate is to go by next.
+#[derive(Debug)]
+pub struct NextGate {
+    admin: Admin,
+    tokens: Loaded,
+    file: Option<AuditFile>,
+}
+
 impl Gate {
     /// Reads what `admin` refers to, and opens the audit file.
     ///
     /// # Errors
     /// When a token, or the hash of one, cannot be read, or the file cannot be written.
     pub fn open(admin: &Admin) -> Result<Self, GateError> {
-        let keyring = Keyring::load(admin)?;
+        let keyring = Keyring::new(Loaded::of(admin)?);
         let gate = Self::with(admin, keyring);
         gate.trail.write_to(gate.audit_file(admin)?);
         Ok(gate)
@@ -86,20 +94,23 @@ impl Gate {
         }
     }
 
-    /// Goes by another configuration from now on: tokens are read again, and who may do what is
-    /// decided anew with the next request. The audit trail goes on. When a token cannot be read, or the
-    /// audit file cannot be written, nothing changes.
+    /// Reads what another configuration refers to, and opens its audit file. Nothing changes before
+    /// [`Gate::adopt`].
     ///
     /// # Errors
     /// As [`Gate::open`].
-    pub fn reconfigure(&self, admin: &Admin) -> Result<(), GateError> {
-        // Whatever can fail goes first.
-        let file = self.audit_file(admin)?;
-        self.keyring.replace(admin)?;
-        self.trail.write_to(file);
-        self.trail.keep(admin.audit.keep);
-        self.admin.store(Arc::new(admin.clone()));
-        Ok(())
+    pub fn prepare(&self, admin: &Admin) -> Result<NextGate, GateError> {
+        let (tokens, file) = (Loaded::of(admin)?, self.audit_file(admin)?);
+        Ok(NextGate { admin: admin.clone(), tokens, file })
+    }
+
+    /// Goes by another configuration from now on: who may do what is decided anew with the next request,
+    /// and of those who read on within a second. The audit trail goes on.
+    pub fn adopt(&self, next: NextGate) {
+        self.keyring.replace(next.tokens);
+        self.trail.write_to(next.file);
+        self.trail.keep(next.admin.audit.keep);
+        self.admin.store(Arc::new(next.admin));
     }
 
     /// Looks at what `admin` refers to, and does nothing.
@@ -107,7 +118,7 @@ impl Gate {
     /// # Errors
     /// When a token, or the hash of one, cannot be read.
     pub fn review(admin: &Admin) -> Result<(), TokenError> {
-        Keyring::load(admin).map(drop)
+        Loaded::of(admin).map(drop)
     }
 
     fn audit_file(&self, admin: &Admin) -> Result<Option<AuditFile>, GateError> {
@@ -163,14 +174,26 @@ impl Gate {
 
     /// Gives `ticket` to `identity`, for `path`.
     pub(crate) fn give(&self, ticket: &str, path: &str, identity: Identity) -> Result<(), TooMany> {
-        locked(&self.tickets).give(ticket, path, identity, clock::now())
+        let pass = self.pass(identity);
+        locked(&self.tickets).give(ticket, path, pass, clock::now())
+    }
+
+    /// Returns what `identity` reads by, to be looked at for as long as that takes.
+    pub(crate) fn pass(&self, identity: Identity) -> Pass {
+        self.with_rules(|rules| Pass::new(identity, rules))
+    }
+
+    /// Tells whether who has `pass` may read on.
+    pub(crate) fn admits(&self, pass: &Pass) -> bool {
+        self.with_rules(|rules| pass.holds(rules))
     }
 
     /// Takes back the ticket that came with a request for `path`.
     pub(crate) fn redeem(&self, ticket: Option<&str>, path: &str) -> Ticket {
         let Some(ticket) = ticket else { return Ticket::None };
         let given = locked(&self.tickets).redeem(ticket, path, clock::now());
-        given.map_or(Ticket::Wrong, Ticket::Of)
+        let good = given.filter(|it| self.admits(it));
+        good.map_or(Ticket::Wrong, |it| Ticket::Of(it.identity))
     }
 
     /// Calls `ask` with the rules that hold now.

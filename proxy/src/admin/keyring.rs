@@ -31,8 +31,9 @@ const SETTLED_AFTER: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) struct Keyring(ArcSwap<Loaded>);
 
+/// Tokens, as they were read.
 #[derive(Debug)]
-struct Loaded {
+pub(crate) struct Loaded {
     sources: Vec<Source>,
     tokens: Arc<[KnownToken]>,
     /// Of the files, in their order.
@@ -64,9 +65,9 @@ enum Place {
 type Mark = Option<(Duration, u64, u64)>;
 
 impl Keyring {
-    /// Reads every token that `admin` names.
-    pub(crate) fn load(admin: &Admin) -> Result<Self, TokenError> {
-        Loaded::read(sources(admin)).map(|loaded| Self(ArcSwap::from_pointee(loaded)))
+    /// Makes one of what has been read.
+    pub(crate) fn new(loaded: Loaded) -> Self {
+        Self(ArcSwap::from_pointee(loaded))
     }
 
     /// Makes one of tokens that are known already.
@@ -80,11 +81,9 @@ impl Keyring {
         Self(ArcSwap::from_pointee(loaded))
     }
 
-    /// Reads every token that `admin` names, in place of what was known; nothing changes when one
-    /// cannot be read.
-    pub(crate) fn replace(&self, admin: &Admin) -> Result<(), TokenError> {
-        self.0.store(Arc::new(Loaded::read(sources(admin))?));
-        Ok(())
+    /// Puts what has been read in place of what was known.
+    pub(crate) fn replace(&self, loaded: Loaded) {
+        self.0.store(Arc::new(loaded));
     }
 
     /// Returns the tokens that may be shown now.
@@ -102,8 +101,9 @@ impl Keyring {
 }
 
 impl Loaded {
-    /// Reads what must be there.
-    fn read(sources: Vec<Source>) -> Result<Self, TokenError> {
+    /// Reads every token that `admin` names.
+    pub(crate) fn of(admin: &Admin) -> Result<Self, TokenError> {
+        let sources = sources(admin);
         let (marks, is_settled) = look(&sources);
         let known = |it: &Source| {
             Ok(KnownToken { name: it.name.clone(), role: it.role, hash: Some(hash_of(&it.place)?) })
@@ -228,7 +228,7 @@ mod tests {
         let [old, new] = ["the-old-token-0123", "the-new-token-0123"];
         folder.write("plain", "the-plain-token-01");
         folder.write("hash", &TokenHash::of(old.as_bytes()).to_string());
-        let keyring = Keyring::load(&admin(&folder)).unwrap();
+        let keyring = Keyring::new(Loaded::of(&admin(&folder)).unwrap());
         assert_eq!(known(&keyring, "the-plain-token-01"), ["operator"]);
         assert_eq!(known(&keyring, old), ["ci"]);
         // In place, and within one tick of the file system's clock.
@@ -242,7 +242,7 @@ mod tests {
         let folder = Folder::new();
         folder.write("plain", "the-plain-token-01");
         folder.write("hash", &TokenHash::of(b"the-hashed-token-1").to_string());
-        let keyring = Keyring::load(&admin(&folder)).unwrap();
+        let keyring = Keyring::new(Loaded::of(&admin(&folder)).unwrap());
         for text in ["", "nonsense"] {
             folder.write("hash", text);
             assert!(known(&keyring, "the-hashed-token-1").is_empty(), "{text}");
@@ -259,11 +259,10 @@ mod tests {
         let folder = Folder::new();
         folder.write("plain", "the-plain-token-01");
         let admin = admin(&folder);
-        assert!(matches!(Keyring::load(&admin), Err(TokenError::UnreadableHash { .. })));
+        assert!(matches!(Loaded::of(&admin), Err(TokenError::UnreadableHash { .. })));
         folder.write("hash", &TokenHash::of(b"the-hashed-token-1").to_string());
-        let keyring = Keyring::load(&admin).unwrap();
+        assert!(Loaded::of(&admin).is_ok());
         fs::remove_file(folder.0.join("plain")).unwrap();
-        assert!(keyring.replace(&admin).is_err());
-        assert_eq!(known(&keyring, "the-hashed-token-1"), ["ci"], "nothing was replaced");
+        assert!(Loaded::of(&admin).is_err());
     }
 }

@@ -16,11 +16,11 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::{
-    access::Client,
+    access::{Client, Identity},
     admin::{
         Sidecar, api,
         query::{Parameters, bad_request, shorten},
-        reader::{self, Gone, Reader, Upgrade},
+        reader::{self, Admission, Gone, Reader, Upgrade},
         wire,
     },
     clock::{self, Timestamp},
@@ -38,6 +38,7 @@ const TEXT_CHARS_MAX: usize = 200;
 pub(crate) async fn logs(
     State(sidecar): State<Arc<Sidecar>>,
     Extension(client): Extension<Client>,
+    Extension(identity): Extension<Identity>,
     uri: Uri,
     upgrade: Upgrade,
 ) -> Result<Response, HttpError> {
@@ -58,7 +59,8 @@ pub(crate) async fn logs(
     let is_closing = sidecar.is_closing.clone();
     let current = Arc::clone(&sidecar.state.current);
     let started_at = sidecar.state.started_at;
-    Ok(reader::begin(upgrade, is_closing, async move |reader| {
+    let admission = Admission::new(&sidecar.state.gate, identity);
+    Ok(reader::begin(upgrade, is_closing, admission, async move |reader| {
         let mut watcher = Watcher { reader, subscription, filter, current, started_at };
         _ = watcher.watch().await;
     }))

@@ -1,8 +1,9 @@
 //! Somebody who reads over a WebSocket, for as long as it likes, and says little.
 //!
-//! One that takes nothing for five seconds, or does not answer three pings, is cut.
+//! One that takes nothing for five seconds, or does not answer three pings, is cut. One that would not be
+//! let in any more is told so, and let go.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::ws::{
@@ -17,11 +18,17 @@ use tokio::{
     time::{Interval, MissedTickBehavior, interval, timeout},
 };
 
-use crate::web::{self, HttpError};
+use crate::{
+    access::{Identity, Pass},
+    admin::Gate,
+    web::{self, HttpError},
+};
 
 /// A reader that takes nothing for so long will not catch up.
 const SEND_WITHIN: Duration = Duration::from_secs(5);
 const PING_EVERY: Duration = Duration::from_secs(20);
+/// How often it is looked whether it may still read.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 const PINGS_UNANSWERED_MAX: u32 = 3;
 /// What it says has a few short values.
 const MESSAGE_BYTES_MAX: usize = 4 * 1024;
@@ -35,17 +42,23 @@ pub(crate) struct Gone;
 pub(crate) struct Reader {
     socket: WebSocket,
     is_closing: watch::Receiver<bool>,
+    admission: Admission,
+    look: Interval,
     ping: Interval,
     /// Pings since it was last heard of.
     unanswered: u32,
 }
 
 impl Reader {
-    fn new(socket: WebSocket, is_closing: watch::Receiver<bool>) -> Self {
-        let mut ping = interval(PING_EVERY);
-        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        ping.reset();
-        Self { socket, is_closing, ping, unanswered: 0 }
+    fn new(socket: WebSocket, is_closing: watch::Receiver<bool>, admission: Admission) -> Self {
+        let every = |period| {
+            let mut turns = interval(period);
+            turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            turns.reset();
+            turns
+        };
+        let (look, ping) = (every(LOOK_EVERY), every(PING_EVERY));
+        Self { socket, is_closing, admission, look, ping, unanswered: 0 }
     }
 
     /// Waits for the next message that it sends, and keeps the connection alive meanwhile. It may be
@@ -67,6 +80,10 @@ impl Reader {
                         return Err(self.close(close_code::UNSUPPORTED, "text frames only").await);
                     }
                     Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(Gone),
+                },
+                _ = self.look.tick() => if !self.admission.holds() {
+                    let reason = "what let you in has been replaced or revoked";
+                    return Err(self.close(close_code::POLICY, reason).await);
                 },
                 _ = self.ping.tick() => {
                     self.unanswered += 1;
@@ -108,6 +125,23 @@ impl Reader {
     }
 }
 
+/// By what a reader was let in.
+pub(crate) struct Admission {
+    gate: Arc<Gate>,
+    pass: Pass,
+}
+
+impl Admission {
+    /// Makes one for `identity`, whom `gate` has just let in.
+    pub(crate) fn new(gate: &Arc<Gate>, identity: Identity) -> Self {
+        Self { gate: Arc::clone(gate), pass: gate.pass(identity) }
+    }
+
+    fn holds(&self) -> bool {
+        self.gate.admits(&self.pass)
+    }
+}
+
 /// A request that may become a reader's connection.
 pub(crate) type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
 
@@ -132,10 +166,11 @@ pub(crate) fn wanted(
 pub(crate) fn begin<F: Future<Output = ()> + Send + 'static>(
     upgrade: WebSocketUpgrade,
     is_closing: watch::Receiver<bool>,
+    admission: Admission,
     talk: impl FnOnce(Reader) -> F + Send + 'static,
 ) -> Response {
     upgrade
         .max_message_size(MESSAGE_BYTES_MAX)
         .max_frame_size(MESSAGE_BYTES_MAX)
-        .on_upgrade(move |socket| talk(Reader::new(socket, is_closing)))
+        .on_upgrade(move |socket| talk(Reader::new(socket, is_closing, admission)))
 }

@@ -234,8 +234,9 @@ impl Reloader {
             .succeeded_by(loaded.topology.clone())
             .map_err(|error| refused(vec![error.to_string()]))?;
         let next = Arc::new(next);
-        self.gate
-            .reconfigure(&next.topology.admin)
+        let gate = self
+            .gate
+            .prepare(&next.topology.admin)
             .map_err(|error| refused(vec![error.to_string()]))?;
         let (done, adopted) = oneshot::channel();
         let adoption = Adoption { generation: Arc::clone(&next), done };
@@ -246,9 +247,10 @@ impl Reloader {
         }
         first_checks(&next).await;
         if self.departure.has_begun() {
-            // Since this was begun.
+            // Since this was begun. What the fleet makes of it until the end is of no matter.
             return Err(refused(vec![LEAVING.to_owned()]));
         }
+        self.gate.adopt(gate);
         let exchange = self.gateway.exchange.succeeded_by(Arc::clone(&next));
         let limits = Arc::new(self.gateway.limits.succeeded_by(&next.topology));
         limits.take_effect();

@@ -188,6 +188,33 @@ async fn a_ticket_opens_one_websocket_once() {
 }
 
 #[tokio::test]
+async fn a_token_that_is_revoked_takes_its_readers_and_tickets_with_it() {
+    let world = guarded().await;
+    let ticket = ticket(&world, &[ELSEWHERE, VIEWERS]).await;
+    let mut revoked = Vec::new();
+    for path in ["/logs", "/feed"] {
+        revoked.push(world.clients.watch(path, &[ELSEWHERE, VIEWERS]).await.unwrap());
+    }
+    let mut local = world.clients.watch("/logs", &[]).await.unwrap();
+    // Of the tokens that were given, this configuration knows none.
+    let admin = &world.state.generation().topology.admin;
+    world.state.gate.adopt(world.state.gate.prepare(admin).unwrap());
+    for reader in &mut revoked {
+        let (code, reason) = loop {
+            if let Err(end) = reader.next().await {
+                break end;
+            }
+        };
+        assert_eq!((code, reason.as_str()), (1008, "what let you in has been replaced or revoked"));
+    }
+    let path = format!("/logs?ticket={ticket}");
+    assert_eq!(world.clients.watch(&path, &[ELSEWHERE]).await.err(), Some(401));
+    // Whoever was let in by something else reads on.
+    world.clients.ask("POST", "/proxy/failback", &[], "").await;
+    while !local.next().await.unwrap().to_string().contains("/proxy/failback") {}
+}
+
+#[tokio::test]
 async fn a_viewers_ticket_changes_nothing_and_is_for_websockets_only() {
     let mut world = guarded().await;
     let ticket = ticket(&world, &[ELSEWHERE, VIEWERS]).await;
