@@ -206,7 +206,7 @@ fn start_control(
     let (adoptions, adopted) = mpsc::channel(1);
     let pulse = Arc::<Pulse>::default();
     let control = Control::new(keeper.current.load_full(), Arc::clone(&keeper.incidents));
-    let control = control.numbering_from(keeper.numbers());
+    let control = control.numbering_on(keeper.numbers.subscribe());
     let mut control = control.with_questions(asked).with_pulse(Arc::clone(&pulse));
     if let Some(record) = start.record() {
         control = control.numbering_from(record.incidents.clone());
@@ -221,7 +221,8 @@ fn start_history(start: &Start, current: &GenerationCell) -> Result<Keeper> {
     let topology = Arc::clone(&current.load().topology);
     let history = history::begin(&topology.history, start.predecessor.is_some())?;
     let incidents = IncidentList::default();
-    let keeper = Keeper { history, current: Arc::clone(current), incidents };
+    let numbers = watch::Sender::new(history.numbers());
+    let keeper = Keeper { history, current: Arc::clone(current), incidents, numbers };
     spawn("history", keeper.clone().run())?;
     Ok(keeper)
 }

@@ -18,7 +18,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     time::sleep_until,
 };
 
@@ -79,7 +79,11 @@ pub struct Control {
     pulse: Arc<Pulse>,
     /// Who wants to know what the fleet knows.
     questions: mpsc::Receiver<Question>,
+    numbers: watch::Receiver<Numbers>,
 }
+
+/// The highest number that an incident of each pool has had, by the pool's name.
+pub type Numbers = BTreeMap<String, u64>;
 
 /// Asks for what the fleet knows; the answer goes there.
 pub type Question = oneshot::Sender<FleetRecord>;
@@ -102,6 +106,7 @@ impl Control {
             sweep_due: None,
             pulse: Arc::default(),
             questions: mpsc::channel(1).1,
+            numbers: watch::channel(Numbers::new()).1,
         }
     }
 
@@ -111,11 +116,18 @@ impl Control {
         Self { pulse, ..self }
     }
 
-    /// Numbers the incidents of each pool on from what is said there of it, by its name.
+    /// Numbers incidents on from these.
     #[must_use]
-    pub fn numbering_from(mut self, numbers: BTreeMap<String, u64>) -> Self {
+    pub fn numbering_from(mut self, numbers: Numbers) -> Self {
         self.book.number_from(numbers);
         self
+    }
+
+    /// Numbers incidents on from these, whenever they change: not all may be known at the start.
+    #[must_use]
+    pub fn numbering_on(mut self, mut numbers: watch::Receiver<Numbers>) -> Self {
+        self.book.number_from(numbers.borrow_and_update().clone());
+        Self { numbers, ..self }
     }
 
     /// Answers `questions`.
@@ -154,6 +166,9 @@ impl Control {
                 Some(question) = self.questions.recv() => {
                     // Whoever asked may have gone away.
                     _ = question.send(self.fleet.record(clock::now()));
+                }
+                Ok(()) = self.numbers.changed() => {
+                    self.book.number_from(self.numbers.borrow_and_update().clone());
                 }
                 () = sleep_until(clock::instant_of(deadline).into()) => {}
             }

@@ -2,8 +2,8 @@
 //!
 //! The [timeline](crate::snapshot::Timeline) that requests count into reaches back five minutes. From it
 //! every second is read once it is over, by [`History::sample`], and kept as part of its minute
-//! (`minute.rs`), in memory and, where there is a place for it, in a file (`store.rs`), so that a restart
-//! loses nothing. Nothing here is on a request's path: requests change atomics, and this reads them. What
+//! (`minute.rs`), in memory and, where there is a place for it, in a file (`store.rs`), from which the next
+//! process goes on. Nothing here is on a request's path: requests change atomics, and this reads them. What
 //! is to be written goes through a short queue to a thread of its own (`writer.rs`); whatever becomes of
 //! the disk, the history is served from memory.
 

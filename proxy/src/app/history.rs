@@ -3,12 +3,16 @@
 use std::{collections::BTreeMap, env, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::{
+    sync::watch,
+    time::{MissedTickBehavior, interval},
+};
 use tracing::{info, warn};
 
 use crate::{
     admin::{IncidentList, wire},
     clock::{self, Timestamp},
+    control::Numbers,
     exchange::GenerationCell,
     history::{History, Place, Status, StoredIncident},
     incident::Incident,
@@ -21,7 +25,7 @@ const EVERY: Duration = Duration::from_secs(1);
 /// How often it is written; what a killed process loses.
 const WRITE_EVERY: Duration = Duration::from_secs(10);
 /// Longest wait for the file at the start. It is read and checked then, and incidents are numbered on
-/// from it; if it takes longer, they are all the same, once it is there.
+/// from it; if it takes longer, they are once it is there.
 const OPENED_WITHIN: Duration = Duration::from_secs(5);
 /// The file's name in a folder for state.
 const FILE: &str = "history.redb";
@@ -70,6 +74,8 @@ pub(crate) struct Keeper {
     pub(crate) history: History,
     pub(crate) current: GenerationCell,
     pub(crate) incidents: IncidentList,
+    /// What incidents have been numbered up to in the file.
+    pub(crate) numbers: watch::Sender<Numbers>,
 }
 
 impl Keeper {
@@ -86,6 +92,7 @@ impl Keeper {
             self.history.sample(&generation.topology, &generation.live, now);
             if self.history.wants_incidents_again() {
                 told = Told::default();
+                self.numbers.send_replace(self.history.numbers());
             }
             let changed = told.changed(&self.incidents);
             if !changed.is_empty() || WRITE_EVERY <= now.since(written) {
@@ -103,7 +110,7 @@ impl Keeper {
     }
 
     /// Returns the highest number that an incident of each pool has had.
-    pub(crate) fn numbers(&self) -> BTreeMap<String, u64> {
+    pub(crate) fn numbers(&self) -> Numbers {
         let mut numbers = self.history.numbers();
         for incident in self.incidents.load().iter() {
             let highest = numbers.entry(incident.pool.clone()).or_default();

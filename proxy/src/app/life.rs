@@ -85,8 +85,11 @@ impl Life {
                 // Their queues are the other one's to serve.
                 self.estate.sockets.servers.clear();
                 // So is the history's file. What finishes here from now on is not in it.
-                self.estate.recorder.keeper.close();
+                let keeper = self.estate.recorder.keeper.clone();
+                // A disk may make it wait; who finishes here need not.
+                let closed = tokio::task::spawn_blocking(move || keeper.close());
                 self.ending.taken_over(&mut signals).await;
+                _ = closed.await;
             }
         }
     }

@@ -12,8 +12,8 @@ use crate::history::{code, minute::Minute, store::EncodedMinute};
 const MINUTES: u64 = 24 * 60 + 1;
 /// The same, where all others are in a file: what charts ask for again and again.
 const MINUTES_STORED: u64 = 16;
-/// What all of them may weigh. Of a pool with two backends that is busy all day, a day weighs about two
-/// megabytes.
+/// What all of them may weigh. A day of a pool with two backends at 300 requests a second weighs one and a
+/// half megabytes.
 const BYTES: usize = 16 << 20;
 
 /// Minutes in memory. Each is called by its number since the Unix epoch.

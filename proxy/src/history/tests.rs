@@ -118,3 +118,22 @@ fn an_idle_minute_weighs_next_to_nothing() {
     assert!(code::encoded(&minute).len() < 25, "{}", code::encoded(&minute).len());
     assert_eq!(minute.span(0, SECONDS).unwrap(), Span::default());
 }
+
+/// What a day of a pool with two backends weighs at 300 requests a second, most of which take some
+/// milliseconds; the reference of `history.max_size` says it.
+#[test]
+fn a_busy_day_weighs_what_the_reference_says() {
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut minute = Minute::default();
+    for second in 0..SECONDS {
+        let mut counts = WindowCounts { requests: 300, ..WindowCounts::default() };
+        for _ in 0..300 {
+            // A sum of draws has a middle and a tail.
+            let bucket = 12 + (0..4).map(|_| random.usize(0..6)).sum::<usize>();
+            counts.latencies.fill(bucket, 1);
+        }
+        minute.note(second, &counts, [("primary", 150), ("secondary", 150)].into_iter());
+    }
+    let day = code::encoded(&minute).len() * 24 * 60;
+    assert!((1_400_000..1_600_000).contains(&day), "{day}");
+}

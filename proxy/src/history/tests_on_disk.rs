@@ -293,7 +293,8 @@ fn the_file_stays_as_small_as_it_must() {
         for _ in 0..16 {
             store.tidy(0, 10_000).unwrap();
         }
-        assert!(store.bytes() <= 2 * bytes_max, "{round}: {}", store.bytes());
+        // Beyond it there may be what has come since it was made smaller, here an eighth of it.
+        assert!(store.bytes() <= bytes_max + bytes_max / 8, "{round}: {}", store.bytes());
         let found = store.minutes("api", 0..=u64::MAX).unwrap();
         assert_eq!(found.last().unwrap().0, round * 60 + 59, "the newest are there");
     }

@@ -69,12 +69,14 @@ async fn ask(proxy: &Proxy, times: usize) {
 async fn written(proxy: &Proxy) {
     const WRITES: &str = "bascule_history_writes_total";
     let before = proxy.metric(WRITES).await;
-    // One may be under way already.
-    until(async || match proxy.metric(WRITES).await {
-        found if before + 2.0 <= found => Ok(()),
-        found => Err(format!("{found} after {before}")),
-    })
-    .await;
+    // One may be under way already. Each takes ten seconds to come.
+    for more in [1.0, 2.0] {
+        until(async || match proxy.metric(WRITES).await {
+            found if before + more <= found => Ok(()),
+            found => Err(format!("{found} after {before}")),
+        })
+        .await;
+    }
 }
 
 #[tokio::test]
@@ -86,8 +88,8 @@ async fn a_killed_process_leaves_what_it_knew() {
     has_sum(&proxy, 30).await;
     primary.kill().await;
     let lost = proxy.incident_until(1, |it| it["backend"] == "primary").await;
-    written(&proxy).await;
     let before = proxy.sidecar("/incidents/api-1").await;
+    written(&proxy).await;
     // Killed, without a moment to say goodbye.
     drop(proxy);
     let proxy = keeping(Setup::tiers(&[&primary, &secondary]), &kept.file()).start().await;
@@ -95,8 +97,9 @@ async fn a_killed_process_leaves_what_it_knew() {
     assert_eq!(proxy.metric("bascule_history_failures_total").await, 0.0);
     let after = proxy.sidecar("/incidents/api-1").await;
     assert_eq!(after["moments"]["decided_at"], lost["moments"]["decided_at"]);
-    assert_eq!((&after["state"], &after["evidence"]), (&"closed".into(), &before["evidence"]));
-    assert_eq!(after["interrupted"], before["state"] != "closed");
+    assert_eq!(after["state"], "closed");
+    let evidence = |it: &Value| it["evidence"].as_array().unwrap().clone();
+    assert!(evidence(&after).starts_with(&evidence(&before)), "{after}");
     assert_eq!(sum(&proxy, "/requests").await, 30);
     assert_eq!(sum(&proxy, "/backends/primary").await, 30);
     ask(&proxy, 5).await;
@@ -136,6 +139,31 @@ async fn a_process_that_takes_over_gets_the_history_too() {
     })
     .await;
     assert_eq!(proxy.metric("bascule_history_failures_total").await, 0.0);
+}
+
+#[tokio::test]
+async fn incidents_are_numbered_on_from_a_file_that_is_had_late() {
+    let (mut primary, secondary) = (backend("primary"), backend("secondary"));
+    let kept = Kept::new();
+    let one = keeping(Setup::tiers(&[&primary, &secondary]), &kept.file()).start().await;
+    primary.kill().await;
+    one.incident_until(1, |it| it["backend"] == "primary").await;
+    written(&one).await;
+    primary = primary.restart().await.unwrap();
+    let other = keeping(Setup::tiers(&[&primary, &secondary]), &kept.file()).start().await;
+    assert_eq!(other.metric("bascule_history_stored").await, 0.0, "the first one has it");
+    drop(one);
+    other.metric_until("bascule_history_stored", 1.0).await;
+    // Said a moment later to who gives numbers.
+    until(async || match other.incidents().await {
+        list if list.len() == 1 => Ok(()),
+        list => Err(format!("{list:?}")),
+    })
+    .await;
+    written(&other).await;
+    primary.kill().await;
+    other.incident_until(2, |it| it["backend"] == "primary").await;
+    assert_eq!(other.metric("bascule_history_dropped_total").await, 0.0);
 }
 
 #[tokio::test]

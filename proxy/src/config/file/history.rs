@@ -13,7 +13,7 @@ use crate::config::units::{FilePath, size::Size};
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct History {
-    /// Whether it is kept in a file, so that a restart loses nothing. Otherwise it is in memory, a day
+    /// Whether it is kept in a file, from which the next process goes on. Otherwise it is in memory, a day
     /// at most and 16 MiB, and ends with the process.
     pub(crate) persist: bool,
     /// The file. One process at a time can have it; at an upgrade it is handed over. A relative path
@@ -23,7 +23,8 @@ pub(crate) struct History {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) file: Option<FilePath>,
     /// What the file may weigh. When it is full, the oldest minutes go first; incidents stay, the last
-    /// 1,000 of each pool. A busy pool with two backends writes about 3 MiB a day.
+    /// 1,000 of each pool. A pool with two backends and 300 requests a second
+    /// makes about 1.5 MB a day, for which the file takes 2 to 3 MB.
     pub(crate) max_size: Size,
     /// Days kept.
     #[schemars(range(min = 1, max = 365))]

@@ -8,7 +8,7 @@ use crate::config::{
     validate::Review,
 };
 
-/// Smallest file that holds anything: an empty one weighs a tenth of it.
+/// Smallest file that is worth it: some days of one busy pool.
 const SIZE_MIN: Size = Size::mebibytes(16);
 
 pub(crate) fn review(history: &History, review: &mut Review<'_>) {
