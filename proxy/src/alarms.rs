@@ -41,7 +41,7 @@ struct Alarm {
 pub struct Parting(Arc<Alarm>);
 
 impl Parting {
-    /// Tells whether anybody is left who could hear anything.
+    /// Tells whether anybody is left who could hear anything: a generation that began something there.
     pub fn is_heard(&self) -> bool {
         1 < Arc::strong_count(&self.0)
     }

@@ -5,7 +5,7 @@ mod error;
 mod server;
 
 pub use client::{
-    Duplex, HttpClient, HttpClientError, Trust, TrustError, ask_admin, reachable, secure, under,
+    Duplex, HttpClient, HttpClientError, Trust, TrustError, reachable, secure, under,
 };
 pub use error::{HttpError, Rejected};
 pub use server::{PeerCertificate, closed, serve};

@@ -163,12 +163,9 @@ fn respond(answer: Answer, refused: StatusCode) -> Response {
         Answer::Done(done) => Json(*done).into_response(),
         Answer::Changed(generation) => {
             let message = format!("generation {generation} is in use");
-            let error = json!({
-                "code": "changed", "message": message,
-                "remedy": "look at what has changed with GET /config, then ask again",
-            });
-            let present = json!({ "generation": generation });
-            (StatusCode::CONFLICT, Json(json!({ "error": error, "present": present })))
+            let remedy = "look at what has changed with GET /config, then ask again";
+            HttpError::new(StatusCode::CONFLICT, "changed", message, remedy)
+                .with_present(json!({ "generation": generation }))
                 .into_response()
         }
         Answer::NoFile => HttpError::new(

@@ -238,6 +238,7 @@ fn say_problems(answer: &Value, console: Console) {
         let word = |key: &str| problem[key].as_str().unwrap_or_default();
         let tone = if word("severity") == "warning" { Tone::Warn } else { Tone::Bad };
         let place = match (problem["line"].as_u64(), word("path")) {
+            (Some(line), "") => format!(" line {line}"),
             (Some(line), path) => format!(" line {line}: {path}"),
             (None, path) => format!(" {path}"),
         };

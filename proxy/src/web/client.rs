@@ -17,7 +17,7 @@ use std::{
 pub use trust::{Trust, TrustError};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, Uri};
+use http::{Request, Response, Uri};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -204,21 +204,6 @@ pub async fn secure(
     }
 }
 
-/// Asks the sidecar at `admin` for `path`, which begins with `/`; for the command line.
-///
-/// # Errors
-/// When there is no whole answer within `within`. An answer that says no is not an error.
-pub async fn ask_admin(
-    admin: &Uri,
-    path: &str,
-    within: Duration,
-) -> Result<(StatusCode, Bytes), HttpClientError> {
-    let mut request = Request::new(Full::default());
-    *request.uri_mut() = under(admin, path)?;
-    let (head, body) = HttpClient::default().send(request, within).await?.into_parts();
-    Ok((head.status, body))
-}
-
 /// Returns the address of `path_and_query`, which begins with `/`, below `base`.
 ///
 /// # Errors
@@ -355,13 +340,19 @@ mod tests {
         check("10.1.2.3:8021", "10.1.2.3:8021");
     }
 
+    async fn ask(base: &Uri, within: Duration) -> Result<Response<Bytes>, HttpClientError> {
+        let mut request = Request::new(Full::default());
+        *request.uri_mut() = under(base, "/readyz")?;
+        HttpClient::default().send(request, within).await
+    }
+
     #[tokio::test]
     async fn a_closed_port_is_named_with_the_reason() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         drop(listener);
         let base = format!("http://{address}").parse().unwrap();
-        let error = ask_admin(&base, "/readyz", Duration::from_secs(5)).await.unwrap_err();
+        let error = ask(&base, Duration::from_secs(5)).await.unwrap_err();
         assert_eq!(error.to_string(), format!("{address} cannot be reached: connection refused"));
     }
 
@@ -369,7 +360,7 @@ mod tests {
     async fn a_listener_that_never_answers_is_given_up() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
-        let error = ask_admin(&base, "/readyz", Duration::from_millis(50)).await.unwrap_err();
+        let error = ask(&base, Duration::from_millis(50)).await.unwrap_err();
         assert!(matches!(error, HttpClientError::TimedOut { .. }), "{error}");
     }
 }

@@ -316,7 +316,7 @@ async fn what_is_expected_or_only_tried_changes_nothing() {
     proxy.write(&both);
     let other = proxy.reload(json!({ "expect": { "generation": 7 } })).await;
     assert_eq!((other.status, &other.json()["error"]["code"]), (409, &json!("changed")));
-    assert_eq!(other.json()["present"]["generation"], 1);
+    assert_eq!(other.json()["error"]["present"]["generation"], 1);
     let tried = proxy.reload(json!({ "dry_run": true })).await;
     assert_eq!((tried.status, &tried.json()["result"]), (200, &json!("accepted")));
     assert_eq!(tried.json()["changes"].as_array().unwrap().len(), 1, "{tried:?}");
