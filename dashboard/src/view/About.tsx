@@ -5,7 +5,7 @@ import { useAsked } from '../feed/ask';
 import { health, me } from '../feed/store';
 import { count, plural } from '../format';
 import * as control from '../wire/control';
-import type { Process } from '../wire/types';
+import type { Process, WhoAmI } from '../wire/types';
 import { Command } from './actions/Command';
 import { Moment, Since } from './Moment';
 import { ProblemBox } from './Notices';
@@ -15,6 +15,8 @@ const EVERY_MS = 2_000;
 const STATE_WORD: Record<Process['state'], string> = {
   serving: 'Serving', upgrading: 'Being replaced by a new process', draining: 'About to end',
 };
+
+const ROLE_SAYS: Record<WhoAmI['role'], string> = { operator: 'an operator', viewer: 'a viewer', none: 'nobody in particular' };
 
 export function About() {
   const asked = useAsked('process', () => call({ path: '/api/process', decode: control.process }), EVERY_MS);
@@ -42,12 +44,12 @@ export function About() {
           <h3>You and this page</h3>
           <dl class="pairs">
             <Pair name="You are">
-              {who === null ? 'not known yet' : `${who.name ?? who.kind}: ${who.role === 'none' ? 'nobody in particular' : who.role}, from ${who.address}`}
+              {who === null ? 'not known yet' : `${who.name === null ? '' : `${who.name}, `}${ROLE_SAYS[who.role]}, from ${who.address}`}
             </Pair>
             <Pair name="Fault injection">{health.value?.value.fault_injection ? 'Allowed' : 'Off: set admin.fault_injection: true to allow it'}</Pair>
             <Pair name="The page asks">only {location.host}, nobody else</Pair>
             <Pair name="The API">
-              described by <code>bascule</code>’s OpenAPI document, <code>GET /openapi.json</code> of the sidecar
+              described by <code>bascule</code>’s OpenAPI document, <code>GET{'\u00a0'}/openapi.json</code> of the sidecar
             </Pair>
           </dl>
         </div>

@@ -123,7 +123,12 @@ function ChangeRow(props: { change: Change; waits: boolean }) {
       <code>{change.path}</code>
       <span class="values">
         {change.kind !== 'added' && <s>{plain(change.before)}</s>}
-        {change.kind === 'changed' && ' '}
+        {change.kind === 'changed' && (
+          <>
+            {' '}
+            <Icon name="arrow" size={11} />{' '}
+          </>
+        )}
         {change.kind !== 'removed' && <strong>{plain(change.after)}</strong>}
       </span>
       {props.waits && <span class="tag tone-warn">needs a restart</span>}

@@ -162,16 +162,16 @@ function Row(props: { entry: AuditEntry }) {
             ))}
           </ul>
         )}
-      </td>
-      <td>
-        <span class={`tag tone-${look.tone}`}>
-          <Icon name={look.icon} size={12} /> {look.word}
-        </span>
         {entry.reason !== null && (
           <span class="why">
             <Said text={entry.reason} /> {entry.code !== null && <code class="quiet-text">{entry.code}</code>}
           </span>
         )}
+      </td>
+      <td>
+        <span class={`tag tone-${look.tone}`}>
+          <Icon name={look.icon} size={12} /> {look.word}
+        </span>
       </td>
     </tr>
   );

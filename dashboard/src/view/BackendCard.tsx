@@ -116,7 +116,7 @@ function Check(props: { check: LastCheck | null }) {
   return (
     <>
       {RESULT_WORD[check.result]} in {duration(check.duration_seconds)}, <Ago at={check.at} />
-      {check.detail !== '' && check.detail !== 'passed' && <span class="quiet-text"> · {check.detail}</span>}
+      {check.detail !== '' && check.detail !== 'passed' && <span class="check-detail">{check.detail}</span>}
     </>
   );
 }

@@ -93,7 +93,7 @@ function Tools({ choice, shown, all, tiers }: { choice: TableChoice; shown: numb
         <span class="sr-only">Find backends</span>
         <input
           type="search"
-          placeholder="Find by name, address, state or reason"
+          placeholder="Find by name, address or state"
           value={choice.text}
           onInput={(event) => setParams({ find: event.currentTarget.value })}
         />

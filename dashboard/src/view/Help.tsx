@@ -1,9 +1,10 @@
 // The keys of the page, and the switch that turns them off.
 
 import { signal } from '@preact/signals';
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect } from 'preact/hooks';
 import { addShortcuts, keysAreOn, shortcuts, turnKeys } from '../keys';
 import { Icon } from './Icon';
+import { useModal } from './modal';
 
 const isOpen = signal(false);
 
@@ -60,8 +61,7 @@ export function HelpButton() {
 }
 
 function HelpDialog() {
-  const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => dialog.current?.showModal(), []);
+  const { dialog, close } = useModal(() => (isOpen.value = false));
   return (
     <dialog ref={dialog} class="dialog" aria-labelledby="help-title" onClose={() => (isOpen.value = false)}>
       <h2 id="help-title">Keys</h2>
@@ -81,7 +81,7 @@ function HelpDialog() {
         Keys act on the page
       </label>
       <div class="dialog-buttons">
-        <button type="button" class="button primary" onClick={() => dialog.current?.close()}>
+        <button type="button" class="button primary" onClick={close}>
           Close
         </button>
       </div>

@@ -133,8 +133,12 @@ export function LatencyBars({ incident }: { incident: Incident }) {
       <thead>
         <tr>
           <td />
-          <th scope="col">p50</th>
-          <th scope="col">p99</th>
+          <th scope="col">
+            <i class="bar-key bar-p50" /> p50
+          </th>
+          <th scope="col">
+            <i class="bar-key bar-p99" /> p99
+          </th>
           <th scope="col">Requests</th>
           <td />
         </tr>

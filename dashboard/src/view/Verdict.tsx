@@ -14,6 +14,7 @@ import faviconOff from '../icons/favicon-off.svg';
 import faviconServing from '../icons/favicon-serving.svg';
 import faviconWarn from '../icons/favicon-warn.svg';
 import { Icon, TONE_ICON } from './Icon';
+import { Words } from './Words';
 
 export function Verdict() {
   const shown = pool.value;
@@ -40,7 +41,9 @@ export function Verdict() {
             </>
           )}
         </p>
-        <h1 id="verdict">{`${said.sentence} ${said.cost}`}</h1>
+        <h1 id="verdict">
+          <Words text={`${said.sentence} ${said.cost}`} />
+        </h1>
         <Others shown={shown.name} />
       </div>
       <Numbers minute={shown.last_minute} />

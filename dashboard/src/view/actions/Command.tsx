@@ -3,6 +3,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { copyText } from '../../save';
 import { Icon } from '../Icon';
+import { Words } from '../Words';
 
 const SAID_MS = 2_000;
 
@@ -16,7 +17,9 @@ export function Command(props: { text: string }) {
   const copy = async (): Promise<void> => setSaid((await copyText(props.text)) ? 'copied' : 'failed');
   return (
     <div class="copy">
-      <code>{props.text}</code>
+      <code>
+        <Words text={props.text} />
+      </code>
       <button type="button" class="button quiet icon-only" aria-label={`Copy the command ${props.text}`} title="Copy" onClick={() => void copy()}>
         <Icon name={said === 'copied' ? 'check' : 'copy'} size={14} />
       </button>
