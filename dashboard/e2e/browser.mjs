@@ -54,10 +54,23 @@ export async function open(browser, url, { scheme = 'light', device = 'desk', pa
 }
 
 /**
- * Loads the page afresh, with nothing cached, and tells when it was painted, in ms since the navigation began: anything
- * at all, any content, and the verdict, which is the first that is of use.
+ * Loads the page afresh five times, with nothing cached, and tells after how long it was painted: anything at all, any
+ * content, and the verdict, which is the first that is of use. Half a second is the aim on loopback. What else the
+ * machine does is in it, so it is told, and fails nothing.
  */
-export async function firstPaints(browser, url) {
+export async function tellFirstPaints(browser, url) {
+  const all = [];
+  for (let i = 0; i < 5; i += 1) all.push(await firstPaints(browser, url));
+  const said = ['first-paint', 'first-contentful-paint', 'verdict'].map((name) => {
+    const times = all.map((it) => it[name]).sort((a, b) => a - b);
+    if (!(times[0] > 0)) throw new Error(`${name}: ${times}`);
+    return `${name} ${times[2].toFixed(0)} ms (${times[0].toFixed(0)} to ${times[4].toFixed(0)})`;
+  });
+  console.log(`# painted after, median of 5: ${said.join(', ')}`);
+}
+
+/** In ms since the navigation began. */
+async function firstPaints(browser, url) {
   const context = await browser.newContext({ viewport: DEVICES.desk });
   const page = await context.newPage();
   await page.addInitScript(() => {

@@ -4,7 +4,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { drawn, launch, LOOKS, open, picture, RESULTS, sidewaysScroll, untilSentence, violations } from './browser.mjs';
+import { drawn, launch, LOOKS, open, picture, RESULTS, sidewaysScroll, tellFirstPaints, untilSentence, violations } from './browser.mjs';
 
 const url = process.env.BASCULE_DASHBOARD_URL?.replace(/\/+$/, '');
 const skip = url === undefined ? 'BASCULE_DASHBOARD_URL is not set; start `bascule demo` and give the address of its page' : false;
@@ -39,6 +39,7 @@ test('a failover of the real proxy is asked for, seen, recorded and recovered fr
 
   // A failover that is still under way from before is let finish.
   await page.waitForFunction(() => document.title.startsWith('Serving'), undefined, { timeout: RETURN_MS });
+  await tellFirstPaints(browser, url);
   const before = await untilSentence(page, /^Serving from \S+ since .* in the last minute\.$/, 30_000);
   const active = /^Serving from (\S+)/.exec(before)[1];
   const known = (await json('/api/incidents')).incidents.map((it) => it.id);

@@ -5,7 +5,7 @@ import { plain } from '../feed/ordering';
 import type { Change, ConfigFault, Reload } from '../wire/types';
 import { Icon } from './Icon';
 import type { IconName } from './Icon';
-import { Said } from './Notices';
+import { ended, Said } from './Notices';
 
 interface AttemptProps {
   attempt: Reload;
@@ -98,7 +98,7 @@ function Fault(props: { fault: ConfigFault; onPlace?: (line: number, column: num
           <code>{fault.code}</code>
         </p>
         <p>
-          To fix: <Said text={fault.remedy} />.
+          To fix: <Said text={ended(fault.remedy)} />
         </p>
       </div>
     </li>

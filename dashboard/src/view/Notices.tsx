@@ -171,6 +171,11 @@ function capital(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
+/** Remedies are phrases; some ask, and end with their own mark. */
+export function ended(text: string): string {
+  return text.endsWith('?') ? text : `${text}.`;
+}
+
 /** The sidecar's words, with what it quotes set as code. */
 export function Said(props: { text: string }) {
   return <>{props.text.split('`').map((part, index) => (index % 2 === 1 ? <code key={index}>{part}</code> : part))}</>;
@@ -187,7 +192,7 @@ export function ProblemBox(props: { problem: Problem; children?: ComponentChildr
           <strong>
             <Said text={capital(problem.message)} />.
           </strong>{' '}
-          To fix: <Said text={problem.remedy} />.
+          To fix: <Said text={ended(problem.remedy)} />
         </p>
         <p class="quiet-text">
           <code>{problem.what}</code>
