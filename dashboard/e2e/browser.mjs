@@ -3,6 +3,7 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { readFile } from 'node:fs/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { chromium } from 'playwright-core';
 
 const root = new URL('..', import.meta.url).pathname;
@@ -124,6 +125,12 @@ export async function until(ask, isWanted, what, timeout = 30_000) {
     if (Date.now() > end) throw new Error(`${what}: still ${JSON.stringify(answer)}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
+}
+
+/** Waits until the answer is, or matches, what is wanted: a page draws what a press has changed some frames later. */
+export function becomes(ask, wanted) {
+  const isIt = (it) => (wanted instanceof RegExp ? wanted.test(it ?? '') : isDeepStrictEqual(it, wanted));
+  return until(ask, isIt, `wanted ${wanted instanceof RegExp ? wanted : JSON.stringify(wanted)}`);
 }
 
 /** Waits until the verdict reads as wanted. */

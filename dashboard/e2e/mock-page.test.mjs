@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
-import { drawn, frames, launch, LOOKS, open, picture, tellFirstPaints, until, untilSentence, violations } from './browser.mjs';
-import { playing, seen } from './mocked.mjs';
+import { becomes, drawn, frames, launch, LOOKS, open, picture, tellFirstPaints, until, untilSentence, violations } from './browser.mjs';
+import { focused, playing, seen, untilFocused } from './mocked.mjs';
 
 let browser;
 before(async () => {
@@ -50,7 +50,7 @@ describe('a failover', () => {
       await page.getByRole('button', { name: 'Fail primary' }).click();
       const dialog = page.getByRole('dialog');
       await dialog.waitFor();
-      assert.equal(await page.evaluate(() => document.activeElement?.textContent), 'Cancel', 'focus starts on Cancel');
+      await untilFocused(page, /^Cancel$/);
       await dialog.getByText('Traffic of api moves to secondary (tier 1).').waitFor();
       assert.deepEqual(await violations(page), []);
       await page.screenshot({ path: 'test-results/dialog-light-desk.png' });
@@ -62,7 +62,7 @@ describe('a failover', () => {
       assert.deepEqual(play.posts, [{ path: '/proxy/fail', body: { pool: 'api', backend: 'primary', mode: 'crash' } }]);
       const incident = page.locator('[data-incident="api-1"]');
       await incident.getByText('13 ms').waitFor();
-      assert.match((await incident.textContent()) ?? '', /Suspected.*to detect.*Decided.*0\.4.ms to switch.*Serving/);
+      await becomes(() => incident.textContent(), /Suspected.*to detect.*Decided.*0\.4.ms to switch.*Serving/);
       await picture(page, 'during-light-desk');
       assert.deepEqual(await violations(page), []);
 
@@ -134,16 +134,15 @@ describe('keyboard', () => {
       const { page, close } = await open(browser, url);
       await untilSentence(page, /Serving/);
       await page.keyboard.press('Tab');
-      assert.equal(await page.evaluate(() => document.activeElement?.textContent), 'Skip to the pool');
+      await untilFocused(page, /^Skip to the pool$/);
       await page.keyboard.press('Enter');
-      const label = () => page.evaluate(() => document.activeElement?.getAttribute('aria-label'));
-      for (let steps = 0; (await label()) !== 'Fail primary' && steps < 6; steps += 1) await page.keyboard.press('Tab');
-      assert.equal(await label(), 'Fail primary');
+      for (let steps = 0; (await focused(page)) !== 'Fail primary' && steps < 6; steps += 1) await page.keyboard.press('Tab');
+      await untilFocused(page, /^Fail primary$/);
       await page.keyboard.press('Enter');
       await page.getByRole('dialog').waitFor();
       await page.keyboard.press('Escape');
       await page.getByRole('dialog').waitFor({ state: 'detached' });
-      assert.equal(await page.evaluate(() => document.activeElement?.getAttribute('aria-label')), 'Fail primary');
+      await untilFocused(page, /^Fail primary$/);
       assert.deepEqual(play.posts, []);
       await close();
     }));

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { CHANGE, PROBLEM } from '../mock/control.mjs';
-import { frames, launch, open, untilSentence, violations } from './browser.mjs';
+import { becomes, frames, launch, open, untilSentence, violations } from './browser.mjs';
 import { act, card, gate, orders, playing, refusal, seen, signIn } from './mocked.mjs';
 
 let browser;
@@ -26,7 +26,7 @@ describe('who is there', () => {
       await seen(page, complaints, 'viewer-light-desk');
       await page.locator('.section-head').getByRole('button', { name: 'Sign in', exact: true }).click();
       const field = page.locator('input[name=token]');
-      assert.equal(await page.evaluate(() => document.activeElement?.getAttribute('name')), 'token');
+      await page.locator('input[name=token]:focus').waitFor();
       await field.fill('wrong');
       await page.keyboard.press('Enter');
       await page.getByRole('dialog').getByText('The token is nobody\'s.').waitFor();
@@ -150,7 +150,7 @@ describe('who is there', () => {
       play.control.tokens = { operator: 'new', viewer: 'weak' };
       await page.getByTestId('expired').getByText('the proxy does not know your token any more').waitFor();
       await act(page, 'primary', 'Drain').waitFor();
-      assert.equal(await act(page, 'primary', 'Drain').getAttribute('aria-disabled'), 'true');
+      await becomes(() => act(page, 'primary', 'Drain').getAttribute('aria-disabled'), 'true');
       assert.equal(await page.getByRole('textbox', { name: 'Weight of primary' }).inputValue(), '77');
       await heard(3);
       assert.equal(play.control.waitUntil, 0, 'the old token is not shown again and again');

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
-import { checkTask, frames, launch, longestTask, open, picture, sidewaysScroll, until, untilSentence, violations } from './browser.mjs';
+import { becomes, checkTask, frames, launch, longestTask, open, picture, sidewaysScroll, until, untilSentence, violations } from './browser.mjs';
 import { playing } from './mocked.mjs';
 
 let browser;
@@ -28,7 +28,7 @@ describe('connection', () => {
         await bar.getByText(/Next attempt in \d+/).waitFor();
         await bar.getByText(/The values below are from \d\d:\d\d:\d\d/).waitFor();
         await page.waitForFunction(() => document.title.startsWith('Not connected'));
-        assert.equal(await page.getByRole('button', { name: /^Fail primary/ }).getAttribute('aria-disabled'), 'true');
+        await becomes(() => page.getByRole('button', { name: /^Fail primary/ }).getAttribute('aria-disabled'), 'true');
         await page.getByText('Fail and Recover cannot be used: not connected').waitFor();
         await bar.getByText(/Not connected for ([2-9]|\d\d)\s+s/).waitFor();
         await picture(page, `disconnected-${scheme}-${device}`);
@@ -39,7 +39,7 @@ describe('connection', () => {
         play.trouble = null;
         await bar.getByRole('button', { name: 'Retry now' }).click();
         await bar.waitFor({ state: 'detached', timeout: 5_000 });
-        assert.equal(await page.getByRole('button', { name: /^Fail primary/ }).getAttribute('aria-disabled'), 'false');
+        await becomes(() => page.getByRole('button', { name: /^Fail primary/ }).getAttribute('aria-disabled'), 'false');
         assert.deepEqual(complaints.filter((it) => !away(it)), []);
         await close();
       }));
@@ -202,12 +202,12 @@ describe('log', () => {
       await page.keyboard.type('failed');
       await page.getByText('4 matches').waitFor();
       await page.getByRole('button', { name: 'All lines' }).click();
-      assert.equal(await page.locator('.log-row.hit').count(), 4);
+      await becomes(() => page.locator('.log-row.hit').count(), 4);
       await page.getByRole('combobox', { name: 'Level' }).selectOption('warn');
       await page.getByText('2 matches').waitFor();
       await page.getByRole('button', { name: 'Match before' }).click();
       await page.getByRole('button', { name: 'Match before' }).click();
-      assert.match((await page.locator('.log-row.focused').textContent()) ?? '', /pool failed over.*0\.512/);
+      await becomes(() => page.locator('.log-row.focused').textContent(), /pool failed over.*0\.512/);
       assert.match(page.url(), /#\/logs\?q=failed&all=1&level=warn$/);
       await page.reload();
       await page.getByText('2 matches').waitFor();
@@ -216,7 +216,7 @@ describe('log', () => {
       await page.getByText('2 matches').waitFor();
       await context.grantPermissions(['clipboard-read', 'clipboard-write']);
       await page.getByRole('button', { name: 'Copy the lines shown' }).click();
-      assert.match(await page.evaluate(() => navigator.clipboard.readText()), /^20\S+Z warn fleet pool failed over pool=api backend=primary to=secondary/);
+      await becomes(() => page.evaluate(() => navigator.clipboard.readText()), /^20\S+Z warn fleet pool failed over pool=api backend=primary to=secondary/);
       const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Download the lines shown' }).click()]);
       assert.match(download.suggestedFilename(), /^bascule-log-\d{8}T\d{6}Z\.jsonl$/);
       const saved = (await readFile(await download.path(), 'utf8')).trim().split('\n').map((it) => JSON.parse(it));
@@ -251,6 +251,7 @@ describe('log', () => {
       const { page, close } = await open(browser, url);
       await page.locator('.log-row').first().waitFor();
       await page.getByRole('button', { name: 'Pause' }).click();
+      await page.getByRole('button', { name: /^Resume/ }).waitFor();
       const frozen = await page.locator('.log-row').allTextContents();
       await page.getByRole('button', { name: /^Resume \([\d,]+ new\)$/ }).waitFor();
       assert.deepEqual(await page.locator('.log-row').allTextContents(), frozen);

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { createMock } from '../mock/server.mjs';
-import { DIST, picture, sidewaysScroll, violations } from './browser.mjs';
+import { DIST, picture, sidewaysScroll, until, violations } from './browser.mjs';
 
 /** Plays a scenario on a port of its own, runs the body, and ends both. */
 export async function playing(scenario, body) {
@@ -22,6 +22,9 @@ export const refusal = (text) => /Failed to load resource: the server responded 
 export const card = (page, name) => page.locator(`article[data-backend="${name}"]`);
 export const act = (page, name, label) => card(page, name).getByRole('button', { name: new RegExp(`^${label} ${name}(,|$)`) });
 export const focused = (page) => page.evaluate(() => document.activeElement?.getAttribute('aria-label') ?? document.activeElement?.textContent ?? '');
+
+/** Waits until the focus is where it belongs: it moves with the next drawing, not with the press. */
+export const untilFocused = (page, wanted) => until(() => focused(page), (it) => wanted.test(it), `the focus is to be on ${wanted}`);
 export const orders = (play) => play.posts.map((it) => [it.path, it.body]);
 
 /** Takes a picture, and holds the page against what every look must be: accessible, no wider than its window, quiet. */
