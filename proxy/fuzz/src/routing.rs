@@ -2,7 +2,7 @@
 
 use bascule::{
     model::{HostMatch, Match, PathMatch, Route, ValueMatch},
-    routing::{RequestFacts, rewrite, route},
+    routing::{Index, RequestFacts, rewrite, route},
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -47,6 +47,8 @@ pub fn check(bytes: &[u8]) {
     let found = route(&topology, &facts).map(|(index, _)| index);
     let expected = matches.iter().position(|it| holds(it, &facts));
     assert_eq!(found, expected, "{facts:?}");
+    let indexed = Index::new(&topology).route(&topology, &facts).map(|(index, _)| index);
+    assert_eq!(indexed, expected, "by the index: {facts:?}");
     if let Some(PathMatch::Prefix(prefix)) = found.and_then(|it| matches[it].path.as_ref()) {
         let rewritten = rewrite(target, &bascule::model::Rewrite::StripPrefix(prefix.clone()));
         assert!(rewritten.starts_with('/') && !rewritten.starts_with("//"), "{rewritten}");

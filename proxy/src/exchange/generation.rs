@@ -16,6 +16,7 @@ use crate::{
     exchange::{Connections, Sessions, TlsError},
     inbox::{Fact, Inbox},
     model::{SharedTopology, Succession, Topology},
+    routing,
     snapshot::{Live, SnapshotCell},
     telemetry::metrics::Metrics,
     token::TokenError,
@@ -31,6 +32,8 @@ pub struct Generation {
     pub number: u64,
     /// What was configured.
     pub topology: SharedTopology,
+    /// Where its routes are found.
+    pub routes: routing::Index,
     /// Who serves.
     pub snapshot: SnapshotCell,
     /// What requests count.
@@ -72,6 +75,7 @@ impl Generation {
         let live = Arc::new(Live::new(&topology));
         Ok(Self {
             number: 1,
+            routes: routing::Index::new(&topology),
             snapshot: Arc::default(),
             sessions: Arc::new(sessions),
             connections: Arc::new(Connections::new(&topology, &live)?),
@@ -98,6 +102,7 @@ impl Generation {
         let number = self.number + 1;
         Ok(Self {
             number,
+            routes: routing::Index::new(&topology),
             snapshot: Arc::default(),
             sessions: Arc::new(sessions),
             connections: Arc::new(connections),

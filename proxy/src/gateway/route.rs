@@ -38,7 +38,7 @@ impl Gateway {
             headers: &request.headers,
             listener: ctx.listener,
         };
-        let (number, route) = routing::route(&self.exchange.topology, &facts)?;
+        let (number, route) = self.exchange.routes.route(&self.exchange.topology, &facts)?;
         ctx.route = Some(number);
         ctx.kind = Kind::of(number, facts.method, facts.path);
         ctx.deadline = ctx.began + route.timeout;

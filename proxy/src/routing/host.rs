@@ -21,7 +21,7 @@ pub(crate) fn is_match(wanted: &HostMatch, sent: Option<&str>) -> bool {
 
 /// Tells whether `sent` is one or more labels and a dot before `domain`. What could be no part of a
 /// host's name is no label: `user@` might be taken for one.
-fn is_below(domain: &str, sent: &str) -> bool {
+pub(crate) fn is_below(domain: &str, sent: &str) -> bool {
     let split = sent.len().checked_sub(domain.len()).and_then(|at| sent.split_at_checked(at));
     let Some((labels, end)) = split else { return false };
     end.eq_ignore_ascii_case(domain)

@@ -8,12 +8,14 @@ use crate::model::PathMatch;
 pub(crate) fn is_match(wanted: &PathMatch, path: &str) -> bool {
     match wanted {
         PathMatch::Exact(exact) => path == exact,
-        PathMatch::Prefix(prefix) => match below(prefix, path) {
-            Some(rest) => prefix == "/" || !climbs(rest),
-            None => false,
-        },
+        PathMatch::Prefix(prefix) => is_below(prefix, path),
         PathMatch::Pattern(pattern) => !climbs(path) && pattern.is_match(path),
     }
+}
+
+/// Tells whether `path` is `prefix` or continues below it, and stays there.
+pub(crate) fn is_below(prefix: &str, path: &str) -> bool {
+    below(prefix, path).is_some_and(|rest| prefix == "/" || !climbs(rest))
 }
 
 /// Returns what follows `prefix` in `path`, if `path` is `prefix` or continues below it.
@@ -27,6 +29,9 @@ pub(crate) fn below<'a>(prefix: &str, path: &'a str) -> Option<&'a str> {
 /// Slashes and dots are recognised percent-encoded once, `\` counts as a slash, and a segment
 /// ends at `;` (Java's servers take what follows for parameters).
 pub(crate) fn climbs(path: &str) -> bool {
+    if memchr::memchr2(b'.', b'%', path.as_bytes()).is_none() {
+        return false;
+    }
     let mut segment = Segment::Empty;
     let mut rest = path.as_bytes();
     while let Some((byte, length)) = next_byte(rest) {
