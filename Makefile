@@ -4,7 +4,7 @@
 export PATH := $(CURDIR)/.cache/bin:$(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check drills operate hostile observe bench growth instructions soak dashboard compose-test deb deny regen pictures setup
+.PHONY: help demo test check drills operate hostile observe bench microbench growth instructions soak dashboard compose-test deb deny regen pictures setup
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -32,6 +32,9 @@ observe: ## let a real Prometheus watch everything happen: no panel or rule may 
 
 bench: ## processor time per request beside HAProxy, nginx, Envoy, Caddy, bare Pingora (ARGS="get tls")
 	@.ci/setup build peers && cargo build --release -p bascule -p bascule-backend --bin bascule --bin bascule-backend --bench bare_pingora && loadtest/measure $(ARGS)
+
+microbench: ## nanoseconds of single functions: pick, route, count, snapshot, request head (ARGS="route")
+	@.ci/setup build && cargo bench -p bascule --bench core -- $(ARGS)
 
 growth: ## memory and processor time against connections, backends, routes, rate, incidents, readers (ARGS="idle")
 	@.ci/setup build peers && cargo build --release -p bascule -p bascule-backend && loadtest/growth $(ARGS)
