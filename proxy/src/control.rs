@@ -48,6 +48,10 @@ pub const INBOX: usize = 1024;
 /// How often gauges are renewed and the timelines cleared ahead.
 const HOUSEKEEPING: Duration = Duration::from_millis(500);
 
+/// How often at most the view changes for the latest checks alone, which nobody decides by. With
+/// thousands of backends a check ends at any moment, and each view is of all of them.
+const LATEST_CHECKS: Duration = Duration::from_millis(50);
+
 /// How long series stay of what is configured no more: a last scrape shall find how it ended, and the
 /// slowest usual scrape comes once a minute.
 const SERIES_STAY: Duration = Duration::from_secs(150);
@@ -74,6 +78,10 @@ pub struct Control {
     book: Book,
     checkers: Checkers,
     housekept: Timestamp,
+    /// When requests and operators were last shown what the fleet knows.
+    shown: Timestamp,
+    /// Whether checks have ended since that changed nothing else.
+    is_outdated: bool,
     /// When series of what is configured no more are to go.
     sweep_due: Option<Timestamp>,
     pulse: Arc<Pulse>,
@@ -103,6 +111,8 @@ impl Control {
             book,
             checkers: Checkers::default(),
             housekept: now,
+            shown: now,
+            is_outdated: false,
             sweep_due: None,
             pulse: Arc::default(),
             questions: mpsc::channel(1).1,
@@ -142,6 +152,7 @@ impl Control {
         self.fleet.inherit(record, now);
         let has_changed = self.perform(now);
         self.publish(has_changed);
+        self.show_latest();
     }
 
     /// Starts the checkers and drives the fleet for as long as the process runs.
@@ -219,6 +230,7 @@ impl Control {
         let answer = self.fleet.order(&placed.order, now);
         let has_changed = self.perform(now);
         self.publish(has_changed);
+        self.show_latest();
         // Who does not wait any more finds it done all the same.
         _ = placed.reply.send(answer);
     }
@@ -270,6 +282,9 @@ impl Control {
             self.checkers.bury();
             self.publish_gauges();
         }
+        if self.next_show().is_some_and(|at| at <= now) {
+            self.show_latest();
+        }
         if self.sweep_due.take_if(|due| *due <= now).is_some() {
             self.current.metrics.sweep(&self.current.topology);
         }
@@ -296,7 +311,8 @@ impl Control {
 
     fn next_deadline(&self) -> Timestamp {
         let earlier = self.earlier.next_deadline();
-        [self.fleet.next_deadline(), self.book.next_deadline(), self.sweep_due, earlier]
+        let (fleet, book) = (self.fleet.next_deadline(), self.book.next_deadline());
+        [fleet, book, self.next_show(), self.sweep_due, earlier]
             .into_iter()
             .flatten()
             .fold(self.housekept + HOUSEKEEPING, Timestamp::min)
@@ -398,15 +414,29 @@ impl Control {
     }
 
     /// Shows requests what the fleet has decided, those of earlier generations, too.
-    fn show(&self) {
+    fn show(&mut self) {
         let snapshot = Arc::new(self.fleet.snapshot());
         self.earlier.show(&snapshot);
         self.current.snapshot.store(snapshot);
+        (self.shown, self.is_outdated) = (clock::now(), false);
+    }
+
+    /// Shows what has changed nothing for requests; those of earlier generations do not ask.
+    fn show_latest(&mut self) {
+        if self.is_outdated {
+            self.current.snapshot.store(Arc::new(self.fleet.snapshot()));
+            (self.shown, self.is_outdated) = (clock::now(), false);
+        }
+    }
+
+    /// Returns when the latest checks are to be shown, if there are any that are not.
+    fn next_show(&self) -> Option<Timestamp> {
+        self.is_outdated.then(|| self.shown + LATEST_CHECKS)
     }
 
     fn publish(&mut self, has_changed: bool) {
         if !has_changed {
-            self.current.snapshot.store(Arc::new(self.fleet.snapshot()));
+            self.is_outdated = true;
             return;
         }
         self.show();

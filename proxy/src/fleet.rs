@@ -34,6 +34,7 @@ use crate::{
     event::{Event, Evidence, FaultMode, Source, Symptom},
     fleet::{
         backend::{BackendMachine, Face, FailedAttempt, Reaction, Standing},
+        latency::Latency,
         slow_start::SlowStart,
         tiers::Tiers,
     },
@@ -256,8 +257,10 @@ impl Fleet {
     }
 
     fn measured(&mut self, id: BackendId, measure: Measure, now: Timestamp) {
-        let spare = self.may_eject(id);
-        let others = self.usual_beside(id, now);
+        // Of thousands that all answer soon, none need be compared with all the others.
+        let is_comparable = Latency::is_comparable(&measure);
+        let spare = is_comparable && self.may_eject(id);
+        let others = if is_comparable { self.usual_beside(id, now) } else { None };
         let (source, symptom) = (Source::Traffic, Symptom::OutOfLine);
         let evidence = Evidence { at: now, began: now, source, symptom };
         self.change(id, now, |machine, pool| {

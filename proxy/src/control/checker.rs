@@ -59,6 +59,7 @@ impl Checker {
         let mut random = fastrand::Rng::new();
         let mut next_lookup = Instant::now();
         let mut in_vain = 0;
+        let mut is_first = true;
         let mut check = None;
         loop {
             let (generation, id) = (Arc::clone(&self.task.generation), self.task.id);
@@ -92,7 +93,10 @@ impl Checker {
                 return;
             }
             drop(generation);
-            if !self.wait(began, &mut random).await {
+            let policy = &self.pool().health_check;
+            let factor =
+                share_of_interval(std::mem::take(&mut is_first), policy.jitter, &mut random);
+            if !self.wait(began, factor).await {
                 return;
             }
         }
@@ -161,19 +165,18 @@ impl Checker {
         }
     }
 
-    /// Waits for the next check's turn, or for the pace to become fast. Returns whether to go on.
+    /// Waits for the next check's turn, which comes this share of an interval after the last began, or
+    /// for the pace to become fast. Returns whether to go on.
     ///
     /// Another configuration that has the same backend changes how long is waited, no more.
-    async fn wait(&mut self, began: Instant, random: &mut fastrand::Rng) -> bool {
-        let draw = random.f64().mul_add(2.0, -1.0);
+    async fn wait(&mut self, began: Instant, share: f64) -> bool {
         loop {
             let policy = &self.pool().health_check;
             let interval = match self.task.pace {
                 Pace::Normal | Pace::Never => policy.interval,
                 Pace::Fast => policy.interval_fast,
             };
-            let factor = 1.0 + policy.jitter * draw;
-            let turn = began + interval.mul_f64(factor.max(0.0));
+            let turn = began + interval.mul_f64(share);
             tokio::select! {
                 () = sleep_until(turn), if self.task.pace != Pace::Never => return true,
                 changed = self.tasks.changed() => {
@@ -202,6 +205,18 @@ impl Checker {
 
     fn live(&self) -> &BackendLive {
         self.task.generation.live.backend(self.task.id)
+    }
+}
+
+/// Draws how long to wait for the next check, as a share of the interval.
+///
+/// All backends of a new configuration are checked at once, and jitter alone would take many intervals
+/// to part thousands of them: they part at the first wait, which may be as little as half.
+fn share_of_interval(is_first: bool, jitter: f64, random: &mut fastrand::Rng) -> f64 {
+    if is_first {
+        0.5 + 0.5 * random.f64()
+    } else {
+        (1.0 + jitter * random.f64().mul_add(2.0, -1.0)).max(0.0)
     }
 }
 
@@ -259,6 +274,21 @@ mod tests {
     use super::*;
 
     const LIMIT: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn thousands_that_begin_together_have_parted_after_a_few_checks() {
+        let mut random = fastrand::Rng::with_seed(7);
+        let mut counts = [0; 10];
+        for _ in 0..2_000 {
+            let waits = (0..5).map(|nth| share_of_interval(nth == 0, 0.2, &mut random));
+            let waits: Vec<f64> = waits.collect();
+            assert!(waits.iter().all(|it| (0.5..=1.2).contains(it)), "{waits:?}");
+            let phase = waits.iter().sum::<f64>().fract();
+            counts[(phase * 10.0) as usize] += 1;
+        }
+        // Twice as many as there should be would be seen in what backends have to do.
+        assert!(counts.iter().all(|it| (100..400).contains(it)), "{counts:?}");
+    }
 
     async fn nothing_in_time() -> (bool, bool) {
         let (ended, was_held_up) = watched(LIMIT, timeout(LIMIT, pending::<()>())).await;

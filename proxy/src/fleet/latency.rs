@@ -47,6 +47,11 @@ impl Latency {
         (now.since(at) <= FRESH).then(|| measure.median.max(measure.latest))
     }
 
+    /// Tells whether others have to be looked at to judge this measure.
+    pub(crate) fn is_comparable(measure: &Measure) -> bool {
+        ANSWERS <= measure.answers && FLOOR <= measure.quartile
+    }
+
     /// Takes in a measure, to be compared with `others`. Tells whether the backend is out of line.
     pub(crate) fn measured(
         &mut self,
@@ -87,8 +92,8 @@ impl Latency {
 /// Returns the middle one of the other backends' medians: of two in the middle the greater, so that
 /// a doubt acquits.
 pub(crate) fn middle(mut medians: Vec<Duration>) -> Option<Duration> {
-    medians.sort_unstable();
-    medians.get(medians.len() / 2).copied()
+    let middle = medians.len() / 2;
+    (!medians.is_empty()).then(|| *medians.select_nth_unstable(middle).1)
 }
 
 #[cfg(test)]
@@ -138,6 +143,23 @@ mod tests {
         assert_eq!(middle(millis(&[9, 1])), Some(Duration::from_millis(9)));
         assert_eq!(middle(millis(&[9, 1, 4])), Some(Duration::from_millis(4)));
     }
+
+    #[test]
+    fn who_need_not_be_compared_is_in_line_whatever_others_take() {
+        let policy = sample::pool("api", &[(0, 1)]).outlier_detection;
+        for (millis, answers, expected) in [(9, 20, false), (10, 19, false), (10, 20, true)] {
+            let median = Duration::from_millis(millis);
+            let measure = Measure { quartile: median, median, latest: median, answers };
+            assert_eq!(Latency::is_comparable(&measure), expected, "{measure:?}");
+            let mut latency = Latency::default();
+            for _ in 0..3 {
+                let others = Some(Duration::from_micros(1));
+                let is_out = latency.measured(measure, others, &policy, Timestamp::ZERO);
+                assert!(expected || !is_out, "{measure:?}");
+            }
+        }
+    }
+
     #[test]
     fn what_the_others_take_at_most_is_compared_with_while_it_is_fresh() {
         let policy = sample::pool("api", &[(0, 1)]).outlier_detection;

@@ -92,19 +92,26 @@ impl Usual {
     /// Learns from an answer, and returns how long it would have taken if its kind were the average.
     fn even(&self, kind: Kind, took: Duration) -> Duration {
         let (of_kind, of_all) = (average(&self.kinds[kind.0], took), average(&self.all, took));
-        Duration::from_nanos((took.as_nanos() * of_all / of_kind).try_into().unwrap_or(u64::MAX))
+        let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        Duration::from_nanos(match took.checked_mul(of_all) {
+            // Of a few seconds at most, as nearly always: a division by one word.
+            Some(product) => product / of_kind,
+            None => (u128::from(took) * u128::from(of_all) / u128::from(of_kind))
+                .try_into()
+                .unwrap_or(u64::MAX),
+        })
     }
 }
 
 /// Moves an average a little towards `took`, and returns it; 1 at least. What another thread learns
 /// at the same moment may be lost, which is nothing.
-fn average(cell: &AtomicU64, took: Duration) -> u128 {
+fn average(cell: &AtomicU64, took: Duration) -> u64 {
     let took = i64::try_from(took.as_nanos()).unwrap_or(i64::MAX).max(1);
     let before = i64::try_from(cell.load(Relaxed)).unwrap_or(i64::MAX);
     let after = if before == 0 { took } else { before + (took - before) / AVERAGED };
     let after = after.unsigned_abs().max(1);
     cell.store(after, Relaxed);
-    u128::from(after)
+    after
 }
 
 /// The times of one backend's answers.

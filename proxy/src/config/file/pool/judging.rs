@@ -34,7 +34,8 @@ pub(crate) struct HealthCheck {
     /// The same, while something looks wrong.
     pub(crate) fast_interval: Length,
     /// Share of the interval by which each wait is lengthened or shortened at random, so that many
-    /// proxies do not check at the same moment. At most 50%.
+    /// proxies do not check at the same moment. At most 50%. The first wait of a new backend is shorter
+    /// by up to half, so that many backends are not checked at the same moment either.
     pub(crate) jitter: Percent,
     /// For one whole check: connecting, asking, answering.
     pub(crate) timeout: Length,
