@@ -133,7 +133,8 @@ fn difference(show: &Show, sidecar: &Sidecar, console: Console) -> Result<ExitCo
         if !status.is_success() && status != StatusCode::UNPROCESSABLE_ENTITY {
             return Err(sidecar.refused(path, status, &body));
         }
-        say_problems(&answer, console);
+        // What was sent has every default in it: a warning that one has no effect is of nobody's doing.
+        say_problems(&answer, |severity| severity == "error", console);
         _ = show.output.print(console, &answer, || change_lines(&answer));
         let is_same = changes(&answer).is_empty() && answer["result"] != "refused";
         Ok(if is_same { ExitCode::SUCCESS } else { Exit::No.into() })
@@ -166,7 +167,7 @@ pub(crate) fn reload(options: &Reload, console: Console) -> Result<ExitCode, Fai
         if !status.is_success() && status != StatusCode::UNPROCESSABLE_ENTITY {
             return Err(sidecar.refused(path, status, &body));
         }
-        say_problems(&answer, console);
+        say_problems(&answer, |_| true, console);
         _ = options.output.print(console, &answer, || reload_lines(&answer));
         if status.is_success() {
             return Ok(ExitCode::SUCCESS);
@@ -233,9 +234,12 @@ fn change_line(change: &Value) -> Line {
 }
 
 /// What is wrong with the configuration, or probably not meant so.
-fn say_problems(answer: &Value, console: Console) {
+fn say_problems(answer: &Value, is_told: impl Fn(&str) -> bool, console: Console) {
     for problem in answer["problems"].as_array().into_iter().flatten() {
         let word = |key: &str| problem[key].as_str().unwrap_or_default();
+        if !is_told(word("severity")) {
+            continue;
+        }
         let tone = if word("severity") == "warning" { Tone::Warn } else { Tone::Bad };
         let place = match (problem["line"].as_u64(), word("path")) {
             (Some(line), "") => format!(" line {line}"),

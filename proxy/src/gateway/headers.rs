@@ -126,7 +126,7 @@ pub(crate) fn forward<'a>(
     forwarded::put_element(downstream.peer_text, downstream.host, downstream.is_tls, &mut chain);
     if let Some(address) = downstream.peer_text {
         let before = request.all("x-forwarded-for");
-        let mut addresses: Vec<&[u8]> = before.filter(|it| is_text(it)).collect();
+        let mut addresses: Vec<&[u8]> = before.filter(|it| forwarded::is_text(it)).collect();
         if addresses.is_empty() {
             request.set("X-Forwarded-For", address.as_bytes());
         } else {
@@ -157,10 +157,6 @@ fn is_claim(name: &[u8]) -> bool {
     // Most headers begin with neither of these letters.
     matches!(name.first(), Some(b'f' | b'F' | b'x' | b'X'))
         && CLAIMS.iter().any(|it| it.as_bytes().eq_ignore_ascii_case(name))
-}
-
-fn is_text(value: &[u8]) -> bool {
-    value.iter().all(|byte| *byte == b'\t' || matches!(byte, b' '..=b'~'))
 }
 
 /// Makes one `Cookie` of the crumbs that HTTP/2 allows: before HTTP/2, there is one line of it

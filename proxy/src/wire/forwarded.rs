@@ -40,9 +40,13 @@ pub fn put_chain<'a>(
 
 /// Returns a value that is text, and not empty.
 fn text(value: &[u8]) -> Option<&str> {
-    let is_text = value.iter().all(|byte| *byte == b'\t' || matches!(byte, b' '..=b'~'));
-    let text = std::str::from_utf8(value).ok().filter(|_| is_text);
+    let text = std::str::from_utf8(value).ok().filter(|_| is_text(value));
     text.filter(|it| !it.trim().is_empty())
+}
+
+/// Tells whether a value is text that every reader takes for the same: ASCII, without controls.
+pub fn is_text(value: &[u8]) -> bool {
+    value.iter().all(|byte| *byte == b'\t' || matches!(byte, b' '..=b'~'))
 }
 
 /// What `X-Forwarded-For` names: an address, with a port or without.
