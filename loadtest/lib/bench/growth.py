@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 # How much steeper the end may be than what comes before it, and still be called linear: processor time of a few
 # seconds is no more exact.
-STRAIGHT = 1.5
+STRAIGHT = 2
 # What is too little to be judged: thousandths of a core, and MiB.
 NOISE = {"processor": 20, "memory": 4}
 
