@@ -113,6 +113,24 @@ fn the_first_of_the_file_wins_over_one_that_says_more() {
     }
 }
 
+#[test]
+fn few_routes_are_looked_at_one_by_one() {
+    let is_made = |matches: Vec<Match>| Index::new(&topology(matches)).hosts.is_some();
+    let path = |number: usize| Match {
+        path: Some(PathMatch::Prefix(format!("/{number}/"))),
+        ..Match::default()
+    };
+    assert!(!is_made((0..16).map(path).collect()));
+    assert!(is_made((0..100).map(path).collect()));
+    // Names take longer to compare.
+    assert!(!is_made((0..4).map(|_| hosts(&["example.com"])).collect()));
+    assert!(is_made((0..16).map(|_| hosts(&["example.com"])).collect()));
+    // A table of patterns tells none from the others.
+    let pattern = Some(PathMatch::Pattern(Pattern::new("/x").unwrap()));
+    let pattern = Match { path: pattern, ..Match::default() };
+    assert!(!is_made(vec![pattern; 100]));
+}
+
 fn a_host() -> impl Strategy<Value = HostMatch> {
     let exact = "[ab]|[ab](\\.[ab]){1,2}|A\\.b:80|b\\.|::1|\\[::1\\]|0:0::1|";
     prop_oneof![
