@@ -1,6 +1,6 @@
 //! By hash: requests with the same key go to the same backend, for as long as it can be picked.
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::{cell::LazyCell, sync::atomic::Ordering::Relaxed};
 
 use crate::{
     balance::Open,
@@ -25,10 +25,13 @@ pub(crate) fn pick(
     hash: u64,
     bound: Option<f64>,
 ) -> Option<usize> {
-    let limit = bound.map(|bound| Limit::of(bound, weights, tier, open));
+    // Worked out only for one who has something under way: it takes a look at everybody.
+    let limit = LazyCell::new(|| bound.map(|bound| Limit::of(bound, weights, tier, open)));
     let is_open = |&index: &usize| tier.eligible.binary_search(&index).is_ok() && open.has(index);
     let is_within = |index: &usize| {
-        is_open(index) && limit.as_ref().is_none_or(|it| it.has_room(*index, weights, open))
+        is_open(index)
+            && (is_idle(*index, weights, open)
+                || limit.as_ref().is_none_or(|it| it.has_room(*index, weights, open)))
     };
     let mut turn = hash;
     for _ in 0..TURNS {
@@ -42,6 +45,12 @@ pub(crate) fn pick(
     let all = || tier.eligible.iter().copied();
     let within = all().filter(is_within).max_by_key(preferred);
     within.or_else(|| all().filter(is_open).max_by_key(preferred))
+}
+
+/// Tells whether a backend has nothing under way and is due something. Dues are rounded up, so it has
+/// room for one.
+fn is_idle(index: usize, weights: &[u32], open: Open<'_>) -> bool {
+    weights[index] != 0 && open.live.backends[index].in_flight.load(Relaxed) == 0
 }
 
 /// How much a backend of a tier may have under way.
