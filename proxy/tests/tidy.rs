@@ -28,6 +28,8 @@ fn no_file_is_too_long() {
     let of_others = ["../dashboard", "../loadtest", "../deploy", "../.ci"]
         .iter()
         .flat_map(|folder| files(Path::new(folder), &["ts", "tsx", "mjs", "js", "css", "py", "sh"]))
+        // Made from what is ours, and nobody reads it from end to end.
+        .filter(|path| path.file_name().is_none_or(|name| name != "generated.ts"))
         .map(|path| (count_lines(&fs::read_to_string(&path).unwrap()), path));
     let ours = rust_sources().into_iter().map(|source| {
         let lines = match source.lines_of_code() {
