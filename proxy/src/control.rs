@@ -35,7 +35,7 @@ use crate::{
     fleet::{Fleet, FleetRecord, Input, Output},
     inbox::Fact,
     incident::{Book, Entry, Incident, News},
-    model::{PoolId, Succession},
+    model::{PoolId, Succession, Topology},
     orders::Placed,
     pulse::Pulse,
     telemetry::metrics::{FailoverReason, Trigger},
@@ -82,8 +82,9 @@ pub struct Control {
     shown: Timestamp,
     /// Whether checks have ended since that changed nothing else.
     is_outdated: bool,
-    /// When series of what is configured no more are to go.
-    sweep_due: Option<Timestamp>,
+    /// When series of what is configured no more are to go, and what was configured when that was
+    /// decided.
+    sweep: Option<(Timestamp, Arc<Topology>)>,
     pulse: Arc<Pulse>,
     /// Who wants to know what the fleet knows.
     questions: mpsc::Receiver<Question>,
@@ -113,7 +114,7 @@ impl Control {
             housekept: now,
             shown: now,
             is_outdated: false,
-            sweep_due: None,
+            sweep: None,
             pulse: Arc::default(),
             questions: mpsc::channel(1).1,
             numbers: watch::channel(Numbers::new()).1,
@@ -208,7 +209,8 @@ impl Control {
         self.record_entries();
         self.perform(now);
         self.publish(true);
-        self.sweep_due = Some(now + SERIES_STAY);
+        // The next one, if one is due already: who reloads all the time has some swept all the time.
+        self.sweep.get_or_insert_with(|| (now + SERIES_STAY, Arc::clone(&next.topology)));
         // Whoever asked may have given up waiting.
         _ = adoption.done.send(());
     }
@@ -285,8 +287,13 @@ impl Control {
         if self.next_show().is_some_and(|at| at <= now) {
             self.show_latest();
         }
-        if self.sweep_due.take_if(|due| *due <= now).is_some() {
-            self.current.metrics.sweep(&self.current.topology);
+        if let Some((_, then)) = self.sweep.take_if(|it| it.0 <= now) {
+            let topology = &self.current.topology;
+            self.current.metrics.sweep(&[topology, &then]);
+            if !Arc::ptr_eq(topology, &then) {
+                // What has gone in between stays until the next time.
+                self.sweep = Some((now + SERIES_STAY, Arc::clone(topology)));
+            }
         }
     }
 
@@ -312,7 +319,8 @@ impl Control {
     fn next_deadline(&self) -> Timestamp {
         let earlier = self.earlier.next_deadline();
         let (fleet, book) = (self.fleet.next_deadline(), self.book.next_deadline());
-        [fleet, book, self.next_show(), self.sweep_due, earlier]
+        let sweep = self.sweep.as_ref().map(|it| it.0);
+        [fleet, book, self.next_show(), sweep, earlier]
             .into_iter()
             .flatten()
             .fold(self.housekept + HOUSEKEEPING, Timestamp::min)

@@ -461,10 +461,10 @@ impl Metrics {
         }
     }
 
-    /// Takes out the series of what `topology` does not have.
-    pub fn sweep(&self, topology: &Topology) {
-        let names = Names::of(topology);
-        self.families.registry.sweep(|labels| !names.know(labels));
+    /// Takes out the series of what none of these has.
+    pub fn sweep(&self, topologies: &[&Topology]) {
+        let names: Vec<_> = topologies.iter().map(|it| Names::of(it)).collect();
+        self.families.registry.sweep(|labels| !names.iter().any(|it| it.know(labels)));
     }
 
     /// Returns all metrics in Prometheus' text format.

@@ -312,3 +312,25 @@ fn the_number_of_series_stays_in_bounds() {
     let count = series(&metrics);
     assert!(count < 2_500, "{count} series");
 }
+
+#[test]
+fn a_sweep_leaves_what_any_of_the_configurations_has() {
+    let of = |names: &[&str]| {
+        sample::topology(names.iter().map(|name| sample::pool(name, &[(0, 1)])).collect())
+    };
+    let all = [of(&["a"]), of(&["b"]), of(&["c"])];
+    let first = Metrics::new(&all[0]).unwrap();
+    let second = first.succeeded_by(&all[1], &Succession::between(&all[0], &all[1]));
+    let third = second.succeeded_by(&all[2], &Succession::between(&all[1], &all[2]));
+    let pools = || {
+        let text = third.render();
+        let has =
+            |name: &&str| text.contains(&format!("bascule_pool_held_tier{{pool=\"{name}\"}}"));
+        ["a", "b", "c"].into_iter().filter(has).collect::<Vec<_>>()
+    };
+    assert_eq!(pools(), ["a", "b", "c"]);
+    third.sweep(&[&all[2], &all[1]]);
+    assert_eq!(pools(), ["b", "c"]);
+    third.sweep(&[&all[2]]);
+    assert_eq!(pools(), ["c"]);
+}
