@@ -103,10 +103,13 @@ async fn what_is_in_flight_at_a_drained_backend_is_finished_and_conversations_ar
 #[tokio::test]
 async fn an_order_whose_client_does_not_wait_is_in_the_audit_trail_with_what_it_changed() {
     let (a, b) = (backend("a"), backend("b"));
-    let proxy = Setup::tiers(&[&a, &b]).start().await;
-    let mut waiting = proxy.connect().await;
-    waiting.get("/delay/60000", "").await;
-    proxy.pool_until(|pool| pool["backends"][0]["in_flight"] == 1).await;
+    let setup = Setup::tiers(&[&a, &b]).with("shutdown.websocket_grace", "1h");
+    let proxy = setup.with("shutdown.drain", "2h").start().await;
+    // A conversation, which goes on for as long as it likes.
+    let url = format!("ws://{}/ws", proxy.public);
+    let mut socket = soon(client_async(url, proxy.connect().await.0)).await.unwrap().0;
+    socket.send(Message::text("x")).await.unwrap();
+    soon(socket.next()).await.unwrap().unwrap();
     let mut operator = Raw::connect(proxy.admin()).await;
     let body = r#"{"wait":"50s"}"#;
     let head = format!("POST /backends/api/a/drain HTTP/1.1\r\nhost: {}\r\n", proxy.admin());
