@@ -45,7 +45,10 @@ impl Pass {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{access::KnownToken, model::NamedCertificate};
+    use crate::{
+        access::{KnownToken, tests::NONE},
+        model::NamedCertificate,
+    };
 
     fn token(name: &str, role: Role, token: Option<&str>) -> KnownToken {
         let hash = token.map(|it| TokenHash::of(it.as_bytes()));
@@ -57,14 +60,7 @@ mod tests {
         certificates: &'r [NamedCertificate],
         place: Option<Role>,
     ) -> Rules<'r> {
-        Rules {
-            allow_origins: &[],
-            allow_hosts: &[],
-            anonymous: place,
-            local: place,
-            tokens,
-            certificates,
-        }
+        Rules { anonymous: place, local: place, tokens, certificates, ..NONE }
     }
 
     fn known(kind: Kind, name: Option<&str>) -> Identity {

@@ -69,22 +69,14 @@ impl Tickets {
 mod tests {
     use super::*;
     use crate::{
-        access::{Identity, Kind, Rules},
+        access::{Identity, Kind, tests::NONE},
         model::Role,
     };
 
     fn of(name: &str) -> Pass {
         let (kind, role) = (Kind::Token, Some(Role::Viewer));
         let identity = Identity { kind, name: Some(name.to_owned()), role };
-        let rules = Rules {
-            allow_origins: &[],
-            allow_hosts: &[],
-            anonymous: None,
-            local: None,
-            tokens: &[],
-            certificates: &[],
-        };
-        Pass::new(identity, &rules)
+        Pass::new(identity, &NONE)
     }
 
     fn at(seconds: u64) -> Timestamp {

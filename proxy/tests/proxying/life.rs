@@ -2,7 +2,6 @@
 
 use http::Request;
 use serde_json::json;
-use tokio_tungstenite::client_async;
 
 use crate::{
     client::{soon, try_ask, until},
@@ -106,8 +105,7 @@ async fn a_process_that_is_about_to_end_loads_no_other_configuration() {
     // A conversation keeps it from ending for as long as this takes.
     let setup = setup.with("shutdown.websocket_grace", "1h").with("shutdown.drain", "2h");
     let mut proxy = setup.clone().start().await;
-    let url = format!("ws://{}/ws", proxy.public);
-    let socket = soon(client_async(url, proxy.connect().await.0)).await.unwrap().0;
+    let socket = proxy.conversation("/ws").await;
     proxy.signal("-TERM").await;
     stopping(&proxy).await;
     let refused = try_ask(proxy.admin(), "POST", "/config/reload", &[], "").await.unwrap();

@@ -9,10 +9,7 @@ use bascule_backend::{
 use futures_util::{SinkExt, StreamExt};
 use http::Method;
 use serde_json::{Value, json};
-use tokio_tungstenite::{
-    client_async,
-    tungstenite::{Message, protocol::frame::coding::CloseCode},
-};
+use tokio_tungstenite::tungstenite::{Message, protocol::frame::coding::CloseCode};
 
 use crate::{
     client::{Raw, soon, try_ask, until},
@@ -86,8 +83,7 @@ async fn what_is_in_flight_at_a_drained_backend_is_finished_and_conversations_ar
     let proxy = Setup::tiers(&[&a, &b]).start().await;
     let mut download = proxy.connect().await;
     download.get("/delay/1500", "").await;
-    let url = format!("ws://{}/ws", proxy.public);
-    let mut socket = soon(client_async(url, proxy.connect().await.0)).await.unwrap().0;
+    let mut socket = proxy.conversation("/ws").await;
     socket.send(Message::text("x")).await.unwrap();
     assert_eq!(soon(socket.next()).await.unwrap().unwrap(), Message::text("x"));
     proxy.pool_until(|pool| pool["backends"][0]["in_flight"] == 2).await;
@@ -106,8 +102,7 @@ async fn an_order_whose_client_does_not_wait_is_in_the_audit_trail_with_what_it_
     let setup = Setup::tiers(&[&a, &b]).with("shutdown.websocket_grace", "1h");
     let proxy = setup.with("shutdown.drain", "2h").start().await;
     // A conversation, which goes on for as long as it likes.
-    let url = format!("ws://{}/ws", proxy.public);
-    let mut socket = soon(client_async(url, proxy.connect().await.0)).await.unwrap().0;
+    let mut socket = proxy.conversation("/ws").await;
     socket.send(Message::text("x")).await.unwrap();
     soon(socket.next()).await.unwrap().unwrap();
     let mut operator = Raw::connect(proxy.admin()).await;
@@ -138,8 +133,7 @@ async fn an_operator_who_insists_does_not_wait_for_conversations() {
     let (a, b) = (backend("a"), backend("b"));
     let setup = Setup::tiers(&[&a, &b]).with("shutdown.websocket_grace", "1h");
     let proxy = setup.with("shutdown.drain", "2h").start().await;
-    let url = format!("ws://{}/ws", proxy.public);
-    let mut socket = soon(client_async(url, proxy.connect().await.0)).await.unwrap().0;
+    let mut socket = proxy.conversation("/ws").await;
     socket.send(Message::text("x")).await.unwrap();
     soon(socket.next()).await.unwrap().unwrap();
     let answer = ordered(&proxy, "/backends/api/a/drain", json!({ "wait": "10ms" })).await;

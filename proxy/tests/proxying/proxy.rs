@@ -11,7 +11,11 @@ use std::{
 
 use bytes::Bytes;
 use serde_json::Value;
-use tokio::process::{Child, Command};
+use tokio::{
+    net::TcpStream,
+    process::{Child, Command},
+};
+use tokio_tungstenite::{WebSocketStream, client_async};
 
 use crate::{
     client::{Answer, Raw, soon, try_ask, until},
@@ -194,6 +198,12 @@ impl Proxy {
 
     pub(crate) async fn connect(&self) -> Raw {
         Raw::connect(self.public).await
+    }
+
+    /// A WebSocket conversation at `path`.
+    pub(crate) async fn conversation(&self, path: &str) -> WebSocketStream<TcpStream> {
+        let url = format!("ws://{}{path}", self.public);
+        soon(client_async(url, self.connect().await.0)).await.unwrap().0
     }
 
     /// What the sidecar answers at `path`.

@@ -12,10 +12,7 @@ use futures_util::{SinkExt, StreamExt};
 use http::Request;
 use serde_json::{Value, json};
 use tokio::{net::TcpStream, task::JoinSet};
-use tokio_tungstenite::{
-    client_async,
-    tungstenite::{Message, protocol::frame::coding::CloseCode},
-};
+use tokio_tungstenite::tungstenite::{Message, protocol::frame::coding::CloseCode};
 
 use crate::{
     client::{Answer, Raw, soon, try_ask, until},
@@ -92,7 +89,7 @@ async fn fifty_reloads_under_traffic_cost_nobody_anything() {
         Setup::one_tier(&each)
     };
     let proxy = Arc::new(all([1, 1, 0]).start().await);
-    let (mut socket, _) = client_async("ws://x/ws", proxy.connect().await.0).await.unwrap();
+    let mut socket = proxy.conversation("/ws").await;
     let mut download = proxy.connect().await;
     download.get(&format!("/blob?size={DOWNLOAD}"), "").await;
     let head = download.head().await;
@@ -187,7 +184,7 @@ async fn what_is_under_way_at_a_backend_that_is_gone_ends_after_a_while() {
         .with("pools.api.retries.per_try_timeout", "10m")
         .with("shutdown.websocket_grace", "10ms");
     let proxy = both.start().await;
-    let (mut socket, _) = client_async("ws://x/ws", proxy.connect().await.0).await.unwrap();
+    let mut socket = proxy.conversation("/ws").await;
     socket.send(Message::text("x")).await.unwrap();
     assert_eq!(soon(socket.next()).await.unwrap().unwrap(), Message::text("x"));
     let mut stream = proxy.connect().await;

@@ -79,8 +79,7 @@ async fn a_backend_at_a_unix_socket_is_served_checked_and_shown() {
     assert_eq!(pool["backends"][0]["url"], format!("unix:{}", door.path.display()));
     proxy.pool_until(|pool| pool["backends"][0]["requests"] == 2).await;
 
-    let url = format!("ws://{}/ws", proxy.public);
-    let mut socket = soon(client_async(url, proxy.connect().await.0)).await.unwrap().0;
+    let mut socket = proxy.conversation("/ws").await;
     socket.send(Message::text("hello")).await.unwrap();
     assert_eq!(soon(socket.next()).await.unwrap().unwrap(), Message::text("hello"));
     drop(socket);

@@ -8,7 +8,7 @@ use rustls::{
     version::{TLS12, TLS13},
 };
 use serde_json::{Value, json};
-use tokio_tungstenite::{client_async, tungstenite::Message};
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::{
     certificates::{Authority, Door, Terms},
@@ -145,8 +145,7 @@ async fn a_websocket_goes_the_same_way() {
     let door = Door::new(&authority.sign("localhost"), terms, primary.addr()).await;
     let tls = json!({ "ca": authority.ca, "cert": us.cert, "key": us.key });
     let proxy = setup(&door, tls).start().await;
-    let url = format!("ws://{}/ws", proxy.public);
-    let mut socket = soon(client_async(url, proxy.connect().await.0)).await.unwrap().0;
+    let mut socket = proxy.conversation("/ws").await;
     socket.send(Message::text("hello")).await.unwrap();
     assert_eq!(soon(socket.next()).await.unwrap().unwrap(), Message::text("hello"));
 }

@@ -4,21 +4,15 @@ use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::{net::TcpStream, sync::mpsc};
 use tokio_tungstenite::{
-    WebSocketStream, accept_async, client_async,
+    WebSocketStream, accept_async,
     tungstenite::{Message, protocol::frame::coding::CloseCode},
 };
 
 use crate::{
     client::{soon, try_ask},
-    proxy::Proxy,
     setup::{Setup, backend},
     stub::Stub,
 };
-
-async fn open(proxy: &Proxy, path: &str) -> WebSocketStream<TcpStream> {
-    let url = format!("ws://{}{path}", proxy.public);
-    soon(client_async(url, proxy.connect().await.0)).await.unwrap().0
-}
 
 async fn frame(socket: &mut WebSocketStream<TcpStream>) -> Value {
     let message = soon(socket.next()).await.unwrap().unwrap();
@@ -29,7 +23,7 @@ async fn frame(socket: &mut WebSocketStream<TcpStream>) -> Value {
 async fn a_thousand_messages_come_back_in_order() {
     let primary = backend("primary");
     let proxy = Setup::tiers(&[&primary]).start().await;
-    let (mut sink, mut stream) = open(&proxy, "/ws").await.split();
+    let (mut sink, mut stream) = proxy.conversation("/ws").await.split();
     let message = |number: usize| Message::text(format!("{number}:{}", "x".repeat(number * 7)));
     let send = async {
         for number in 0..1000 {
@@ -53,7 +47,7 @@ async fn a_conversation_may_be_silent_for_longer_than_requests_may_take() {
         .with("routes", json!([{ "pool": "api", "timeout": "200ms" }]))
         .start()
         .await;
-    let mut socket = open(&proxy, "/ws").await;
+    let mut socket = proxy.conversation("/ws").await;
     socket.send(Message::text("before")).await.unwrap();
     assert_eq!(soon(socket.next()).await.unwrap().unwrap(), Message::text("before"));
     // The silence is what is tested.
@@ -67,7 +61,7 @@ async fn a_conversation_that_has_been_silent_for_too_long_ends() {
     let primary = backend("primary");
     let proxy =
         Setup::tiers(&[&primary]).with("pools.api.timeouts.websocket_idle", "200ms").start().await;
-    let mut socket = open(&proxy, "/ws").await;
+    let mut socket = proxy.conversation("/ws").await;
     socket.send(Message::text("x")).await.unwrap();
     assert_eq!(soon(socket.next()).await.unwrap().unwrap(), Message::text("x"));
     let last = soon(socket.next()).await;
@@ -101,7 +95,7 @@ async fn echoing() -> (Stub, mpsc::Receiver<Option<CloseCode>>) {
 async fn both_sides_are_told_when_the_proxy_goes_away() {
     let (stub, mut ended) = echoing().await;
     let mut proxy = Setup::addresses(&[("only", stub.addr)]).start().await;
-    let mut socket = open(&proxy, "/").await;
+    let mut socket = proxy.conversation("/").await;
     // Frames with every form of length.
     for length in [0, 5, 126, 70_000] {
         let message = Message::text("x".repeat(length));
@@ -122,14 +116,14 @@ async fn both_sides_are_told_when_the_proxy_goes_away() {
 async fn the_end_of_either_side_ends_the_other() {
     let mut primary = backend("primary");
     let proxy = Setup::tiers(&[&primary]).start().await;
-    let mut left = open(&proxy, "/ws").await;
+    let mut left = proxy.conversation("/ws").await;
     left.send(Message::text("x")).await.unwrap();
     soon(left.next()).await.unwrap().unwrap();
     proxy.pool_until(|pool| pool["backends"][0]["in_flight"] == 1).await;
     drop(left);
     proxy.pool_until(|pool| pool["backends"][0]["in_flight"] == 0).await;
 
-    let mut cut = open(&proxy, "/ws").await;
+    let mut cut = proxy.conversation("/ws").await;
     cut.send(Message::text("x")).await.unwrap();
     soon(cut.next()).await.unwrap().unwrap();
     primary.kill().await;
@@ -145,7 +139,7 @@ async fn a_backend_that_refuses_costs_no_websocket() {
         .start()
         .await;
     primary.kill().await;
-    let mut socket = open(&proxy, "/ws").await;
+    let mut socket = proxy.conversation("/ws").await;
     socket.send(Message::text("x")).await.unwrap();
     assert_eq!(soon(socket.next()).await.unwrap().unwrap(), Message::text("x"));
     assert_eq!(secondary.total(), 1);
@@ -161,7 +155,7 @@ async fn the_log_is_read_through_the_data_plane_as_it_is_written() {
         )
         .start()
         .await;
-    let mut socket = open(&proxy, "/logs?pool=api&level=warn").await;
+    let mut socket = proxy.conversation("/logs?pool=api&level=warn").await;
     assert_eq!(frame(&mut socket).await["type"], "hello");
     let order = json!({ "mode": "refuse", "for": "60s" }).to_string();
     let headers = [("content-type", "application/json")];
