@@ -82,10 +82,10 @@ READING = """
 - **Beside bare Pingora** Bascule saves what its engine does instead of Pingora's proxying: no channels between two halves,
   no task per idle connection, heads passed on as lines, head and body in one write in each direction.
 - **Large responses** are cheap: pieces are passed on as they came.
-- **Over TLS and HTTP/2** the same is saved, but what rustls and h2 take is taken by both.
+- **Over TLS** less of that shows, and **over HTTP/2** nothing: what rustls and h2 take is taken by both.
 - **Idle clients** hold no buffers, parser or request: those are made when a request begins.
 - A future that may wait for anything at all is large. Pingora's, made for each request, has about 7 KiB and is copied
-  twice when it is boxed; that is what a seventh of the instructions are, though not of the time.
+  twice when it is boxed; that is about a fifth of the instructions, though not of the time.
 
 ## What was done about it
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 STRAIGHT = 2
 # What is too little to be judged: thousandths of a core, and MiB.
 NOISE = {"processor": 20, "memory": 4}
+# What one more costs is told in these.
+UNITS = {"processor": "µs a second", "memory": "KiB"}
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,14 @@ def evenness(moments, interval, width=0.1):
     return {"counts": counts, "mean": mean, "least": min(counts), "most": max(counts)}
 
 
+def cost(result, what):
+    """What one more of it costs, in words."""
+    seen = result[what]
+    if max(seen) - min(seen) <= NOISE[what]:
+        return "within the noise"
+    return f"{result['slope'][what]:.1f} {UNITS[what]}"
+
+
 def table(results):
     """A Markdown table, one line for each dimension."""
     lines = ["| with | at | processor time, ms a second | each costs | memory, MiB | each costs | |", "|---|---|---|---|---|---|---|"]
@@ -101,10 +111,8 @@ def table(results):
         processor = ", ".join(f"{value:.1f}" for value in it["processor"])
         memory = ", ".join(f"{value:.1f}" for value in it["memory"])
         verdict = f"STEEPER at the end: {', '.join(it['steeper'])}" if it["steeper"] else ""
-        slopes = it["slope"]
-        lines.append(
-            f"| {it['says']} | {at} | {processor} | {slopes['processor']:.1f} µs a second | {memory} | {slopes['memory']:.1f} KiB | {verdict} |"
-        )
+        costs = {what: cost(it, what) for what in UNITS}
+        lines.append(f"| {it['says']} | {at} | {processor} | {costs['processor']} | {memory} | {costs['memory']} | {verdict} |")
     return "\n".join(lines)
 
 
