@@ -100,6 +100,38 @@ describe('who is there', () => {
       await close();
     }));
 
+  test('what became of an order is not shown to whoever signs in after who placed it', () =>
+    playing('calm', async (url, play) => {
+      play.control.tokens = { operator: 'right', viewer: 'weak' };
+      play.control.anonymous = 'none';
+      const { page, close } = await open(browser, url);
+      const forbidden = page.getByTestId('forbidden');
+      await forbidden.getByRole('button', { name: 'Sign in' }).click();
+      await signIn(page, 'right');
+      const [asked, held] = [gate(), gate()];
+      await page.route('**/api/backends/**', async (route) => {
+        const response = await route.fetch();
+        asked.pass();
+        await held.passed;
+        await route.fulfill({ response });
+      });
+      await act(page, 'secondary', 'Drain').click();
+      await asked.passed;
+      await page.getByRole('button', { name: 'alice' }).click();
+      await page.getByRole('button', { name: 'Sign out' }).click();
+      await page.keyboard.press('Escape');
+      await forbidden.getByRole('button', { name: 'Sign in' }).click();
+      await signIn(page, 'right');
+      await act(page, 'secondary', 'Undrain').waitFor();
+      const answered = page.waitForResponse(/api\/backends/);
+      held.pass();
+      await answered;
+      await page.unrouteAll({ behavior: 'wait' });
+      await frames(page, 5);
+      assert.equal(await card(page, 'secondary').getByText('secondary is drained').count(), 0);
+      await close();
+    }));
+
   test('the log is watched with a ticket, because a WebSocket cannot show a token', () =>
     playing('calm', async (url, play) => {
       play.control.tokens = { operator: 'right', viewer: 'weak' };

@@ -166,6 +166,16 @@ describe('an incident', () => {
       assert.deepEqual(complaints, []);
       await close();
     }));
+
+  test('says of the last before a restart that it was cut short', () =>
+    playing('day', async (url, play) => {
+      const { number } = play.pools[0].incidents.find((it) => it.interrupted);
+      const { page, complaints, close } = await open(browser, url, { path: `/#/incident/api-${number}` });
+      await page.getByTestId('interrupted').getByText('cut short: the proxy ended before it was over').waitFor();
+      assert.equal(await page.getByTestId('before-restart').count(), 0);
+      assert.deepEqual(complaints, []);
+      await close();
+    }));
 });
 
 describe('colours', () => {

@@ -104,6 +104,7 @@ export const SCENARIOS = {
     const worst = pool.incidents[12];
     Object.assign(worst, { lost: 214, rescued: 31 });
     pool.costs.set(Math.floor(worst.suspected / 1000), { rescued: 31, p99: 1.2, lost: 190 });
+    pool.incidents.find((it) => it.decided < play.startedAt).interrupted = true;
   },
 
   /** What operators did: drained, disabled, held, injected. */

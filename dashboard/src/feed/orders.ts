@@ -11,6 +11,7 @@ import { retryNow } from './feed';
 import { keyOf } from './key';
 import { bodyOf, doneWords, moveBody, pathOf, persistWords, undoOf } from './ordering';
 import type { Move, Order } from './ordering';
+import { token } from './token';
 
 /** For so long an order can be taken back by one press. */
 export const UNDO_MS = 5_000;
@@ -44,9 +45,12 @@ export function forget(pool: string, backend: string): void {
 export async function order(pool: string, backend: Backend, wanted: Order): Promise<void> {
   const key = keyOf(pool, backend.name);
   if (outcomes.peek().get(key)?.kind === 'pending') return;
-  keep(key, { kind: 'pending', order: wanted });
+  const pending: Outcome = { kind: 'pending', order: wanted };
+  keep(key, pending);
   const answer = await place(pool, backend.name, wanted);
   retryNow();
+  // Whoever placed it has signed out: what became of it is not for whoever comes next.
+  if (outcomes.peek().get(key) !== pending) return;
   if (!answer.ok) return keep(key, { kind: 'not', order: wanted, problem: answer.problem });
   const outcome: Outcome = { kind: 'done', order: wanted, words: answer.value, undo: undoOf(wanted, backend), at: Date.now() };
   keep(key, outcome);
@@ -74,9 +78,10 @@ export const moved = signal<{ pool: string; words: string } | null>(null);
 
 export async function move(pool: string, wanted: Move): Promise<Answer<PoolOrdered>> {
   const path = `/api/pools/${encodeURIComponent(pool)}/${wanted.verb}`;
+  const placedBy = token.peek();
   const answer = await call({ path, method: 'POST', body: moveBody(wanted), decode: poolOrdered });
   retryNow();
-  if (answer.ok) {
+  if (answer.ok && token.peek() === placedBy) {
     const { active_backend, held_tier } = answer.value.pool;
     const where = active_backend ?? 'nobody';
     const what = wanted.verb === 'failback' && !answer.value.is_done ? `Traffic of ${pool} begins to return.` : `Traffic of ${pool} goes to ${where}.`;

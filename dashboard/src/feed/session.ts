@@ -70,7 +70,7 @@ export function startSession(): void {
   effect(() => {
     if (isForbidden.value && health.peek() !== null) untracked(() => batch(putAway));
   });
-  // The feed's WebSocket outlives the token that opened it, so nothing else would tell.
+  // Nothing else tells of a role that has changed.
   window.setInterval(() => {
     if (connection.peek().kind === 'live' && !document.hidden) renew();
   }, RENEW_MS);

@@ -4,7 +4,6 @@
 import { computed, signal } from '@preact/signals';
 import { complete } from './complete';
 import type { Problem } from './api';
-
 import type { Health, Incident, Pool, Process, Series, WhoAmI } from '../wire/types';
 
 /** A value and when it arrived (browser clock, ms). */
