@@ -4,7 +4,7 @@ use bascule_backend::{Fault, FaultKind, Running, Scope};
 use serde_json::json;
 
 use crate::{
-    client::Answer,
+    client::{Answer, until},
     proxy::{Proxy, folder},
     setup::{Setup, backend},
 };
@@ -141,9 +141,14 @@ async fn the_quicker_backend_gets_nearly_everything() {
         .without_ejection()
         .start()
         .await;
-    let mut by_slow = 0;
-    for _ in 0..40 {
-        by_slow += u32::from(proxy.get("/echo").await.backend() == "slow");
-    }
-    assert!((1..=8).contains(&by_slow), "{by_slow} of 40");
+    // When this machine stops for a moment, the quick one is taken for slower until that is forgotten.
+    until(async || {
+        let mut by_slow = 0;
+        for _ in 0..40 {
+            by_slow += u32::from(proxy.get("/echo").await.backend() == "slow");
+        }
+        if by_slow <= 8 { Ok(()) } else { Err(format!("{by_slow} of 40")) }
+    })
+    .await;
+    assert_ne!(slow.total(), 0, "it is asked until it is known");
 }
