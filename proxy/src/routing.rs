@@ -21,7 +21,7 @@ mod value;
 
 use http::HeaderMap;
 
-use crate::model::{Match, Mirror, Route, Topology};
+use crate::model::{Match, Mirror, PathMatch, Route, Topology};
 
 pub use index::Index;
 pub use redirect::location;
@@ -57,10 +57,15 @@ pub fn is_mirrored(mirror: &Mirror, random: &mut fastrand::Rng) -> bool {
 }
 
 fn holds(matches: &Match, request: &RequestFacts<'_>) -> bool {
-    let is_host = || matches.hosts.iter().any(|wanted| host::is_match(wanted, request.host));
-    matches.path.as_ref().is_none_or(|wanted| path::is_match(wanted, request.path))
-        && (matches.hosts.is_empty() || is_host())
-        && holds_otherwise(matches, request)
+    let is_named = || matches.hosts.iter().any(|wanted| host::is_match(wanted, request.host));
+    let is_host = || matches.hosts.is_empty() || is_named();
+    let is_path = || matches.path.as_ref().is_none_or(|it| path::is_match(it, request.path));
+    if matches!(matches.path, Some(PathMatch::Pattern(_))) {
+        // Which takes longer than all the rest.
+        is_host() && holds_otherwise(matches, request) && is_path()
+    } else {
+        is_path() && is_host() && holds_otherwise(matches, request)
+    }
 }
 
 /// Tells whether the conditions hold that are on neither the host nor the path.
@@ -80,7 +85,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::{HostMatch, PathMatch, PoolId, ValueMatch, sample};
+    use crate::model::{HostMatch, PoolId, ValueMatch, sample};
 
     fn topology(matches: Vec<Match>) -> Topology {
         let mut topology = sample::topology(vec![sample::pool("api", &[(0, 1)])]);

@@ -16,7 +16,7 @@ mod table;
 use std::{cell::LazyCell, collections::BTreeMap};
 
 use crate::{
-    model::{Match, PathMatch, Route, Topology},
+    model::{Match, PathMatch, Pattern, Route, Topology},
     routing::{
         self, RequestFacts, holds_otherwise,
         index::{
@@ -37,8 +37,7 @@ fn cost(matches: &Match) -> usize {
     match &matches.path {
         // Its hosts are looked at only if its path fits.
         Some(PathMatch::Exact(_) | PathMatch::Prefix(_)) => 3 + 3 * matches.hosts.len(),
-        None => 20 * matches.hosts.len(),
-        Some(PathMatch::Pattern(_)) => 0,
+        None | Some(PathMatch::Pattern(_)) => 20 * matches.hosts.len(),
     }
 }
 
@@ -77,15 +76,18 @@ impl Index {
 struct Claims {
     /// Those that name a path or a prefix.
     paths: Paths,
-    /// Those for any path, and for paths that fit a pattern.
-    others: Vec<usize>,
+    /// Those for any path.
+    any: Vec<usize>,
+    /// Those for paths that fit a pattern.
+    patterns: Vec<usize>,
 }
 
 /// The same while it is being collected.
 #[derive(Default)]
 struct Draft<'a> {
     paths: BTreeMap<&'a str, Place>,
-    others: Vec<usize>,
+    any: Vec<usize>,
+    patterns: Vec<usize>,
 }
 
 impl<'a> Draft<'a> {
@@ -94,15 +96,16 @@ impl<'a> Draft<'a> {
             Some(PathMatch::Exact(exact)) => {
                 self.paths.entry(exact).or_default().exact.push(number);
             }
-            Some(PathMatch::Prefix(prefix)) if prefix.starts_with('/') => {
+            Some(PathMatch::Prefix(prefix)) => {
                 self.paths.entry(prefix).or_default().below.push(number);
             }
-            Some(PathMatch::Prefix(_) | PathMatch::Pattern(_)) | None => self.others.push(number),
+            None => self.any.push(number),
+            Some(PathMatch::Pattern(_)) => self.patterns.push(number),
         }
     }
 
     fn finish(self) -> Claims {
-        Claims { paths: Paths::new(self.paths), others: self.others }
+        Claims { paths: Paths::new(self.paths), any: self.any, patterns: self.patterns }
     }
 }
 
@@ -126,16 +129,27 @@ fn first(hosts: &Hosts<Claims>, routes: &[Route], request: &RequestFacts<'_>) ->
     let mut search = Search { routes, request, first: routes.len() };
     let found = hosts.find(request.host);
     for claims in found.all() {
-        claims.paths.each(request.path, |numbers| search.ask(numbers, |_| true));
+        claims.paths.each(request.path, |numbers| search.ask(numbers));
+        search.ask(&claims.any);
     }
-    // Last, because patterns take long, and those that come later need no answer any more.
+    // Last and in the order of the file, because patterns take long: none is asked in vain that comes
+    // after what is found.
     let climbs = LazyCell::new(|| path::climbs(request.path));
-    for claims in found.all() {
-        search.ask(&claims.others, |matches| match &matches.path {
-            None => true,
-            Some(PathMatch::Pattern(pattern)) => !*climbs && pattern.is_match(request.path),
-            Some(wanted) => path::is_match(wanted, request.path),
-        });
+    let after = |number: usize| {
+        let later =
+            |it: &Claims| it.patterns.get(it.patterns.partition_point(|it| *it < number)).copied();
+        found.all().filter_map(later).min()
+    };
+    let mut next = after(0);
+    while let Some(number) = next.filter(|number| *number < search.first) {
+        let matches = &routes[number].matches;
+        let fits = |it: &Pattern| !*climbs && it.is_match(request.path);
+        if holds_otherwise(matches, request)
+            && matches!(&matches.path, Some(PathMatch::Pattern(pattern)) if fits(pattern))
+        {
+            return Some(number);
+        }
+        next = after(number + 1);
     }
     (search.first < routes.len()).then_some(search.first)
 }
@@ -148,15 +162,12 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Asks those of `numbers` that come before what was found. Their conditions on hosts hold, those
-    /// on paths if `is_path` says so.
-    fn ask(&mut self, numbers: &[usize], is_path: impl Fn(&Match) -> bool) {
+    /// Asks those of `numbers` that come before what was found, and whose conditions on hosts and paths
+    /// hold.
+    fn ask(&mut self, numbers: &[usize]) {
         let earlier = numbers.iter().take_while(|&&number| number < self.first);
-        let found = earlier.copied().find(|&number| {
-            let matches = &self.routes[number].matches;
-            holds_otherwise(matches, self.request) && is_path(matches)
-        });
-        self.first = found.unwrap_or(self.first);
+        let holds = |number: &usize| holds_otherwise(&self.routes[*number].matches, self.request);
+        self.first = earlier.copied().find(holds).unwrap_or(self.first);
     }
 }
 

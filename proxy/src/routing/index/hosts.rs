@@ -1,4 +1,4 @@
-//! The hosts and domains that routes name, looked up while a request's host is read once, from its end.
+//! The hosts and domains that routes name, looked up while a request's host is read from its end.
 
 use std::net::Ipv6Addr;
 

@@ -60,7 +60,7 @@ impl Paths {
             }
         } else if let Some((prefix, place)) = self.find(hash, path) {
             found(&place.exact);
-            if path::is_below(prefix, path) {
+            if !place.below.is_empty() && path::is_below(prefix, path) {
                 found(&place.below);
             }
         }
@@ -69,6 +69,7 @@ impl Paths {
     /// Calls `found` with the routes for the prefix of this length, which has this hash.
     fn below(&self, hash: Hash, path: &str, length: usize, found: &mut impl FnMut(&[usize])) {
         if let Some((prefix, place)) = self.find(hash, &path[..length])
+            && !place.below.is_empty()
             && path::is_below(prefix, path)
         {
             found(&place.below);

@@ -2,7 +2,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use proptest::{prelude::*, sample::select};
 
 use super::*;
-use crate::model::{HostMatch, Pattern, ValueMatch, sample};
+use crate::model::{HostMatch, ValueMatch, sample};
 
 const STAGE: HeaderName = HeaderName::from_static("x-stage");
 
@@ -125,10 +125,11 @@ fn few_routes_are_looked_at_one_by_one() {
     // Names take longer to compare.
     assert!(!is_made((0..4).map(|_| hosts(&["example.com"])).collect()));
     assert!(is_made((0..16).map(|_| hosts(&["example.com"])).collect()));
-    // A table of patterns tells none from the others.
+    // No table tells patterns from each other, but for their hosts.
     let pattern = Some(PathMatch::Pattern(Pattern::new("/x").unwrap()));
-    let pattern = Match { path: pattern, ..Match::default() };
-    assert!(!is_made(vec![pattern; 100]));
+    let pattern = Match { path: pattern, ..hosts(&[]) };
+    assert!(!is_made(vec![pattern.clone(); 100]));
+    assert!(is_made(vec![Match { path: pattern.path, ..hosts(&["example.com"]) }; 16]));
 }
 
 fn a_host() -> impl Strategy<Value = HostMatch> {
@@ -142,8 +143,8 @@ fn a_host() -> impl Strategy<Value = HostMatch> {
 fn a_path() -> impl Strategy<Value = PathMatch> {
     let patterns = ["/a/.*", "/[ab]", ".*b", "/ü*"].map(|it| Pattern::new(it).unwrap()).to_vec();
     prop_oneof![
-        "(/[ab]{0,2}){1,3}|/ü|\\*|".prop_map(PathMatch::Exact),
-        "(/[ab]{0,2}){1,3}/?|/ü|/a/\\.\\.|a|".prop_map(PathMatch::Prefix),
+        "(/[ab]{0,2}){1,3}|/ü".prop_map(PathMatch::Exact),
+        "(/[ab]{0,2}){1,3}/?|/ü|/a/\\.\\.".prop_map(PathMatch::Prefix),
         select(patterns).prop_map(PathMatch::Pattern),
     ]
 }
