@@ -35,10 +35,10 @@ use crate::{
     fleet::{Fleet, FleetRecord, Input, Output},
     inbox::Fact,
     incident::{Book, Entry, Incident, News},
-    model::{PoolId, Succession, Topology},
+    model::{PoolId, Succession},
     orders::Placed,
     pulse::Pulse,
-    telemetry::metrics::{FailoverReason, Trigger},
+    telemetry::metrics::{FailoverReason, Marked, Trigger},
 };
 
 /// Facts that may wait for the fleet. At 20,000 failures a second it takes them all for 50 ms;
@@ -48,12 +48,12 @@ pub const INBOX: usize = 1024;
 /// How often gauges are renewed and the timelines cleared ahead.
 const HOUSEKEEPING: Duration = Duration::from_millis(500);
 
-/// How often at most the view changes for the latest checks alone, which nobody decides by. With
-/// thousands of backends a check ends at any moment, and each view is of all of them.
-const LATEST_CHECKS: Duration = Duration::from_millis(50);
+/// How often at most the view changes for what no event tells of: the latest checks, the steps of a ramp.
+/// With thousands of backends a check ends at any moment, and each view is of all of them.
+const LATEST: Duration = Duration::from_millis(50);
 
-/// How long series stay of what is configured no more: a last scrape shall find how it ended, and the
-/// slowest usual scrape comes once a minute.
+/// How long series stay of what is configured no more, at least; at most twice as long. A last scrape
+/// shall find how it ended, and the slowest usual scrape comes once a minute.
 const SERIES_STAY: Duration = Duration::from_secs(150);
 
 /// Where incidents are read, oldest first.
@@ -80,11 +80,10 @@ pub struct Control {
     housekept: Timestamp,
     /// When requests and operators were last shown what the fleet knows.
     shown: Timestamp,
-    /// Whether checks have ended since that changed nothing else.
+    /// Whether anything has happened since of which no event tells.
     is_outdated: bool,
-    /// When series of what is configured no more are to go, and what was configured when that was
-    /// decided.
-    sweep: Option<(Timestamp, Arc<Topology>)>,
+    /// When series of what is configured no more are to go, and which of them were so at the last look.
+    sweep: Option<(Timestamp, Marked)>,
     pulse: Arc<Pulse>,
     /// Who wants to know what the fleet knows.
     questions: mpsc::Receiver<Question>,
@@ -209,8 +208,8 @@ impl Control {
         self.record_entries();
         self.perform(now);
         self.publish(true);
-        // The next one, if one is due already: who reloads all the time has some swept all the time.
-        self.sweep.get_or_insert_with(|| (now + SERIES_STAY, Arc::clone(&next.topology)));
+        // Not put off if one is due already: who reloads all the time has some swept all the time.
+        self.sweep.get_or_insert_with(|| (now + SERIES_STAY, Marked::default()));
         // Whoever asked may have given up waiting.
         _ = adoption.done.send(());
     }
@@ -287,13 +286,9 @@ impl Control {
         if self.next_show().is_some_and(|at| at <= now) {
             self.show_latest();
         }
-        if let Some((_, then)) = self.sweep.take_if(|it| it.0 <= now) {
-            let topology = &self.current.topology;
-            self.current.metrics.sweep(&[topology, &then]);
-            if !Arc::ptr_eq(topology, &then) {
-                // What has gone in between stays until the next time.
-                self.sweep = Some((now + SERIES_STAY, Arc::clone(topology)));
-            }
+        if let Some((_, last)) = self.sweep.take_if(|it| it.0 <= now) {
+            let marked = self.current.metrics.sweep(&self.current.topology, &last);
+            self.sweep = (!marked.is_empty()).then(|| (now + SERIES_STAY, marked));
         }
     }
 
@@ -312,8 +307,9 @@ impl Control {
                 self.fleet.handle(Input::Measured { backend, measure }, now);
             }
         }
-        let has_changed = self.perform(now);
-        self.publish(has_changed);
+        if self.perform(now) {
+            self.publish(true);
+        }
     }
 
     fn next_deadline(&self) -> Timestamp {
@@ -429,7 +425,8 @@ impl Control {
         (self.shown, self.is_outdated) = (clock::now(), false);
     }
 
-    /// Shows what has changed nothing for requests; those of earlier generations do not ask.
+    /// Shows what no event has told of. What it changes for requests is small, and those of earlier
+    /// generations do without.
     fn show_latest(&mut self) {
         if self.is_outdated {
             self.current.snapshot.store(Arc::new(self.fleet.snapshot()));
@@ -439,7 +436,7 @@ impl Control {
 
     /// Returns when the latest checks are to be shown, if there are any that are not.
     fn next_show(&self) -> Option<Timestamp> {
-        self.is_outdated.then(|| self.shown + LATEST_CHECKS)
+        self.is_outdated.then(|| self.shown + LATEST)
     }
 
     fn publish(&mut self, has_changed: bool) {

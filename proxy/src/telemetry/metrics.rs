@@ -51,6 +51,7 @@ use crate::{
 };
 
 pub use connection::{OpenConnection, Turned};
+pub use family::Marked;
 pub use history::HistoryTotals;
 pub use label::{FailoverReason, MirrorOutcome, Rejection, RetryOutcome, Trigger, UpgradeResult};
 pub use reload::{Drained, ReloadResult};
@@ -461,10 +462,11 @@ impl Metrics {
         }
     }
 
-    /// Takes out the series of what none of these has.
-    pub fn sweep(&self, topologies: &[&Topology]) {
-        let names: Vec<_> = topologies.iter().map(|it| Names::of(it)).collect();
-        self.families.registry.sweep(|labels| !names.iter().any(|it| it.know(labels)));
+    /// Takes out the series of what `topology` does not have, if it was so at the last look, too. Returns
+    /// those of which it is so since.
+    pub fn sweep(&self, topology: &Topology, last: &Marked) -> Marked {
+        let names = Names::of(topology);
+        self.families.registry.sweep(last, |labels| !names.know(labels))
     }
 
     /// Returns all metrics in Prometheus' text format.

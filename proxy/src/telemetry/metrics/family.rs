@@ -1,13 +1,14 @@
 //! Families: metrics of the table, registered, from which handles are taken.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
+    hash::{DefaultHasher, Hash, Hasher},
     sync::{Mutex, PoisonError},
 };
 
 use prometheus::{
     Error, Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts,
-    core::Collector,
+    core::Collector, proto::LabelPair,
 };
 
 use crate::telemetry::metrics::table::{Kind, Metric};
@@ -23,6 +24,26 @@ pub(crate) struct Registry {
     families: Mutex<Vec<Family>>,
 }
 
+/// Series that were of no use at one look, by hash: of two that share one, one goes sooner.
+#[derive(Debug, Default)]
+pub struct Marked(HashSet<u64>);
+
+impl Marked {
+    /// Tells whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+fn mark(family: usize, labels: &[LabelPair]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    family.hash(&mut hasher);
+    for label in labels {
+        (label.name(), label.value()).hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
 #[derive(Debug)]
 enum Family {
     Counters(IntCounterVec),
@@ -36,18 +57,28 @@ impl Registry {
         &self.scraped
     }
 
-    /// Takes out the series whose labels say that they are of no more use.
-    pub(crate) fn sweep(&self, is_useless: impl Fn(&Labels<'_>) -> bool) {
-        for family in self.families.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+    /// Takes out the series whose labels say that they are of no more use, if they did at the last look,
+    /// too. Returns those that do since.
+    pub(crate) fn sweep(&self, last: &Marked, is_useless: impl Fn(&Labels<'_>) -> bool) -> Marked {
+        let mut marked = Marked::default();
+        let families = self.families.lock().unwrap_or_else(PoisonError::into_inner);
+        for (number, family) in families.iter().enumerate() {
             for metric in family.collect().iter().flat_map(|it| it.get_metric()) {
                 let labels = metric.get_label().iter();
                 let labels: Labels<'_> = labels.map(|it| (it.name(), it.value())).collect();
-                if is_useless(&labels) {
+                if !is_useless(&labels) {
+                    continue;
+                }
+                let mark = mark(number, metric.get_label());
+                if last.0.contains(&mark) {
                     // An error says that it is gone already.
                     _ = family.remove(&labels);
+                } else {
+                    marked.0.insert(mark);
                 }
             }
         }
+        marked
     }
 
     fn add<F: Collector + Clone + 'static>(

@@ -314,23 +314,25 @@ fn the_number_of_series_stays_in_bounds() {
 }
 
 #[test]
-fn a_sweep_leaves_what_any_of_the_configurations_has() {
+fn a_series_goes_at_the_second_look_that_finds_it_of_no_use() {
     let of = |names: &[&str]| {
         sample::topology(names.iter().map(|name| sample::pool(name, &[(0, 1)])).collect())
     };
     let all = [of(&["a"]), of(&["b"]), of(&["c"])];
     let first = Metrics::new(&all[0]).unwrap();
     let second = first.succeeded_by(&all[1], &Succession::between(&all[0], &all[1]));
-    let third = second.succeeded_by(&all[2], &Succession::between(&all[1], &all[2]));
-    let pools = || {
-        let text = third.render();
+    let pools = |metrics: &Metrics| {
+        let text = metrics.render();
         let has =
             |name: &&str| text.contains(&format!("bascule_pool_held_tier{{pool=\"{name}\"}}"));
         ["a", "b", "c"].into_iter().filter(has).collect::<Vec<_>>()
     };
-    assert_eq!(pools(), ["a", "b", "c"]);
-    third.sweep(&[&all[2], &all[1]]);
-    assert_eq!(pools(), ["b", "c"]);
-    third.sweep(&[&all[2]]);
-    assert_eq!(pools(), ["c"]);
+    let marked = second.sweep(&all[1], &Marked::default());
+    assert_eq!((pools(&second), marked.is_empty()), (vec!["a", "b"], false));
+    // It has just come, and gone: it stays as long as any.
+    let third = second.succeeded_by(&all[2], &Succession::between(&all[1], &all[2]));
+    let marked = third.sweep(&all[2], &marked);
+    assert_eq!((pools(&third), marked.is_empty()), (vec!["b", "c"], false));
+    let marked = third.sweep(&all[2], &marked);
+    assert_eq!((pools(&third), marked.is_empty()), (vec!["c"], true));
 }
