@@ -51,12 +51,16 @@ impl Parting {
         self.0.farewell.send_replace(Farewell::Soon);
     }
 
-    /// Ends whatever is under way there.
-    pub fn end(&self) {
-        // Set before anybody is woken, so that whoever is sees it.
-        self.0.is_over.store(true, Release);
-        self.0.farewell.send_replace(Farewell::Now);
-        self.0.waiting.notify_waiters();
+    /// Ends whatever is under way at any of these.
+    pub fn end_all(partings: &[Self]) {
+        // Set before anybody is woken, so that whoever is sees that the others are no refuge.
+        for it in partings {
+            it.0.is_over.store(true, Release);
+        }
+        for it in partings {
+            it.0.farewell.send_replace(Farewell::Now);
+            it.0.waiting.notify_waiters();
+        }
     }
 }
 
@@ -228,7 +232,7 @@ mod tests {
         assert!(one.as_mut().now_or_never().is_none());
         alarms.raise(id(0));
         assert!(one.as_mut().now_or_never().is_none(), "an alarm is no end");
-        parting.end();
+        Parting::end_all(std::slice::from_ref(&parting));
         assert!(one.as_mut().now_or_never().is_some());
         assert!(alarms.over(id(0)).now_or_never().is_some(), "nor is anything begun there");
         assert!(other.as_mut().now_or_never().is_none());

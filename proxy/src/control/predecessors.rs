@@ -85,7 +85,7 @@ impl Predecessors {
         self.partings.retain(|it| {
             let is_due = it.end <= now;
             if is_due {
-                it.backends.iter().for_each(Parting::end);
+                Parting::end_all(&it.backends);
                 let backends = it.backends.iter().filter(|it| it.is_heard()).count();
                 if backends != 0 {
                     info!(

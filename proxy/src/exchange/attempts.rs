@@ -16,6 +16,7 @@ use crate::{
     fleet::Input,
     model::{BackendId, Balance, PoolId},
     retry::{self, Body, Connection, Cost, Decision, Delivery, Facts, Reason, Response},
+    snapshot::Candidates,
     telemetry::{
         metrics::RetryOutcome,
         requests::{attempts::Role, trail::Mark},
@@ -62,7 +63,6 @@ impl Exchange {
             ctx.failure = Some(Failure::DeadlinePassed);
             return None;
         }
-        let mut failure = Failure::Overloaded(Overload::QueueFull);
         // Between a pick and the slot somebody else may take it; then nobody else has a slot more.
         for _ in 0..PICKS {
             let (picked, epoch) = match self.pick(pool, ctx, now) {
@@ -76,8 +76,11 @@ impl Exchange {
             let id = BackendId { pool, index: picked.index };
             if self.alarms.is_over(id) {
                 // A reload has removed it, and what was under way there had its time.
-                failure = Failure::NoBackend;
-                ctx.tried.push(id.index);
+                if !picked.is_untried {
+                    ctx.failure = Some(Failure::NoBackend);
+                    return None;
+                }
+                ctx.tried.extend(self.over(pool));
                 continue;
             }
             let Some(guard) = InFlight::at(id, &self.live, self.alarms.queue(pool)) else {
@@ -93,8 +96,30 @@ impl Exchange {
             }
             return Some(attempt);
         }
-        ctx.failure = Some(failure);
+        ctx.failure = Some(Failure::Overloaded(Overload::QueueFull));
         None
+    }
+
+    /// Returns whom a request could be sent to after an attempt at this backend.
+    pub(crate) fn candidates(&self, id: BackendId, ctx: &RequestContext) -> Candidates {
+        let snapshot = self.snapshot.load();
+        let after = |done: &[usize]| snapshot.pool(id.pool).candidates(done);
+        if !self.alarms.is_over(id) {
+            return after(&ctx.tried);
+        }
+        // So may be others of its generation, and nobody is sent there once more.
+        let over = self.over(id.pool);
+        match (after(&[&*over, &*ctx.tried].concat()), after(&over)) {
+            (Candidates::Untried, _) => Candidates::Untried,
+            (_, Candidates::Untried) => Candidates::TriedOnly,
+            (_, _) => Candidates::Nobody,
+        }
+    }
+
+    /// Returns the backends of a pool that a reload has removed and whose time is over.
+    fn over(&self, pool: PoolId) -> Vec<usize> {
+        let indices = 0..self.topology.pool(pool).backends.len();
+        indices.filter(|&index| self.alarms.is_over(BackendId { pool, index })).collect()
     }
 
     /// Picks a backend, and tells the fleet if that takes a trial. Returns its epoch, too.
@@ -145,7 +170,7 @@ impl Exchange {
             connection: remains.connection,
             delivery: remains.delivery,
             attempts_made: ctx.attempts,
-            candidates: self.snapshot.load().pool(id.pool).candidates(&ctx.tried),
+            candidates: self.candidates(id, ctx),
             time_left: ctx.time_left(now),
         };
         let live = self.live.pool(id.pool);

@@ -412,9 +412,7 @@ impl Exchange {
         is_sent: bool,
         ctx: &RequestContext,
     ) -> bool {
-        let snapshot = self.snapshot.load();
-        let candidates = snapshot.pool(attempt.backend.pool).candidates(&ctx.tried);
-        candidates == Candidates::Untried
+        self.candidates(attempt.backend, ctx) == Candidates::Untried
             && plan.replay != retry::Body::Gone
             && (!is_sent || ctx.attempts < plan.retries.max_attempts.get())
     }

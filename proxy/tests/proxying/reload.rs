@@ -217,9 +217,9 @@ async fn what_is_under_way_at_a_backend_that_is_gone_ends_after_a_while() {
 }
 
 #[tokio::test]
-async fn what_may_be_repeated_is_not_asked_again_of_a_backend_that_is_gone() {
-    let (primary, secondary) = (backend("primary"), backend("secondary"));
-    let proxy = Setup::tiers(&[&primary])
+async fn what_may_be_repeated_is_not_asked_again_of_backends_that_are_gone() {
+    let (primary, secondary, heir) = (backend("primary"), backend("secondary"), backend("heir"));
+    let proxy = Setup::tiers(&[&primary, &secondary])
         .with("routes", json!([{ "pool": "api", "timeout": "10m" }]))
         .with("pools.api.retries.per_try_timeout", "10m")
         .start()
@@ -227,10 +227,11 @@ async fn what_may_be_repeated_is_not_asked_again_of_a_backend_that_is_gone() {
     let mut waiting = proxy.connect().await;
     waiting.get("/delay/600000", "").await;
     soon(primary.received_at_least(1)).await;
-    proxy.becomes(&Setup::tiers(&[&secondary]).with("reload.drain", "300ms")).await;
+    proxy.becomes(&Setup::tiers(&[&heir]).with("reload.drain", "300ms")).await;
     let (head, _) = waiting.answer().await;
-    assert!(head.starts_with("http/1.1 50"), "{head}");
-    assert_eq!(primary.total(), 1);
+    assert!(head.starts_with("http/1.1 503") && head.contains("\"attempt_failed\""), "{head}");
+    assert_eq!((primary.total(), secondary.total()), (1, 0));
+    assert_eq!(proxy.metric(r#"bascule_requests_cut_total{drained="backend"}"#).await, 1.0);
     proxy.metric_until(r#"bascule_requests_in_flight{listener="public"}"#, 0.0).await;
 }
 
