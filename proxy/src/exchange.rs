@@ -173,7 +173,7 @@ impl Exchange {
     pub(crate) async fn forward(
         self: &Arc<Self>,
         pool: PoolId,
-        outgoing: Outgoing,
+        mut outgoing: Outgoing,
         session: &mut ServerSession,
         ctx: &mut RequestContext,
     ) -> Result<()> {
@@ -182,7 +182,7 @@ impl Exchange {
         let (limit, pace) = (self.max_body(ctx), self.pace(ctx));
         let mut upload = Upload::begin(outgoing.has_body(), limit, pace, kept);
         self.receive_short(&mut upload, outgoing.framing, policy, session, ctx).await?;
-        self.mirror(&outgoing, &upload, ctx);
+        self.mirror(&mut outgoing, &upload, ctx);
         // The latest answer that was not good enough, for when nothing better comes.
         let mut spare: Option<(Attempt, Answer)> = None;
         while let Some(attempt) =

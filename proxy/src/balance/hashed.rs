@@ -26,12 +26,13 @@ pub(crate) fn pick(
     bound: Option<f64>,
 ) -> Option<usize> {
     // Worked out only for one who has something under way: it takes a look at everybody.
-    let limit = LazyCell::new(|| bound.map(|bound| Limit::of(bound, weights, tier, open)));
+    let limit = bound.map(|bound| LazyCell::new(move || Limit::of(bound, weights, tier, open)));
     let is_open = |&index: &usize| tier.eligible.binary_search(&index).is_ok() && open.has(index);
     let is_within = |index: &usize| {
         is_open(index)
-            && (is_idle(*index, weights, open)
-                || limit.as_ref().is_none_or(|it| it.has_room(*index, weights, open)))
+            && limit.as_ref().is_none_or(|limit| {
+                is_idle(*index, weights, open) || limit.has_room(*index, weights, open)
+            })
     };
     let mut turn = hash;
     for _ in 0..TURNS {

@@ -59,7 +59,7 @@ impl Checker {
         let mut random = fastrand::Rng::new();
         let mut next_lookup = Instant::now();
         let mut in_vain = 0;
-        let mut is_first = true;
+        let mut share = first_share(&mut random);
         let mut check = None;
         loop {
             let (generation, id) = (Arc::clone(&self.task.generation), self.task.id);
@@ -93,12 +93,10 @@ impl Checker {
                 return;
             }
             drop(generation);
-            let policy = &self.pool().health_check;
-            let factor =
-                share_of_interval(std::mem::take(&mut is_first), policy.jitter, &mut random);
-            if !self.wait(began, factor).await {
+            if !self.wait(began, share).await {
                 return;
             }
+            share = later_share(self.pool().health_check.jitter, &mut random);
         }
     }
 
@@ -208,16 +206,17 @@ impl Checker {
     }
 }
 
-/// Draws how long to wait for the next check, as a share of the interval.
+/// Draws how long to wait for the second check, as a share of the interval.
 ///
 /// All backends of a new configuration are checked at once, and jitter alone would take many intervals
 /// to part thousands of them: they part at the first wait, which may be as little as half.
-fn share_of_interval(is_first: bool, jitter: f64, random: &mut fastrand::Rng) -> f64 {
-    if is_first {
-        0.5 + 0.5 * random.f64()
-    } else {
-        (1.0 + jitter * random.f64().mul_add(2.0, -1.0)).max(0.0)
-    }
+fn first_share(random: &mut fastrand::Rng) -> f64 {
+    0.5 + 0.5 * random.f64()
+}
+
+/// Draws how long to wait for every check after that, as a share of the interval.
+fn later_share(jitter: f64, random: &mut fastrand::Rng) -> f64 {
+    (1.0 + jitter * random.f64().mul_add(2.0, -1.0)).max(0.0)
 }
 
 /// Carries out what has to be done within `limit`. Tells also whether this process was held up
@@ -280,8 +279,8 @@ mod tests {
         let mut random = fastrand::Rng::with_seed(7);
         let mut counts = [0; 10];
         for _ in 0..2_000 {
-            let waits = (0..5).map(|nth| share_of_interval(nth == 0, 0.2, &mut random));
-            let waits: Vec<f64> = waits.collect();
+            let mut waits = vec![first_share(&mut random)];
+            waits.extend((1..5).map(|_| later_share(0.2, &mut random)));
             assert!(waits.iter().all(|it| (0.5..=1.2).contains(it)), "{waits:?}");
             let phase = waits.iter().sum::<f64>().fract();
             counts[(phase * 10.0) as usize] += 1;

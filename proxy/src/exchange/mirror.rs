@@ -78,12 +78,12 @@ impl Exchange {
     /// draw has said so. Returns at once.
     pub(crate) fn mirror(
         self: &Arc<Self>,
-        outgoing: &Outgoing,
+        outgoing: &mut Outgoing,
         upload: &Upload,
         ctx: &RequestContext,
     ) {
         let mirror = ctx.route.and_then(|route| self.topology.routes[route].mirror.as_ref());
-        let (Some(mirror), Some(header)) = (mirror, &outgoing.copy) else { return };
+        let (Some(mirror), Some(header)) = (mirror, outgoing.copy.take()) else { return };
         let pool = mirror.pool;
         if !upload.is_complete() || upload.body() == Body::Gone {
             return self.metrics.mirrored(pool, MirrorOutcome::DroppedBody);
@@ -91,7 +91,6 @@ impl Exchange {
         let Ok(place) = Arc::clone(&self.mirrors.0).try_acquire_owned() else {
             return self.metrics.mirrored(pool, MirrorOutcome::DroppedBusy);
         };
-        let header = header.clone();
         let body = upload.kept().to_vec();
         let trailers = upload.trailers().to_vec();
         let (deadline, trail) = (ctx.deadline, ctx.trail.clone());
