@@ -133,7 +133,8 @@ async fn without_chance_only_what_matters_has_a_line() {
 async fn a_failover_has_the_ids_of_its_incident_in_as_many_lines_as_it_counts() {
     let (mut primary, secondary, log) = (backend("primary"), backend("secondary"), Log::new());
     let proxy = log.setup(Setup::tiers(&[&primary, &secondary])).start().await;
-    let load = load(&proxy, "/api/data");
+    // So that somebody is there at any moment.
+    let load = load(&proxy, "/delay/50");
     served(&load, 100).await;
     primary.kill().await;
     let incident = proxy.incident_until(1, |it| it["window"]["to"].is_string()).await;
