@@ -35,6 +35,11 @@ use crate::{
     telemetry::{metrics::Drained, requests::trail::Mark},
 };
 
+/// How long after the first look at a wait that has taken too long it is judged. When a process goes on
+/// that was stopped, its timers go off before it has been told what it has received; within this time
+/// it is.
+const SECOND_LOOK: Duration = Duration::from_millis(1);
+
 /// How the wait for an answer ended.
 #[derive(Debug)]
 pub(crate) enum Waited {
@@ -65,6 +70,8 @@ struct Watch<'a> {
     attempts: [Option<Attempt>; 2],
     /// When to look at them again.
     due: Timestamp,
+    /// When to judge them, once they have been looked at in time.
+    second_look: Option<Timestamp>,
     is_hedged: bool,
     has_overstayed: bool,
     /// The first attempt, if it was a trial and the second was faster.
@@ -111,7 +118,7 @@ impl Exchange {
         // A loss between the pick and now has raised no alarm here.
         let is_gone = watch.attempts[0].as_ref().is_some_and(|it| self.is_gone(it));
         let mut next = if is_gone { self.on_alarm(watch, sent(), ctx) } else { Next::Wait };
-        let mut timer = pin!(sleep_until(instant(watch.due)));
+        let mut timer = pin!(sleep_until(instant(watch.next_look())));
         let mut first = pin!(Some(self.advance(plan, id, &progress[0], &mark, stage)));
         let mut second = pin!(None);
         loop {
@@ -138,7 +145,7 @@ impl Exchange {
             if watch.attempts[1].is_none() {
                 second.set(None);
             }
-            timer.as_mut().reset(instant(watch.due));
+            timer.as_mut().reset(instant(watch.next_look()));
             next = tokio::select! {
                 biased;
                 step = run(first.as_mut()) => match step {
@@ -271,6 +278,10 @@ impl Exchange {
     /// Looks at the attempts because time has passed.
     fn on_timer(&self, watch: &mut Watch<'_>, is_sent: [bool; 2], ctx: &RequestContext) -> Next {
         let now = clock::now();
+        if watch.second_look.take().is_none() {
+            watch.second_look = Some(now + SECOND_LOOK);
+            return Next::Wait;
+        }
         if watch.was_held_up(now) {
             return Next::Wait;
         }
@@ -439,7 +450,20 @@ impl<'a> Watch<'a> {
         let limit = plan.limit(attempt.asked);
         let due = patience.map_or(limit, |patience| limit.min(attempt.asked + patience));
         let attempts = [Some(attempt), None];
-        Self { plan, attempts, due, is_hedged: false, has_overstayed: false, outrun: None }
+        Self {
+            plan,
+            attempts,
+            due,
+            second_look: None,
+            is_hedged: false,
+            has_overstayed: false,
+            outrun: None,
+        }
+    }
+
+    /// Returns when time is to be looked at next.
+    fn next_look(&self) -> Timestamp {
+        self.second_look.unwrap_or(self.due)
     }
 
     /// Returns when the first of the attempts under way has taken too long.
