@@ -25,7 +25,7 @@ pub struct ClientConnection {
     pub address_text: Option<String>,
     /// The client's certificate as `X-Forwarded-Client-Cert` tells of it, if it has shown one.
     pub certificate: Option<String>,
-    /// What Pingora's session has no place for.
+    /// What Pingora's frame has no place for.
     pub aside: Arc<Aside>,
 }
 
@@ -51,9 +51,9 @@ impl ClientConnection {
     }
 }
 
-/// What those before and behind Pingora's session tell each other past it, about the request under
-/// way on a connection of HTTP/1.1: the session reads no trailers and writes none, puts a date of its
-/// own over any other, and takes long to write a head.
+/// What those before and behind Pingora's frame tell each other past it, about the request under way on
+/// a connection of HTTP/1.1: it has no place for trailers, nor for a head that is written already, and
+/// does not pass on that the connection is to end.
 ///
 /// Both sides are parts of one task, so nobody ever waits for the lock.
 #[derive(Debug, Default)]
@@ -61,6 +61,8 @@ pub struct Aside {
     notes: Mutex<Notes>,
     /// Whether something is noted for the response, so that most writes need not look.
     has_said: AtomicBool,
+    /// Whether the connection is to end with the response.
+    is_last: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -99,6 +101,16 @@ impl Aside {
         })
     }
 
+    /// Notes that the connection is to end with the response.
+    pub fn end_connection(&self) {
+        self.is_last.store(true, Ordering::Release);
+    }
+
+    /// Tells whether the connection is to end with the response.
+    pub fn is_last(&self) -> bool {
+        self.is_last.load(Ordering::Acquire)
+    }
+
     /// Notes the trailers of the request.
     pub fn put_trailers(&self, trailers: Vec<Header>) {
         self.with(|notes| notes.trailers = trailers);
@@ -113,6 +125,7 @@ impl Aside {
     pub fn clear(&self) {
         self.with(|notes| *notes = Notes::default());
         self.has_said.store(false, Ordering::Release);
+        self.is_last.store(false, Ordering::Release);
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Notes) -> T) -> T {

@@ -4,7 +4,7 @@
 //! request, none for its own look for HTTP/2, knows PROXY headers on TLS listeners only, forgives
 //! much in a request, and opens no listener once it runs. So its listening services are not used:
 //! connections are accepted here, and handed to its `HttpProxy` request by request over HTTP/1.1
-//! (`http1.rs`, `front.rs`), as a whole over HTTP/2, which Pingora and `h2` bound by themselves.
+//! (`http1.rs`, `front.rs`, `session.rs`), as a whole over HTTP/2, which Pingora and `h2` bound by themselves.
 //!
 //! What is agreed on before the first request (`connection.rs`): who the client is, by a PROXY
 //! header of a trusted peer; that it has not too many connections; TLS (`server_tls.rs`).
@@ -17,6 +17,7 @@ mod front;
 mod host;
 mod http1;
 mod refuse;
+mod session;
 mod socket;
 mod stream;
 

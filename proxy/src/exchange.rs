@@ -24,7 +24,7 @@
 mod advance;
 pub(crate) mod attempts;
 mod burst;
-mod client;
+pub(crate) mod client;
 pub(crate) mod connection;
 mod connections;
 mod deliver;

@@ -43,7 +43,7 @@ use crate::{
     clock,
     event::{AttemptOutcome, Idempotence, Rescue, Symptom},
     exchange::{
-        Exchange,
+        Exchange, client,
         draft::Draft,
         edits::{edit_request, edit_response},
         request::{Failure, RequestContext},
@@ -281,10 +281,10 @@ impl ProxyHttp for Gateway {
         if session.req_header().version == Version::HTTP_10
             && response.remove_header("transfer-encoding").is_some()
         {
-            session.set_keepalive(None);
+            client::end_connection(session.as_downstream_mut());
         }
         if self.exchange.departure.has_begun() {
-            session.set_keepalive(None);
+            client::end_connection(session.as_downstream_mut());
         }
         Ok(())
     }
@@ -399,7 +399,7 @@ impl Gateway {
         // Pingora reads the first line of `Connection` alone (RFC 9110 §5.3: several are one list).
         let options = request.headers.get_all("connection").iter().map(|it| it.as_bytes());
         if connection::lists(options, "close") {
-            session.set_keepalive(None);
+            client::end_connection(session.as_downstream_mut());
         }
         session.set_read_timeout(Some(CLIENT_PATIENCE));
         session.set_write_timeout(Some(CLIENT_PATIENCE));

@@ -71,10 +71,10 @@ costs is the slope of a straight line through the values. Where the end is steep
 
 LIGHTER = """
 - **{names} {take} less for small requests**, and will: heads are parsed in place, in buffers that never move, with no hash
-  map, no reference counts and hardly an allocation per request. What is left between Bascule and {them} is for the larger
-  part Pingora's frame: its session sorts each request's head into two hash maps (names, and how they were spelled) and
-  builds its own of the response. The rest is ours: what may be sent again is kept, what is waited for is watched, what
-  comes back is held until it is whole."""
+  map, no reference counts and hardly an allocation per request. Bascule's frame sorts each request's head into two hash maps (names, and
+  how they were spelled), and makes a future for each step that may wait. The rest is ours: what may be sent again is
+  kept, what is waited for is watched, what comes back is held until it is whole. Part of the gap makes itself: whoever
+  is quicker finds the neighbours awake more often, and waking them is done in the sender's time."""
 
 READING = """
 ## How to read it
@@ -92,7 +92,11 @@ READING = """
 - Memory is allocated by [mimalloc](https://github.com/microsoft/mimalloc), a third of the instructions of the system's.
 - The release build is linked as one piece (`lto = "fat"`, `codegen-units = 1`).
 - A request to a backend is written from lines that are borrowed from the client's (`exchange/lines.rs`, `exchange/draft.rs`), the
-  head of a response from the backend's; it goes past Pingora's session, which is told only what frames the body.
+  head of a response from the backend's.
+- Requests over HTTP/1.1 have a session of our own in Pingora's frame (`edge/session.rs`): Pingora's would parse the head
+  once more, sort the response's into hash maps, and copy both bodies.
+- What is ready at the same time is sent together (`exchange/burst.rs`): to send to a process that sleeps takes several
+  times as long as to one that was just woken.
 - A request waits in a future that has no room for what few requests need (`exchange.rs`).
 - A request of a few KiB is received in one call, and sent in one.
 

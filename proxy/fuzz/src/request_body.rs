@@ -39,19 +39,31 @@ pub fn check(bytes: &[u8]) {
 }
 
 fn take<'a>(framing: BodyFraming, parts: impl IntoIterator<Item = &'a [u8]>) -> Verdict {
-    let mut body = Body::new(framing, &LIMITS);
-    let mut taken = 0;
+    let (content, taken, is_over) = read(framing, parts)?;
+    assert!(content.len() <= taken);
+    Ok((taken, is_over))
+}
+
+/// The content of a body, how many bytes belong to it, and whether it is over.
+fn read<'a>(
+    framing: BodyFraming,
+    parts: impl IntoIterator<Item = &'a [u8]>,
+) -> Result<(Vec<u8>, usize, bool), Refusal> {
+    let (mut body, mut come) = (Body::new(framing, &LIMITS), BytesMut::new());
+    let (mut content, mut shown) = (Vec::new(), 0);
     for part in parts {
         let plain = usize::try_from(body.plain()).unwrap_or(usize::MAX).min(part.len());
-        let length = body.take(part)?;
-        assert!(plain <= length && length <= part.len());
-        taken += length;
-        if length < part.len() {
-            assert!(body.is_over());
-            break;
+        let before = content.len();
+        come.extend_from_slice(part);
+        shown += part.len();
+        while let Some(data) = body.take_content(&mut come)? {
+            assert!(!data.is_empty());
+            content.extend_from_slice(&data);
         }
+        assert!(before + plain <= content.len());
+        assert!(come.is_empty() || body.is_over());
     }
-    Ok((taken, body.is_over()))
+    Ok((content, shown - come.len(), body.is_over()))
 }
 
 /// The reader of responses, which is another one, finds the same end, and what it finds, written
@@ -61,10 +73,11 @@ fn has_one_reading(body: &[u8]) {
         BytesMut::from(&b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"[..]);
     response.extend_from_slice(body);
     let mut parser = ResponseParser::new(&Method::GET);
-    let (mut written, mut is_ended) = (BytesMut::new(), false);
+    let (mut written, mut is_ended, mut content) = (BytesMut::new(), false, Vec::new());
     loop {
         match parser.next(&mut response).expect("what a client may send, a backend may") {
             Some(Event::Data(data)) => {
+                content.extend_from_slice(&data);
                 chunk_head(data.len(), &mut written);
                 written.extend_from_slice(&data);
                 written.extend_from_slice(CHUNK_END);
@@ -80,6 +93,8 @@ fn has_one_reading(body: &[u8]) {
         }
     }
     assert!(response.is_empty(), "both end at the same place");
+    let read = read(BodyFraming::Chunked, [body]).expect("it was read before");
+    assert_eq!(read.0, content, "both find the same content");
     if !is_ended {
         last_chunk([], &mut written);
     }

@@ -1,37 +1,35 @@
-//! A client's connection as the parser behind may see it: one message at a time, and only what has
-//! been checked of it.
+//! A client's connection as those behind may see it: one message at a time, and only what has been
+//! checked of it.
 //!
-//! Pingora reads requests by itself, and reads on while it waits for a response. Given the socket, it
-//! would accept what should be refused, and take bytes of the next request for something else. Given
-//! a [`Front`], it gets the head of one request once [`incoming::inspect`] has found nothing wrong
-//! with it, then just the bytes of its body, then nothing more but the end of the connection. What
-//! the client sends beyond stays here and is the next request's.
+//! A request is taken from here once [`incoming::inspect`] has found nothing wrong with its head: by a
+//! [`Session`](super::session::Session), or, where it asks to upgrade the connection, by Pingora, which
+//! reads requests by itself, and reads on while it waits for a response. Given the socket, it would take
+//! bytes of the next request for something else. Given a [`Front`], it gets the head of one request and
+//! then nothing more but the end of the connection, until that is upgraded. What the client sends beyond
+//! stays here and is the next request's.
 //!
 //! Between requests nothing is held but what little the client may have sent: no parser, no buffers.
 
 use std::{
     io,
     os::fd::AsRawFd,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use pingora::protocols::{SocketDigest, raw_connect::ProxyDigest, tls::SslDigest};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
     time::{Sleep, sleep},
 };
 
 use crate::{
-    client_connection::{Aside, Said},
+    client_connection::Aside,
     edge::socket::Transport,
-    wire::{
-        incoming::{Body, Head, Limits, Refusal},
-        response,
-    },
+    wire::incoming::{Body, Head, Limits, Refusal},
 };
 
 /// How long a client may take to take note of the connection's end.
@@ -42,14 +40,13 @@ pub(crate) const LINGER_BYTES: usize = 1 << 20;
 /// has no buffer. A request with a body of a few KiB fits, so that one read takes all of it and shows
 /// that there is no more, which would otherwise take two.
 const PIECE: usize = 16 * 1024;
+/// How much of a long body is read at a time.
+const LARGE: usize = 64 * 1024;
 /// Responses are gathered up to this size, so that head and body leave in one write.
 const GATHERED: usize = 16 * 1024;
 
 /// Room for what follows the head of a response: its last lines, and a short body.
 const SHORT: usize = 1536;
-
-/// The end of a body in chunks without trailers.
-const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// A client's connection, in front of whoever parses its requests.
 #[derive(Debug)]
@@ -186,43 +183,110 @@ impl Front {
         self.passable -= length;
     }
 
-    /// Reads the body's next bytes.
-    fn poll_body(&mut self, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    /// Takes the head of the request that was admitted, which begins what has come.
+    pub(crate) fn take_head(&mut self) -> Bytes {
+        let length = std::mem::take(&mut self.passable);
+        self.incoming.split_to(length).freeze()
+    }
+
+    /// Tells whether all of the request's body has been taken.
+    pub(crate) fn is_body_over(&self) -> bool {
+        match &self.stage {
+            Stage::Request { body, .. } => body.is_over(),
+            Stage::Between | Stage::Open | Stage::Refused(_) => true,
+        }
+    }
+
+    /// Reads the next piece of the request's body, without what frames it; `None` behind it.
+    pub(crate) fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
         loop {
-            if 0 < self.passable {
-                self.pass(into);
-                return Poll::Ready(Ok(()));
-            }
-            let Stage::Request { body, .. } = &mut self.stage else { return self.poll_end(cx) };
-            if body.is_over() {
-                return self.poll_end(cx);
-            }
-            if !self.incoming.is_empty() {
-                match body.take(&self.incoming) {
-                    Ok(length) => {
-                        self.passable = length;
-                        if let Some(trailers) = body.take_trailers() {
-                            self.facts.aside.put_trailers(trailers);
-                        }
-                    }
-                    Err(refusal) => return Poll::Ready(Err(self.refuse(refusal))),
+            let body = match &mut self.stage {
+                Stage::Request { body, .. } => body,
+                Stage::Refused(refusal) => {
+                    let error = io::Error::new(io::ErrorKind::InvalidData, *refusal);
+                    return Poll::Ready(Err(error));
                 }
-                continue;
+                Stage::Between | Stage::Open => return Poll::Ready(Ok(None)),
+            };
+            let content = body.take_content(&mut self.incoming);
+            if let Some(trailers) = body.take_trailers() {
+                self.facts.aside.put_trailers(trailers);
             }
-            let plain = usize::try_from(body.plain()).unwrap_or(usize::MAX).min(into.remaining());
-            if plain != 0 {
-                // Nothing to be checked in these: they need not be copied.
-                let mut room = ReadBuf::new(into.initialize_unfilled_to(plain));
-                ready!(Pin::new(&mut self.transport).poll_read(cx, &mut room))?;
-                let length = room.filled().len();
-                let taken = body.take(room.filled());
-                into.advance(length);
-                return Poll::Ready(taken.map(drop).map_err(|refusal| self.refuse(refusal)));
+            let (is_over, plain) = (body.is_over(), body.plain());
+            match content {
+                Err(refusal) => return Poll::Ready(Err(self.refuse(refusal))),
+                Ok(None) if !is_over => {}
+                Ok(content) => return Poll::Ready(Ok(content)),
             }
-            if ready!(self.poll_fill(cx))? == 0 {
-                return Poll::Ready(Ok(()));
+            // Who reads has nothing to write at the moment: what was gathered need not wait for more.
+            if !self.outgoing.is_empty()
+                && let Poll::Ready(Err(error)) = Pin::new(&mut *self).poll_flush(cx)
+            {
+                return Poll::Ready(Err(error));
+            }
+            let read = if (PIECE as u64) < plain {
+                let room = usize::try_from(plain).unwrap_or(LARGE).min(LARGE);
+                self.incoming.reserve(room);
+                pin!(self.transport.read_buf(&mut self.incoming)).poll(cx)
+            } else {
+                self.poll_fill(cx)
+            };
+            if ready!(read)? == 0 {
+                return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
             }
         }
+    }
+
+    /// Waits for the client to go away, behind a request.
+    pub(crate) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.outgoing.is_empty()
+            && let Poll::Ready(Err(error)) = Pin::new(&mut *self).poll_flush(cx)
+        {
+            return Poll::Ready(Err(error));
+        }
+        self.poll_end(cx)
+    }
+
+    /// Puts what is to be sent behind what was gathered.
+    pub(crate) fn put(&mut self, parts: &[&[u8]]) {
+        let length = parts.iter().map(|it| it.len()).sum::<usize>();
+        // Most is put behind a head that was the first.
+        self.outgoing.reserve(if self.outgoing.is_empty() { length + SHORT } else { length });
+        parts.iter().for_each(|it| self.outgoing.extend_from_slice(it));
+    }
+
+    /// The same, if there is not too much of it already; `false` otherwise.
+    pub(crate) fn gather(&mut self, parts: &[&[u8]]) -> bool {
+        let length = self.outgoing.len() + parts.iter().map(|it| it.len()).sum::<usize>();
+        let is_little = length <= GATHERED;
+        if is_little {
+            self.put(parts);
+        }
+        is_little
+    }
+
+    /// Tells whether the client asks to upgrade the connection with its request.
+    pub(crate) fn wants_upgrade(&self) -> bool {
+        matches!(self.stage, Stage::Request { upgrade: Upgrade::Asked, .. })
+    }
+
+    /// Sends what was gathered and `bytes` behind it. Ready when all has been taken.
+    pub(crate) fn poll_send_with(
+        &mut self,
+        bytes: &mut &[u8],
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        while !bytes.is_empty() {
+            let pieces = [io::IoSlice::new(&self.outgoing), io::IoSlice::new(bytes)];
+            let sent = ready!(Pin::new(&mut self.transport).poll_write_vectored(cx, &pieces))?;
+            if sent == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            let gathered = sent.min(self.outgoing.len());
+            self.outgoing.advance(gathered);
+            *bytes = &bytes[sent - gathered..];
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn refuse(&mut self, refusal: Refusal) -> io::Error {
@@ -249,29 +313,6 @@ impl Front {
             Some(b"HTTP/1.1 1") if bytes[10..].starts_with(b"01 ") => self.stage = Stage::Open,
             Some(b"HTTP/1.1 1") => {}
             Some(_) | None => *upgrade = Upgrade::No,
-        }
-    }
-
-    /// Gathers, in the place of what the parser behind writes, what is told past it. Returns `false`
-    /// if nothing is, and the bytes go as they are.
-    fn replace(&mut self, bytes: &[u8]) -> bool {
-        // Also where the rest of the request is refused: an answer to it may have come before.
-        if matches!(self.stage, Stage::Open) {
-            return false;
-        }
-        match self.facts.aside.said() {
-            // The parser ends a body in chunks in one write.
-            Some(Said { last_chunk: Some(chunk), .. }) if bytes == LAST_CHUNK => {
-                self.outgoing.extend_from_slice(&chunk);
-                true
-            }
-            // And writes a head in one.
-            Some(Said { head: Some(head), .. }) => {
-                self.outgoing.reserve(head.len() + SHORT);
-                response::put_whole_head(&head, bytes, &mut self.outgoing);
-                true
-            }
-            Some(_) | None => false,
         }
     }
 
@@ -335,7 +376,12 @@ impl AsyncRead for Front {
                 this.pass(into);
                 Poll::Ready(Ok(()))
             }
-            Stage::Request { .. } => this.poll_body(cx, into),
+            // A request to upgrade has no body.
+            Stage::Request { .. } if this.passable == 0 => this.poll_end(cx),
+            Stage::Request { .. } => {
+                this.pass(into);
+                Poll::Ready(Ok(()))
+            }
             Stage::Refused(refusal) => {
                 Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, *refusal)))
             }
@@ -352,9 +398,6 @@ impl AsyncWrite for Front {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         this.look_at_answer(bytes);
-        if this.replace(bytes) {
-            return Poll::Ready(Ok(bytes.len()));
-        }
         if !matches!(this.stage, Stage::Open) && this.outgoing.len() + bytes.len() <= GATHERED {
             this.outgoing.extend_from_slice(bytes);
             return Poll::Ready(Ok(bytes.len()));

@@ -11,7 +11,13 @@ use tokio::{
 
 use crate::{
     departure::Present,
-    edge::{door::Door, front::Front, host::Host, refuse},
+    edge::{
+        door::Door,
+        front::Front,
+        host::Host,
+        refuse,
+        session::{End, Home, Session},
+    },
     wire::incoming::{self, Limits, Refusal, Scan},
 };
 
@@ -41,7 +47,7 @@ pub(crate) async fn serve<A>(
 where
     A: HttpServerApp + Send + Sync + 'static,
 {
-    let mut is_first = true;
+    let (mut is_first, home) = (true, Home::default());
     // From the first byte of a request to its end.
     let mut busy = None;
     loop {
@@ -60,11 +66,24 @@ where
         }
         is_first = false;
         busy.get_or_insert_with(|| door.departure.busy());
-        let session = ServerSession::new_http1(front);
-        let reused = host.load_full().process_new_http(session, shutdown).await?;
-        // Pingora gives back what it was given.
-        front = reused.consume().0.into_any().downcast().ok()?;
-        if !front.finish() {
+        let is_kept = if front.wants_upgrade() {
+            let session = ServerSession::new_http1(front);
+            let reused = host.load_full().process_new_http(session, shutdown).await?;
+            // Pingora gives back what it was given.
+            front = reused.consume().0.into_any().downcast().ok()?;
+            true
+        } else {
+            let session = Session::begin(front, &home, *shutdown.borrow())?;
+            host.load_full().process_new_http(session, shutdown).await;
+            let returned = home.take()?;
+            front = returned.front;
+            match returned.end {
+                End::Kept => true,
+                End::Last => false,
+                End::Broken => return None,
+            }
+        };
+        if !front.finish() || !is_kept {
             front.end().await;
             return None;
         }

@@ -79,7 +79,7 @@ impl GetSocketDigest for Front {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use tokio::{
         io::AsyncReadExt,
         net::{TcpListener, TcpStream},
@@ -92,7 +92,7 @@ mod tests {
     };
 
     /// A client that reads nothing yet, and its connection.
-    async fn connected() -> (TcpStream, Front) {
+    pub(crate) async fn connected() -> (TcpStream, Front) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stream, _) = listener.accept().await.unwrap();

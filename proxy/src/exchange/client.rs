@@ -55,11 +55,10 @@ pub(crate) async fn write_head(
 }
 
 /// Gets the head of the final response ready to be written. `is_recorded` tells whether anybody reads
-/// in Pingora's session later on what was in it.
+/// later on what was in it.
 ///
-/// Over HTTP/1.1 it goes past Pingora's session, which is told only what frames the body: it would
-/// sort the head into maps of its own, write it out of these, and put a date of its own over any
-/// other (RFC 9110 §6.6.1).
+/// Over HTTP/1.1 it goes past Pingora's frame, which is told only what frames the body: its headers are
+/// hash maps, into which all lines would be sorted, to be written out of them again.
 pub(crate) fn final_head(
     session: &ServerSession,
     status: StatusCode,
@@ -145,10 +144,19 @@ pub(crate) fn trailers(session: &ServerSession) -> Vec<Header> {
     aside_of(session).map(Aside::trailers).unwrap_or_default()
 }
 
-/// Finds what is told past Pingora's session on a connection of HTTP/1.1.
+/// Ends the client's connection with the response, which says so. Over HTTP/2 there is no such thing for
+/// a single request.
+pub(crate) fn end_connection(session: &mut ServerSession) {
+    session.set_keepalive(None);
+    if let Some(aside) = aside_of(session) {
+        aside.end_connection();
+    }
+}
+
+/// Finds what is told past Pingora's frame on a connection of HTTP/1.1.
 fn aside_of(session: &ServerSession) -> Option<&Aside> {
-    let ServerSession::H1(session) = session else { return None };
-    ClientConnection::of(Some(session.digest())).map(|it| &*it.aside)
+    let is_shared = session.is_http2();
+    ClientConnection::of(session.digest().filter(|_| !is_shared)).map(|it| &*it.aside)
 }
 
 /// Tells whether a response that has begun is in chunks.

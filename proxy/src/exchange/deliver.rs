@@ -56,11 +56,11 @@ impl Exchange {
         upload.let_go();
         if !upload.is_complete() {
             // What the client is still sending cannot be told from its next request.
-            session.set_keepalive(None);
+            client::end_connection(session);
         }
         if self.departure.has_begun() {
             // The response says so before the connection ends: no request may be on its way then.
-            session.set_keepalive(None);
+            client::end_connection(session);
         }
         self.join_burst().await;
         let mut pace = self.pace(ctx);
@@ -252,7 +252,7 @@ fn frame<'a>(
         }
         // A client of HTTP/1.0 knows no chunks (RFC 9112 §6.1): there, the connection's end is the
         // body's.
-        Version::HTTP_10 | Version::HTTP_09 => session.set_keepalive(None),
+        Version::HTTP_10 | Version::HTTP_09 => client::end_connection(session),
         // HTTP/2 frames for itself.
         _ => {}
     }

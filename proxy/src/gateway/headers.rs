@@ -9,7 +9,7 @@ use pingora::http::RequestHeader;
 use crate::{
     access::{RELAY_CLIENT, RELAY_KEY},
     exchange::{draft::Draft, mirror::MARK},
-    wire::forwarded,
+    wire::{connection, forwarded},
 };
 
 /// Names the request from end to end.
@@ -72,8 +72,8 @@ fn hexadecimal(number: u128) -> String {
 /// clients offer other upgrades with any request; those get an ordinary answer.
 pub(crate) fn is_websocket(request: &RequestHeader) -> bool {
     let has = |name: &str, word: &str| {
-        let values = request.headers.get_all(name).iter().filter_map(|it| it.to_str().ok());
-        values.flat_map(|it| it.split(',')).any(|it| it.trim().eq_ignore_ascii_case(word))
+        let values = request.headers.get_all(name).iter().map(|it| it.as_bytes());
+        connection::lists(values, word)
     };
     request.method == Method::GET
         && request.version == Version::HTTP_11

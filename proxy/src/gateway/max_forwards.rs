@@ -11,7 +11,7 @@ use pingora::{
     protocols::http::ServerSession,
 };
 
-use crate::exchange::draft::Draft;
+use crate::exchange::{client, draft::Draft};
 
 /// Tells whether the request is for this proxy and for nobody behind it.
 pub(crate) fn ends_here(request: &RequestHeader) -> bool {
@@ -30,6 +30,7 @@ pub(crate) async fn answer(session: &mut ServerSession, request_id: &str) -> Res
     let mut header = ResponseHeader::build(200, Some(4))?;
     header.insert_header("Content-Length", "0")?;
     header.insert_header("X-Request-Id", request_id)?;
+    client::end_connection(session);
     session.write_error_response(header, Bytes::new()).await
 }
 

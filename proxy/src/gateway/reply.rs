@@ -14,7 +14,10 @@ use tokio::time::timeout;
 
 use crate::{
     event::{FaultMode, Symptom},
-    exchange::request::{Failure, Overload},
+    exchange::{
+        client,
+        request::{Failure, Overload},
+    },
     gateway::{CLIENT_PATIENCE, reply::accept::Form},
     retry::Reason,
     wire::proxy_status::{ProxyError, ProxyStatus},
@@ -225,6 +228,7 @@ impl Reply {
         if self.status == 503 && !header.headers.contains_key("retry-after") {
             header.insert_header("Retry-After", RETRY_AFTER_SECONDS)?;
         }
+        client::end_connection(session);
         let written = timeout(CLIENT_PATIENCE, session.write_error_response(header, body)).await;
         written.unwrap_or_else(|_| {
             Err(Error::explain(ErrorType::WriteTimedout, "own answer").into_down())

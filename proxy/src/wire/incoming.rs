@@ -18,7 +18,7 @@ mod target;
 
 pub use body::Body;
 pub(crate) use head::empty_lines;
-pub use head::{Head, Scan, inspect};
+pub use head::{Head, Parts, Scan, inspect};
 pub use refusal::Refusal;
 #[cfg(test)]
 use target::is_authority;

@@ -232,8 +232,8 @@ impl ResponseParser {
     }
 }
 
-/// Appends the head of a response, but for the empty line that ends it: [`put_whole_head`] knows the rest.
-/// `Connection` is left out, for that is what is known then.
+/// Appends the head of a response, but for its end: what it says of the connection, which is known only
+/// when it is sent, and the empty line.
 pub fn put_head<'a>(
     status: StatusCode,
     reason: &str,
@@ -255,27 +255,12 @@ pub fn put_head<'a>(
     }
 }
 
-/// Appends a head that [`put_head`] wrote, and ends it by what stands in another one for the same
-/// response: what it says of the connection, and its date, if the first has none.
-pub fn put_whole_head(head: &[u8], other: &[u8], out: &mut BytesMut) {
-    out.extend_from_slice(head);
-    out.extend_from_slice(line_of(other, CONNECTION).unwrap_or_default());
-    if line_of(head, DATE).is_none() {
-        out.extend_from_slice(line_of(other, DATE).unwrap_or_default());
-    }
-    out.extend_from_slice(b"\r\n");
-}
-
-/// Finds the line of a field in a head, with its end.
-fn line_of<'a>(head: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    let mut rest = head;
-    loop {
-        rest = &rest[memchr::memchr(b'\n', rest)? + 1..];
-        let (start, after) = rest.split_at_checked(name.len())?;
-        if start.eq_ignore_ascii_case(name) && after.first() == Some(&b':') {
-            return rest.get(..=memchr::memchr(b'\n', rest)?);
-        }
-    }
+/// Tells whether a head that [`put_head`] wrote has a date.
+pub fn has_date(head: &[u8]) -> bool {
+    memchr::memchr_iter(b'\n', head).any(|end| {
+        let line = &head[end + 1..];
+        line.get(DATE.len()) == Some(&b':') && line[..DATE.len()].eq_ignore_ascii_case(DATE)
+    })
 }
 
 #[cfg(test)]

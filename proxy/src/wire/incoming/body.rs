@@ -1,6 +1,6 @@
 //! The body of a request: which of the bytes that come belong to it.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::HeaderValue;
 
 use crate::wire::{
@@ -11,8 +11,8 @@ use crate::wire::{
     response::chunks::SizeLine,
 };
 
-/// A body, as far as it has come. Its bytes stay as they are: they are only told apart from what
-/// follows, and held against the grammar of chunks (RFC 9112 §7.1).
+/// A body, as far as it has come: its content is told from what frames it and from what follows, and
+/// chunks are held against their grammar (RFC 9112 §7.1).
 #[derive(Debug)]
 pub struct Body {
     stage: Stage,
@@ -88,37 +88,46 @@ impl Body {
         (!trailers.is_empty()).then_some(trailers)
     }
 
-    /// Takes what has come next. Returns how many bytes of it, from the start, belong to the body:
-    /// all but those behind its end.
+    /// Takes the next piece of content off what has come, without what frames it; and what frames it
+    /// before and behind. `None` if there is none in it.
     ///
     /// # Errors
     /// When a chunk or a trailer is malformed, or the trailers are too long or too many.
-    pub fn take(&mut self, bytes: &[u8]) -> Result<usize, Refusal> {
-        let mut taken = 0;
-        while taken < bytes.len() && !self.is_over() {
-            let rest = &bytes[taken..];
-            taken += match &mut self.stage {
-                Stage::Counted(left) => {
-                    let length = portion(left, rest.len());
-                    if *left == 0 {
-                        self.stage = Stage::Over;
-                    }
-                    length
-                }
-                Stage::Data(left) => {
-                    let length = portion(left, rest.len());
-                    if *left == 0 {
-                        self.stage = Stage::DataEnd { has_return: false };
-                    }
-                    length
-                }
-                Stage::Size(_) | Stage::DataEnd { .. } | Stage::Trailers(_) | Stage::Over => {
-                    self.push(rest[0])?;
-                    1
-                }
-            };
+    pub fn take_content(&mut self, bytes: &mut BytesMut) -> Result<Option<Bytes>, Refusal> {
+        self.take_framing(bytes)?;
+        let length = self.count(bytes.len());
+        if length == 0 {
+            return Ok(None);
         }
-        Ok(taken)
+        let content = bytes.split_to(length).freeze();
+        self.take_framing(bytes)?;
+        Ok(Some(content))
+    }
+
+    fn take_framing(&mut self, bytes: &mut BytesMut) -> Result<(), Refusal> {
+        let mut length = 0;
+        while length < bytes.len() && self.plain() == 0 && !self.is_over() {
+            self.push(bytes[length])?;
+            length += 1;
+        }
+        bytes.advance(length);
+        Ok(())
+    }
+
+    /// Takes content off what is still to come: as much as has come. 0 where something else comes next.
+    fn count(&mut self, come: usize) -> usize {
+        let (length, next) = match &mut self.stage {
+            Stage::Counted(left) => (portion(left, come), (*left == 0).then_some(Stage::Over)),
+            Stage::Data(left) => {
+                let length = portion(left, come);
+                (length, (*left == 0).then_some(Stage::DataEnd { has_return: false }))
+            }
+            Stage::Size(_) | Stage::DataEnd { .. } | Stage::Trailers(_) | Stage::Over => return 0,
+        };
+        if let Some(next) = next {
+            self.stage = next;
+        }
+        length
     }
 
     /// Takes a byte of what frames the chunks.

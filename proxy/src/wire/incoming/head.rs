@@ -3,7 +3,7 @@
 use crate::wire::{
     incoming::{
         Limits, Refusal,
-        line::{header, request_line},
+        line::{header, request_line, trim},
         target::is_authority,
     },
     is_token,
@@ -117,6 +117,46 @@ pub fn inspect(head: &[u8], limits: &Limits) -> Result<Head, Refusal> {
         return Err(Refusal::UpgradeWithBody);
     }
     Ok(Head { framing, is_upgrade })
+}
+
+/// A head that [`inspect`] has found nothing wrong with, part by part.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<'a> {
+    /// The method.
+    pub method: &'a [u8],
+    /// The target as it was sent.
+    pub target: &'a [u8],
+    /// Whether it says HTTP/1.0; else 1.1.
+    pub is_http10: bool,
+    rest: &'a [u8],
+}
+
+impl<'a> Parts<'a> {
+    /// Takes a head apart. `None` if it is none.
+    pub fn of(head: &'a [u8]) -> Option<Self> {
+        let mut lines = Lines { rest: head };
+        let mut first = lines.next()?.ok()?.split(|byte| *byte == b' ');
+        let (method, target, version) = (first.next()?, first.next()?, first.next()?);
+        Some(Self { method, target, is_http10: version == b"HTTP/1.0", rest: lines.rest })
+    }
+
+    /// Returns the headers, names as they were spelled.
+    pub fn headers(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        let mut rest = self.rest;
+        std::iter::from_fn(move || {
+            let colon = memchr::memchr(b':', rest)?;
+            let (name, after) = (&rest[..colon], &rest[colon + 1..]);
+            let feed = memchr::memchr(b'\n', after)?;
+            rest = &after[feed + 1..];
+            Some((name, trim(after[..feed].strip_suffix(b"\r")?)))
+        })
+    }
+
+    /// Returns how many headers there are.
+    pub fn count(&self) -> usize {
+        // Each has a line, and so has the end.
+        memchr::memchr_iter(b'\n', self.rest).count().saturating_sub(1)
+    }
 }
 
 /// The lines of a head without their ends, up to the empty one.

@@ -66,7 +66,7 @@ pub(crate) fn header(line: &[u8]) -> Result<(&[u8], &[u8]), Refusal> {
 }
 
 /// Removes spaces and tabs at both ends.
-fn trim(mut value: &[u8]) -> &[u8] {
+pub(crate) fn trim(mut value: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
         value = rest;
     }

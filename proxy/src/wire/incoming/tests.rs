@@ -1,3 +1,4 @@
+use bytes::BytesMut;
 use proptest::prelude::*;
 
 use super::*;
@@ -231,16 +232,64 @@ fn empty_lines_before_a_request_are_counted() {
 /// Shows the bytes to a body in pieces of this length. Returns how many belong to it, and whether
 /// it is over.
 fn take(framing: BodyFraming, bytes: &[u8], piece: usize) -> Result<(usize, bool), Refusal> {
-    let mut body = Body::new(framing, &LIMITS);
-    let mut taken = 0;
+    let (mut body, mut come, mut left) =
+        (Body::new(framing, &LIMITS), BytesMut::new(), bytes.len());
     for piece in bytes.chunks(piece) {
-        let length = body.take(piece)?;
-        taken += length;
-        if length < piece.len() {
-            break;
-        }
+        come.extend_from_slice(piece);
+        left -= piece.len();
+        while body.take_content(&mut come)?.is_some() {}
     }
-    Ok((taken, body.is_over()))
+    Ok((bytes.len() - left - come.len(), body.is_over()))
+}
+
+/// Reads the content of a body that comes in pieces of this length, and what follows it.
+fn content(
+    framing: BodyFraming,
+    bytes: &[u8],
+    piece: usize,
+) -> Result<(Vec<u8>, Vec<u8>), Refusal> {
+    let (mut body, mut come, mut content) =
+        (Body::new(framing, &LIMITS), BytesMut::new(), Vec::new());
+    for piece in bytes.chunks(piece) {
+        come.extend_from_slice(piece);
+        while let Some(data) = body.take_content(&mut come)? {
+            assert!(!data.is_empty());
+            content.extend_from_slice(&data);
+        }
+        assert!(come.is_empty() || body.is_over());
+    }
+    Ok((content, come.to_vec()))
+}
+
+#[test]
+fn content_is_told_from_what_frames_it_and_from_what_follows() {
+    let check = |framing, bytes: &str, expected: Result<(&str, &str), Refusal>| {
+        let expected = expected.map(|it| (it.0.as_bytes().to_vec(), it.1.as_bytes().to_vec()));
+        for piece in 1..=bytes.len() {
+            let found = content(framing, bytes.as_bytes(), piece);
+            assert_eq!(found, expected, "{bytes:?} in pieces of {piece}");
+        }
+    };
+    check(BodyFraming::None, "GET", Ok(("", "GET")));
+    check(BodyFraming::Length(3), "abcGET", Ok(("abc", "GET")));
+    check(BodyFraming::Length(9), "abc", Ok(("abc", "")));
+    let chunks = "3;x\r\nabc\r\n2\r\nde\r\n0\r\nA: b\r\n\r\nGET";
+    check(BodyFraming::Chunked, chunks, Ok(("abcde", "GET")));
+    check(BodyFraming::Chunked, "0\r\n\r\n", Ok(("", "")));
+    check(BodyFraming::Chunked, "1\r\nab\r\n", Err(Refusal::Chunk));
+}
+
+#[test]
+fn a_head_is_taken_apart_as_it_was_judged() {
+    let head = b"PUT /a?b HTTP/1.0\r\nHost:x\r\nx-Y: \t a: b \t\r\nempty:\r\n\r\n";
+    assert!(inspect(head, &LIMITS).is_ok());
+    let parts = Parts::of(head).unwrap();
+    assert_eq!((parts.method, parts.target, parts.is_http10), (&b"PUT"[..], &b"/a?b"[..], true));
+    let headers: Vec<_> = parts.headers().collect();
+    let expected: [(&[u8], &[u8]); 3] = [(b"Host", b"x"), (b"x-Y", b"a: b"), (b"empty", b"")];
+    assert_eq!((headers.as_slice(), parts.count()), (&expected[..], 3));
+    let bare = Parts::of(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    assert_eq!((bare.headers().count(), bare.count(), bare.is_http10), (0, 0, false));
 }
 
 fn check_chunks(bytes: &str, expected: Result<(usize, bool), Refusal>) {
