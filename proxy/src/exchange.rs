@@ -82,11 +82,12 @@ use crate::{
         send::Sent,
         upload::Upload,
     },
-    model::PoolId,
+    model::{Mirror, PoolId},
     retry::{self, Body, Connection, Delivery, Reason, Response},
     routing,
     snapshot::Kind,
     suspicion,
+    telemetry::metrics::MirrorOutcome,
 };
 
 /// Forwards the exchanges of one generation.
@@ -160,8 +161,12 @@ impl Exchange {
         let mut outgoing = written.map_err(|error| {
             Error::because(ErrorType::InvalidHTTPHeader, "request", error).into_down()
         })?;
-        if mirror.is_some_and(|it| routing::is_mirrored(it, &mut fastrand::Rng::new())) {
-            outgoing.copy = draft.to_header().ok().map(Box::new);
+        let drawn = |it: &&Mirror| routing::is_mirrored(it, &mut fastrand::Rng::new());
+        if let Some(mirror) = mirror.filter(drawn) {
+            match draft.to_header() {
+                Ok(header) => outgoing.copy = Some(Box::new(header)),
+                Err(_) => self.metrics.mirrored(mirror.pool, MirrorOutcome::DroppedUnserved),
+            }
         }
         Ok(outgoing)
     }

@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
