@@ -36,7 +36,7 @@ done
 check "dashboards are what generate.py writes" python3 grafana/generate.py --check
 check "every alert has its runbook, and every runbook its alert" python3 grafana/queries.py runbooks
 check "every alert is tested, firing and silent" python3 grafana/queries.py tested
-check "every alert is brought about by observe/, or has a reason why not" python3 -B observe/shown.py
+check "every alert is listed as brought about by observe/, or has a reason why not" python3 -B observe/shown.py
 check "every command in a runbook exists" python3 grafana/queries.py commands
 check "every panel has a unit, a text and the data source variable" python3 grafana/queries.py panels
 check "every query is PromQL" python3 grafana/queries.py parse

@@ -23,6 +23,8 @@ class Setting:
     pools: int = 0
     incidents: int = 0
     readers: int = 0
+    # Whether ten lines a second are written to the log.
+    is_logging: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ DIMENSIONS = (
     Dimension("routes", "routes, the last of them asked for", (1, 100, 1_000, 5_000)),
     Dimension("rate", "requests a second", (0, 200, 1_000, 3_000)),
     Dimension("incidents", "incidents open, of 50 pools", (0, 1, 10, 50), Setting(pools=50)),
-    Dimension("readers", "readers of the live log, 10 lines a second", (0, 10, 100)),
+    Dimension("readers", "readers of the live log, 10 lines a second", (0, 10, 100), Setting(is_logging=True)),
 )
 
 

@@ -1,10 +1,9 @@
 """Readers of the live log: WebSockets to the sidecar, all of which one thread reads."""
 
 import selectors
-import socket
 import threading
 
-from lib.drills.world import CannotBegin
+from lib.bench import websocket
 
 
 class Readers:
@@ -17,15 +16,7 @@ class Readers:
         self._thread.start()
 
     def _open(self, address):
-        host, port = address.split(":")
-        it = socket.create_connection((host, int(port)), timeout=5)
-        it.sendall(
-            f"GET /logs HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
-        )
-        head = it.recv(4096)
-        if b" 101 " not in head:
-            raise CannotBegin(f"the live log was not opened: {head!r}")
+        it = websocket.opened(address, "/logs")
         it.setblocking(False)
         self._selector.register(it, selectors.EVENT_READ)
         return it

@@ -19,6 +19,25 @@ def frame(payload, mask=b""):
     return bytes([0x81, bits | len(payload)]) + mask + covered
 
 
+def opened(address, path):
+    """A socket on which a WebSocket was opened, read to the end of the answer's head."""
+    host, port = address.split(":")
+    it = socket.create_connection((host, int(port)), timeout=5)
+    it.sendall(
+        f"GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+    )
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        piece = it.recv(1)
+        if not piece:
+            raise CannotBegin(f"no WebSocket was opened: {head!r}")
+        head += piece
+    if not head.startswith(b"HTTP/1.1 101 "):
+        raise CannotBegin(f"no WebSocket was opened: {head!r}")
+    return it
+
+
 class Conversation:
     """One WebSocket on which a message is sent whenever the last has come back."""
 
@@ -26,21 +45,8 @@ class Conversation:
     SENT, EXPECTED = frame(MESSAGE, b"mask"), frame(MESSAGE)
 
     def __init__(self, address, path):
-        host, port = address.split(":")
-        self.socket = socket.create_connection((host, int(port)), timeout=5)
+        self.socket = opened(address, path)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.socket.sendall(
-            f"GET {path} HTTP/1.1\r\nHost: bench\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
-        )
-        head = b""
-        while not head.endswith(b"\r\n\r\n"):
-            piece = self.socket.recv(1)
-            if not piece:
-                raise CannotBegin(f"no WebSocket was opened: {head!r}")
-            head += piece
-        if not head.startswith(b"HTTP/1.1 101 "):
-            raise CannotBegin(f"no WebSocket was opened: {head!r}")
         self.received = b""
 
     def say(self):
