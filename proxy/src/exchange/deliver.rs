@@ -62,7 +62,7 @@ impl Exchange {
             // The response says so before the connection ends: no request may be on its way then.
             client::end_connection(session);
         }
-        self.join_burst().await;
+        self.join_burst(session).await;
         let mut pace = self.pace(ctx);
         client::write_final_head(session, &mut pace, header, is_head_all).await?;
         ctx.answering();
