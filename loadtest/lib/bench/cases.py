@@ -9,7 +9,7 @@ KIB = 1024
 @dataclass(frozen=True)
 class Case:
     """One kind of load. `tool` sends it: `wrk` for HTTP/1.1, `h2load` for HTTP/2, `websocket` for messages that come
-    back as they were, `idle` holds connections."""
+    back as they were, `latency` for requests at a constant rate, `idle` holds connections."""
 
     name: str
     says: str
@@ -49,6 +49,8 @@ CASES = (
     Case("backends-2000", "GET 1 KiB, 2,000 backends", backends=2000, without=frozenset({"caddy"})),
     Case("routes", "GET 1 KiB, the last of 1,000 routes", routes=1000, without=frozenset({"bare", "caddy"})),
     Case("threads-2", "GET 1 KiB, two threads on two cores", threads=2),
+    Case("latency", "GET 1 KiB, 3,000 a second: what 99 of 100 wait at most, beyond that without a proxy", tool="latency",
+         goals={"haproxy": 1.5}),
     Case("idle", "memory of an idle client's connection", tool="idle", connections=5000, goals={}),
     Case("idle-10000", "the same, of 10,000", tool="idle", connections=10_000),
 )

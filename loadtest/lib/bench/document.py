@@ -18,8 +18,9 @@ proxies that do less, and beside a [Pingora proxy](../benches/bare_pingora.rs) t
 
 HOW = """
 Microseconds of processor time per request (user and system, by the kernel's accounts), medians of {rounds} round(s) of
-{seconds} s; for idle connections KiB of memory each. In brackets: what Bascule takes of that, as the median of the
-rounds' own ratios. One proxy at a time has a core to itself; wrk or h2load, and the nginx behind, share another.
+{seconds} s; for idle connections KiB of memory each; the wait is one of the clock. In brackets: what Bascule takes of
+that, as the median of the rounds' own ratios. One proxy at a time has a core to itself; what sends the load, and the
+nginx behind, share another.
 Health checks, outlier detection, suspicion, budgets, hold-back, metrics and incidents are on in Bascule, as by default.
 
 On a machine that others use at the same time all of these are too high, and only the ratios mean anything.
@@ -47,14 +48,13 @@ Per request on kept connections, 64 at a time, by `strace -c -f`; `epoll_wait`, 
 
 | | GET 1 KiB | POST 4 KiB |
 |---|---|---|
-| Bascule | 2 sends, 3 receives | 2 sends, 5 receives, 1 getsockopt |
+| Bascule | 2 sends, 3 receives | 2 sends, 3 receives, 1 getsockopt |
 | bare Pingora | 2 sends, 2 receives, 1 getpeername | 4 sends, 2 receives, 1 getpeername |
 | HAProxy | 2 sends, 2 receives | 2 sends, 2 receives |
 
 The third receive looks whether an idle connection to a backend still stands before a request is put on it. The `getsockopt`
 notes what the backend's kernel has confirmed, which may later prove that a POST never arrived and may be sent again.
-Neither is done by the others, and neither will be saved: both are what keeps requests from being lost. Of the receives of a
-POST two more came of reading a head in pieces of 4 KiB; since this was counted, pieces are of 16 KiB.
+Neither is done by the others, and neither will be saved: both are what keeps requests from being lost.
 """
 
 GROWTH = """

@@ -1,5 +1,6 @@
 """Sends the load: wrk, h2load, messages over WebSockets, or connections that are only held."""
 
+import json
 import re
 import socket
 import subprocess
@@ -68,6 +69,15 @@ def websocket(case, place, seconds, cores):
     program = [sys.executable, "-B", "-m", "lib.bench.websocket", place.plain, path_of(case), str(case.connections), str(seconds)]
     answered, failed = _run(program, cores).split()
     return float(answered), float(failed)
+
+
+def latency(address, case, rate, seconds, cores, program):
+    """Microseconds within which 99 of 100 answers came, of requests at a constant rate."""
+    command = [program, "load", f"http://{address}{case.path}", "--rate", rate, "--duration", f"{seconds}s", "--in-flight", 2000]
+    report = json.loads(_run(command, cores))
+    if report["failed"] or not report["ok"]:
+        raise CannotBegin(f"{report['failed']} of {report['sent']} requests to {address} failed: {report['failed_by_kind']}")
+    return report["p99_ms"] * 1000
 
 
 def path_of(case):
