@@ -218,12 +218,7 @@ impl Front {
                 Ok(None) if !is_over => {}
                 Ok(content) => return Poll::Ready(Ok(content)),
             }
-            // Who reads has nothing to write at the moment: what was gathered need not wait for more.
-            if !self.outgoing.is_empty()
-                && let Poll::Ready(Err(error)) = Pin::new(&mut *self).poll_flush(cx)
-            {
-                return Poll::Ready(Err(error));
-            }
+            self.push_out(cx)?;
             let read = if (PIECE as u64) < plain {
                 let room = usize::try_from(plain).unwrap_or(LARGE).min(LARGE);
                 self.incoming.reserve(room);
@@ -239,12 +234,20 @@ impl Front {
 
     /// Waits for the client to go away, behind a request.
     pub(crate) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.outgoing.is_empty()
-            && let Poll::Ready(Err(error)) = Pin::new(&mut *self).poll_flush(cx)
-        {
-            return Poll::Ready(Err(error));
-        }
+        self.push_out(cx)?;
         self.poll_end(cx)
+    }
+
+    /// Sends what was gathered, as far as the client takes it. Who reads has nothing to write at the moment:
+    /// it need not wait for more. If the client takes it slowly, whoever reads polls again when it has
+    /// taken some.
+    fn push_out(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if !self.outgoing.is_empty()
+            && let Poll::Ready(Err(error)) = Pin::new(self).poll_flush(cx)
+        {
+            return Err(error);
+        }
+        Ok(())
     }
 
     /// Puts what is to be sent behind what was gathered.
@@ -277,16 +280,22 @@ impl Front {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         while !bytes.is_empty() {
-            let pieces = [io::IoSlice::new(&self.outgoing), io::IoSlice::new(bytes)];
-            let sent = ready!(Pin::new(&mut self.transport).poll_write_vectored(cx, &pieces))?;
-            if sent == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            let gathered = sent.min(self.outgoing.len());
-            self.outgoing.advance(gathered);
-            *bytes = &bytes[sent - gathered..];
+            let taken = ready!(self.poll_send_some(bytes, cx))?;
+            *bytes = &bytes[taken..];
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Sends some of what was gathered and of `bytes` behind it. Returns how many of these.
+    fn poll_send_some(&mut self, bytes: &[u8], cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let pieces = [io::IoSlice::new(&self.outgoing), io::IoSlice::new(bytes)];
+        let sent = ready!(Pin::new(&mut self.transport).poll_write_vectored(cx, &pieces))?;
+        if sent == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        let gathered = sent.min(self.outgoing.len());
+        self.outgoing.advance(gathered);
+        Poll::Ready(Ok(sent - gathered))
     }
 
     fn refuse(&mut self, refusal: Refusal) -> io::Error {
@@ -360,13 +369,7 @@ impl AsyncRead for Front {
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        // Who reads has nothing to write at the moment: what was gathered need not wait for more.
-        // If the client takes it slowly, this is polled again when it has taken some.
-        if !this.outgoing.is_empty()
-            && let Poll::Ready(Err(error)) = Pin::new(&mut *this).poll_flush(cx)
-        {
-            return Poll::Ready(Err(error));
-        }
+        this.push_out(cx)?;
         match &this.stage {
             Stage::Open if this.incoming.is_empty() => {
                 Pin::new(&mut this.transport).poll_read(cx, into)
@@ -403,15 +406,9 @@ impl AsyncWrite for Front {
             return Poll::Ready(Ok(bytes.len()));
         }
         while !this.outgoing.is_empty() {
-            let pieces = [io::IoSlice::new(&this.outgoing), io::IoSlice::new(bytes)];
-            let sent = ready!(Pin::new(&mut this.transport).poll_write_vectored(cx, &pieces))?;
-            if sent == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            let gathered = sent.min(this.outgoing.len());
-            this.outgoing.advance(gathered);
-            if gathered < sent {
-                return Poll::Ready(Ok(sent - gathered));
+            let taken = ready!(this.poll_send_some(bytes, cx))?;
+            if 0 < taken {
+                return Poll::Ready(Ok(taken));
             }
         }
         Pin::new(&mut this.transport).poll_write(cx, bytes)

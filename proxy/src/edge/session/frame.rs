@@ -18,7 +18,6 @@ use pingora::{
         l4::socket::SocketAddr,
     },
 };
-
 use tokio::time::timeout;
 
 use crate::edge::session::{Session, response::Writing, within};
