@@ -85,14 +85,15 @@ impl Predecessors {
         self.partings.retain(|it| {
             let is_due = it.end <= now;
             if is_due {
-                Parting::end_all(&it.backends);
+                // Counted and said first: who is told stops listening at once.
                 let backends = it.backends.iter().filter(|it| it.is_heard()).count();
                 if backends != 0 {
                     info!(
                         target: "bascule::config", backends,
-                        "what was still under way at backends that are configured no more is ended"
+                        "what is still under way at backends that are configured no more is ended"
                     );
                 }
+                Parting::end_all(&it.backends);
             }
             !is_due
         });

@@ -232,7 +232,7 @@ async fn a_fault_is_shown_while_it_lasts_ends_by_itself_and_is_in_the_audit_log(
     assert_eq!((&incident["cause"], &incident["requested"]), (&json!("injected"), &json!(true)));
     assert_eq!(primary(&proxy).await["fault"], json!(null));
     assert_eq!(proxy.echo("POST", "back").await.backend(), "primary");
-    let log = proxy.log();
+    let log = proxy.log_until("change made").await;
     let audit = log.lines().find(|line| line.contains("change made")).unwrap();
     let audit = audit.replace('\\', "");
     for part in

@@ -241,11 +241,7 @@ async fn what_outlasts_the_drain_is_cut_and_counted() {
 
 /// Waits until nobody new is accepted.
 async fn stopping(proxy: &Proxy) {
-    until(async || match proxy.log().contains("stopping") {
-        true => Ok(()),
-        false => Err(proxy.log()),
-    })
-    .await;
+    proxy.log_until("stopping").await;
 }
 
 #[tokio::test]

@@ -345,7 +345,7 @@ async fn the_log_says_more_for_a_time() {
     // A request without a host is told of at that level only.
     let mut client = proxy.connect().await;
     client.send("GET / HTTP/1.1\r\n\r\n").await;
-    until(async || if proxy.log().contains("DEBUG") { Ok(()) } else { Err(proxy.log()) }).await;
+    proxy.log_until("DEBUG").await;
     until(async || match told().await {
         ended if ended == json!(["info", "info", false]) => Ok(()),
         other => Err(other.to_string()),

@@ -16,7 +16,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::{
-    client::{soon, until},
+    client::soon,
     load::{assert_none_failed, load, served},
     proxy::Proxy,
     setup::{Setup, backend},
@@ -236,11 +236,7 @@ async fn a_backend_that_has_become_slower_for_good_is_trusted_again() {
     // Too late for what was learned, though the machine be busy, and not as late as if it were ill.
     let slower = FaultKind::Slow { delay: Duration::from_millis(450) };
     break_traffic(&primary, slower).await;
-    until(async || match proxy.log().contains("backend suspected") {
-        true => Ok(()),
-        false => Err("not suspected".to_owned()),
-    })
-    .await;
+    proxy.log_until("backend suspected").await;
     proxy.pool_until(|pool| pool["backends"][0]["state"] == "up").await;
     // And it stays that way.
     let before = primary.total();

@@ -176,6 +176,16 @@ impl Proxy {
         told("log") + &told("bascule.log")
     }
 
+    /// The log once it has this in it; it is written by a thread of its own, hence later than
+    /// what it tells of.
+    pub(crate) async fn log_until(&self, part: &str) -> String {
+        until(async || {
+            let log = self.log();
+            if log.contains(part) { Ok(log) } else { Err(log) }
+        })
+        .await
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.ask("GET", path, &[], "").await
     }

@@ -212,7 +212,7 @@ async fn what_is_under_way_at_a_backend_that_is_gone_ends_after_a_while() {
     assert!(stream.rest().await.unwrap().len() < 100_000_000, "broken off");
     assert_eq!(secondary.total(), 0);
     proxy.metric_until(r#"bascule_requests_in_flight{listener="public"}"#, 0.0).await;
-    assert!(proxy.log().contains("configured no more is ended"));
+    proxy.log_until("configured no more is ended").await;
     assert_eq!(proxy.metric(r#"bascule_requests_cut_total{drained="backend"}"#).await, 3.0);
 }
 

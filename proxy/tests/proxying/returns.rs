@@ -68,11 +68,7 @@ async fn a_return_that_fails_is_broken_off_at_once() {
     until(async || if 0 < primary.total() { Ok(()) } else { Err("nothing returns".to_owned()) })
         .await;
     primary.inject(error(Scope::Traffic)).await.unwrap();
-    until(async || match proxy.log().contains("failback aborted") {
-        true => Ok(()),
-        false => Err("it goes on".to_owned()),
-    })
-    .await;
+    proxy.log_until("failback aborted").await;
     assert_eq!(proxy.pool().await["active_tier"], 1);
     assert_none_failed(&load.stop().await);
 }
@@ -178,12 +174,7 @@ async fn the_end_of_a_fault_by_itself_is_in_the_audit_log() {
     let proxy = Setup::tiers(&[&only]).start().await;
     let order = r#"{"mode":"slow","delay":"1ms","for":"1s"}"#;
     assert_eq!(posted(&proxy, "/proxy/fail", order).await, 202);
-    until(async || match proxy.log().contains("injected fault ended by itself") {
-        true => Ok(()),
-        false => Err("it has not ended".to_owned()),
-    })
-    .await;
-    let log = proxy.log();
+    let log = proxy.log_until("injected fault ended by itself").await;
     assert_eq!(log.matches("ended by itself").count(), 1, "{log}");
     let line = log.lines().find(|line| line.contains("ended by itself")).unwrap();
     for part in ["audit", "only", "slow"] {

@@ -166,11 +166,7 @@ async fn changed_certificates_are_used_and_broken_ones_are_not() {
     let (_backend, proxy) = started(json!({ "certificates": [files] })).await;
     let before = shown(&authority, "a.example", proxy.public).await;
     fs::write(folder.join("a.pem"), "half a certificate").unwrap();
-    until(async || {
-        let log = proxy.log();
-        if log.contains("changed certificates cannot be used") { Ok(()) } else { Err(log) }
-    })
-    .await;
+    proxy.log_until("changed certificates cannot be used").await;
     assert_eq!(shown(&authority, "a.example", proxy.public).await, before);
     authority.sign(&["a.example"]).put(&folder, "a");
     until(async || {

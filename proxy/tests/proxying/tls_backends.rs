@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::{
     certificates::{Authority, Door, Terms},
-    client::{soon, until},
+    client::soon,
     http2::Http2Backend,
     proxy::{Proxy, program},
     setup::{Setup, backend},
@@ -35,14 +35,12 @@ fn trusting(authority: &Authority) -> Value {
     json!({ "ca": authority.ca })
 }
 
+const NO_TLS: &str = "no TLS with this backend";
+
 /// What is written about the one backend, once something is.
 async fn complaint(proxy: &Proxy) -> String {
-    until(async || {
-        let log = proxy.log();
-        let line = log.lines().find(|line| line.contains("no TLS with this backend"));
-        line.map(str::to_owned).ok_or(log)
-    })
-    .await
+    let log = proxy.log_until(NO_TLS).await;
+    log.lines().find(|line| line.contains(NO_TLS)).unwrap().to_owned()
 }
 
 #[tokio::test]
@@ -87,10 +85,10 @@ async fn nobody_else_is_unless_that_was_asked_for() {
     assert!(said.contains("UnknownIssuer") && said.contains("backend=\"only\""), "{said}");
     // Once, however often it is asked.
     proxy.get("/echo").await;
-    assert_eq!(proxy.log().matches("no TLS with this backend").count(), 1);
+    assert_eq!(proxy.log().matches(NO_TLS).count(), 1);
 
     let proxy = setup(&door, json!({ "verify": false })).start().await;
-    assert!(proxy.log().contains("any certificate is accepted"), "{}", proxy.log());
+    proxy.log_until("any certificate is accepted").await;
     assert_eq!(proxy.get("/echo").await.backend(), "primary");
 }
 

@@ -261,6 +261,6 @@ async fn a_dead_collector_costs_spans_and_nothing_else() {
         if 0.0 < dropped { Ok(()) } else { Err(format!("{dropped}")) }
     })
     .await;
-    let log = proxy.log();
+    let log = proxy.log_until("spans are not taken").await;
     assert_eq!(log.matches("spans are not taken").count(), 1, "{log}");
 }

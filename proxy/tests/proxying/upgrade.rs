@@ -249,7 +249,7 @@ async fn a_process_that_cannot_take_over_leaves_the_old_one_serving() {
     assert_eq!((&process["pid"], process["state"].as_str()), (&pid, Some("serving")));
     assert_eq!(process["latest_upgrade"]["result"], "failed");
     proxy.proxy.metric_until(r#"bascule_upgrades_total{result="failed"}"#, 3.0).await;
-    assert!(proxy.proxy.log().contains("this process goes on serving"));
+    proxy.proxy.log_until("this process goes on serving").await;
     still_there(kept).await;
     assert_eq!(proxy.proxy.get("/api/data").await.status, 200);
     // And back to what works, by a signal.
