@@ -10,6 +10,7 @@ mod notifier;
 mod record;
 mod reload;
 mod reopen;
+mod service;
 mod shutdown;
 mod sidecar;
 mod source;

@@ -1,6 +1,7 @@
 //! What is known of a client's connection, carried by Pingora to whoever serves its requests.
 
 use std::{
+    any::Any,
     net::IpAddr,
     sync::{
         Arc, Mutex, PoisonError,
@@ -52,8 +53,8 @@ impl ClientConnection {
 }
 
 /// What those before and behind Pingora's frame tell each other past it, about the request under way on
-/// a connection of HTTP/1.1: it has no place for trailers, nor for a head that is written already, and
-/// does not pass on that the connection is to end.
+/// a connection of HTTP/1.1: it has no place for trailers, nor for a head that is written already, nor for a
+/// request that has begun, and does not pass on that the connection is to end.
 ///
 /// Both sides are parts of one task, so nobody ever waits for the lock.
 #[derive(Debug, Default)]
@@ -70,6 +71,7 @@ struct Notes {
     head: Option<Vec<u8>>,
     last_chunk: Option<Bytes>,
     trailers: Vec<Header>,
+    begun: Option<Box<dyn Any + Send + Sync>>,
 }
 
 /// What is noted for the response.
@@ -119,6 +121,16 @@ impl Aside {
     /// Takes the trailers of the request; none before all of its body has been read.
     pub fn trailers(&self) -> Vec<Header> {
         self.with(|notes| std::mem::take(&mut notes.trailers))
+    }
+
+    /// Notes what is known already of a request that the frame is to go on with.
+    pub fn put_begun(&self, begun: Box<dyn Any + Send + Sync>) {
+        self.with(|notes| notes.begun = Some(begun));
+    }
+
+    /// Takes what is known already of the request.
+    pub fn begun(&self) -> Option<Box<dyn Any + Send + Sync>> {
+        self.with(|notes| notes.begun.take())
     }
 
     /// Forgets what was noted for the last request.

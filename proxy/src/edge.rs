@@ -3,8 +3,9 @@
 //! Pingora accepts, too, and serves well whoever means well. It has no deadline for the head of a
 //! request, none for its own look for HTTP/2, knows PROXY headers on TLS listeners only, forgives
 //! much in a request, and opens no listener once it runs. So its listening services are not used:
-//! connections are accepted here, and handed to its `HttpProxy` request by request over HTTP/1.1
-//! (`http1.rs`, `front.rs`, `session.rs`), as a whole over HTTP/2, which Pingora and `h2` bound by themselves.
+//! connections are accepted here. Over HTTP/1.1 request by request is handed on (`http1.rs`, `front.rs`,
+//! `session.rs`); over HTTP/2, which Pingora and `h2` bound by themselves, the connection as a whole goes
+//! to Pingora's `HttpProxy`.
 //!
 //! What is agreed on before the first request (`connection.rs`): who the client is, by a PROXY
 //! header of a trusted peer; that it has not too many connections; TLS (`server_tls.rs`).
@@ -23,14 +24,14 @@ mod stream;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use pingora::{apps::HttpServerApp, server::ShutdownWatch};
+use pingora::server::ShutdownWatch;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{error, info, warn};
 
 use crate::edge::{admission::Slot, socket::Socket};
 
 pub use door::{Door, DoorError, Reception, open};
-pub use host::Host;
+pub use host::{Host, Serve};
 
 /// Clients that are taken from the system's queue when nobody new is accepted any more: as many as
 /// Linux lets wait there by default.
@@ -45,7 +46,7 @@ const REFRESH: Duration = Duration::from_secs(2);
 /// those that are connected then are served on.
 pub async fn serve<A>(door: Arc<Door>, host: Host<A>)
 where
-    A: HttpServerApp + Send + Sync + 'static,
+    A: Serve,
 {
     let accepting = match door.accepting() {
         Ok(accepting) => accepting,
@@ -99,7 +100,7 @@ fn receive<A>(
     host: &Host<A>,
     closing: &ShutdownWatch,
 ) where
-    A: HttpServerApp + Send + Sync + 'static,
+    A: Serve,
 {
     let (door, host, closing) = (Arc::clone(door), Arc::clone(host), closing.clone());
     // Counted here: whoever waits for the last client's end must not overlook one.

@@ -1,8 +1,9 @@
 //! The gateway: the life of a request, a phase per function.
 //!
 //! Pingora calls one function per phase; each asks one question of one module and decides nothing
-//! itself. Exchanges are forwarded by the engine ([`crate::exchange`]); what it leaves to Pingora's
-//! own path, the sidecar and upgrades, goes through the phases after `request_filter`.
+//! itself. Exchanges are forwarded by the engine ([`crate::exchange`]), over HTTP/1.1 without Pingora's
+//! frame around it (`request.rs`); what it leaves to Pingora's own path, the sidecar and upgrades, goes
+//! through the phases after `request_filter`.
 
 mod account;
 mod affinity;
@@ -14,6 +15,7 @@ mod peer;
 mod pingora_path;
 mod record;
 mod reply;
+mod request;
 mod route;
 mod tunnel;
 
@@ -25,12 +27,12 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Version};
+use http::Version;
 use pingora::{
     Error, ErrorSource, ErrorType, Result,
     http::{RequestHeader, ResponseHeader},
     modules::http::HttpModules,
-    protocols::{Digest, l4::socket::SocketAddr as PeerAddress},
+    protocols::{Digest, http::ServerSession},
     upstreams::peer::HttpPeer,
 };
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
@@ -38,26 +40,21 @@ use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 pub use limits::Limits;
 
 use crate::{
-    classify::{client_fault, connect_symptom, exchange_symptom},
+    classify::{connect_symptom, exchange_symptom},
     client_connection::ClientConnection,
     clock,
-    event::{AttemptOutcome, Idempotence, Rescue, Symptom},
+    event::{AttemptOutcome, Rescue, Symptom},
     exchange::{
         Exchange, client,
         draft::Draft,
-        edits::{edit_request, edit_response},
+        edits::edit_response,
         request::{Failure, RequestContext},
-        upload::{is_too_long, too_long},
+        upload::too_long,
     },
-    gateway::{
-        headers::{Downstream, IDEMPOTENCY_KEY},
-        peer::{Expectation, SidecarDial, peer_of},
-        reply::Reply,
-    },
-    model::{BackendId, Place, ProxyStatusAnswers, Target, Timeouts},
+    gateway::peer::{Expectation, SidecarDial, peer_of},
+    model::{Place, Target, Timeouts},
     retry::Connection,
     telemetry::sinks::Sinks,
-    wire::{connection, preamble::Speaker, proxy_status::PROXY_STATUS},
 };
 
 /// Longest silence of a client in the middle of a request, and of one that does not take its
@@ -110,52 +107,11 @@ impl ProxyHttp for Gateway {
         session: &mut Session,
         ctx: &mut RequestContext,
     ) -> Result<bool> {
-        self.begin(session, ctx);
-        if let Some(refusal) = self.out_of_bounds(session, ctx) {
-            self.tell(&refusal, session, ctx).await?;
-            return Ok(true);
-        }
-        if max_forwards::ends_here(session.req_header()) {
-            max_forwards::answer(session.as_downstream_mut(), &ctx.request_id).await?;
-            return Ok(true);
-        }
-        let Some(route) = self.find_route(session, ctx) else {
-            self.tell(&Reply::no_route(), session, ctx).await?;
-            return Ok(true);
-        };
-        if let Some(reply) = self.refuse(session, ctx) {
-            self.tell(&reply, session, ctx).await?;
-            return Ok(true);
-        }
-        if route.max_body.is_some_and(|limit| limit < announced(session.req_header())) {
-            ctx.failure = Some(Failure::BodyTooLong);
-            return Err(too_long());
-        }
-        let pool = match ctx.target {
-            Some(Target::Pool(pool)) => pool,
-            Some(Target::Sidecar) | None => return Ok(false),
-            Some(Target::Proxy) => {
-                self.answer(route, session, ctx).await?;
-                return Ok(true);
-            }
-        };
-        self.exchange.live.pool(pool).requests.add(ctx.began);
-        self.note_affinity(pool, session, ctx);
-        if headers::is_websocket(session.req_header()) {
+        if let Some(begun) = Self::begun(session) {
+            *ctx = begun;
             return Ok(false);
         }
-        let has_body = !session.as_downstream_mut().is_body_empty();
-        let outgoing = {
-            let mut draft = Draft::of(session.req_header());
-            self.prepare(&mut draft, session, ctx);
-            self.exchange.outgoing(pool, &draft, has_body, ctx)?
-        };
-        let downstream = session.as_downstream_mut();
-        let forwarded = self.exchange.forward(pool, outgoing, downstream, ctx).await;
-        if forwarded.as_ref().is_err_and(|error| is_too_long(error)) {
-            ctx.failure = Some(Failure::BodyTooLong);
-        }
-        forwarded.map(|()| true)
+        self.filter(session.as_downstream_mut(), ctx).await
     }
 
     /// What the sidecar gets of a request's body. An upgraded connection is not one.
@@ -198,7 +154,7 @@ impl ProxyHttp for Gateway {
         ctx: &mut RequestContext,
     ) -> Result<()> {
         let mut draft = Draft::of(request);
-        self.prepare(&mut draft, session, ctx);
+        self.prepare(&mut draft, session.as_downstream(), ctx);
         *request = draft.to_header()?;
         Ok(())
     }
@@ -342,14 +298,8 @@ impl ProxyHttp for Gateway {
         error: &Error,
         ctx: &mut RequestContext,
     ) -> FailToProxy {
-        let reply = self.reply_to(error, ctx);
-        let Some(reply) = reply else {
-            return FailToProxy { error_code: 0, can_reuse_downstream: false };
-        };
-        if let Err(unsent) = self.tell(&reply, session, ctx).await {
-            tracing::debug!(target: "bascule::gateway", error = %unsent, "client left before the reply");
-        }
-        FailToProxy { error_code: reply.status, can_reuse_downstream: false }
+        let error_code = self.fail(session.as_downstream_mut(), error, ctx).await;
+        FailToProxy { error_code, can_reuse_downstream: false }
     }
 
     /// The request is over: who needs to know?
@@ -359,10 +309,7 @@ impl ProxyHttp for Gateway {
         error: Option<&Error>,
         ctx: &mut RequestContext,
     ) {
-        self.account(session, error, ctx);
-        // What follows is the end of its connection, which may take seconds, and no request any more.
-        ctx.guard = None;
-        ctx.attempt = None;
+        self.end(session.as_downstream(), error, ctx);
     }
 
     /// Failures are counted, and told by the fleet once they mean something: a line per failed
@@ -384,116 +331,6 @@ impl ProxyHttp for Gateway {
 }
 
 impl Gateway {
-    /// Notes what must be known of a request before anything can fail.
-    fn begin(&self, session: &mut Session, ctx: &mut RequestContext) {
-        ctx.listener = self.listener;
-        self.exchange.metrics.request_started(ctx.listener);
-        let mut random = fastrand::Rng::new();
-        let request = session.req_header();
-        ctx.request_id =
-            headers::request_id(request, self.keeps_request_id(session, ctx), &mut random);
-        ctx.trail = self.begin_trail(session, ctx, &mut random);
-        let key = request.headers.get(IDEMPOTENCY_KEY).map(|value| value.as_bytes());
-        ctx.idempotence = Idempotence::of(request.method.as_str(), key);
-        ctx.speaker = speaker_of(session);
-        // Pingora reads the first line of `Connection` alone (RFC 9110 §5.3: several are one list).
-        let options = request.headers.get_all("connection").iter().map(|it| it.as_bytes());
-        if connection::lists(options, "close") {
-            client::end_connection(session.as_downstream_mut());
-        }
-        session.set_read_timeout(Some(CLIENT_PATIENCE));
-        session.set_write_timeout(Some(CLIENT_PATIENCE));
-    }
-
-    /// Returns the answer to a request that is nobody's to serve, whatever it asks for.
-    ///
-    /// Requests over HTTP/1.1 have been held against the listener's bounds before; those over HTTP/2
-    /// come in another way.
-    fn out_of_bounds(&self, session: &Session, ctx: &RequestContext) -> Option<Reply> {
-        let request = session.req_header();
-        if request.method == http::Method::TRACE {
-            return Some(Reply::bad_request(501));
-        }
-        let limits = &self.exchange.topology.listeners[ctx.listener].limits;
-        if limits.target < request.raw_path().len() {
-            return Some(Reply::bad_request(414));
-        }
-        (limits.headers < request.headers.len()).then(|| Reply::bad_request(431))
-    }
-
-    /// Makes a request what backends get to see.
-    fn prepare<'a>(
-        &'a self,
-        request: &mut Draft<'a>,
-        session: &'a Session,
-        ctx: &'a RequestContext,
-    ) {
-        let listener = &self.exchange.topology.listeners[ctx.listener];
-        let connection = ClientConnection::of(session.digest());
-        let client = connection.and_then(|it| it.address);
-        let downstream = Downstream {
-            peer: client,
-            peer_text: connection.and_then(|it| it.address_text.as_deref()),
-            trusted_proxies: &listener.trusted_proxies,
-            is_tls: session.digest().is_some_and(|digest| digest.ssl_digest.is_some()),
-            host: host_of(session.req_header()),
-            version: session.req_header().version,
-            certificate: connection.and_then(|it| it.certificate.as_deref()),
-        };
-        headers::forward(request, downstream, &ctx.request_id);
-        self.place_in_trace(request, session, ctx);
-        max_forwards::count_down(request);
-        match ctx.target {
-            Some(Target::Sidecar) => {
-                let trusted = &listener.trusted_proxies;
-                let asking = headers::client_of(session.req_header(), client, trusted);
-                headers::add_relay(request, &self.relay_key, asking);
-            }
-            Some(Target::Pool(pool)) => {
-                headers::strip_relay(request);
-                self.strip_session(pool, request);
-            }
-            Some(Target::Proxy) | None => headers::strip_relay(request),
-        }
-        if let Some(path) = &ctx.rewritten {
-            // A target that is only a path names no host.
-            if let (None, Some(host)) = (request.get("host"), downstream.host) {
-                request.set("Host", host.as_bytes());
-            }
-            request.set_target(path.as_bytes());
-        }
-        if let Some(route) = ctx.route {
-            edit_request(request, &self.exchange.topology.routes[route].request_headers);
-        }
-    }
-
-    /// Sends an answer of the proxy's own. Nothing is sent when a response has already begun.
-    pub(crate) async fn tell(
-        &self,
-        reply: &Reply,
-        session: &mut Session,
-        ctx: &mut RequestContext,
-    ) -> Result<()> {
-        let policy = self.exchange.topology.listeners[ctx.listener].proxy_status;
-        if policy.answers != ProxyStatusAnswers::None {
-            let backend_address = if policy.backend_address { self.asked_last(ctx) } else { None };
-            let status = HeaderValue::try_from(reply.proxy_status(backend_address));
-            let name = HeaderName::from_static(PROXY_STATUS);
-            ctx.additions.extend(status.ok().map(|status| (name, status)));
-        }
-        grpc::answer(reply, session.as_downstream_mut(), ctx).await
-    }
-
-    /// Returns the address of the backend that was tried last.
-    fn asked_last(&self, ctx: &RequestContext) -> Option<SocketAddr> {
-        let Some(Target::Pool(pool)) = ctx.target else { return None };
-        let id = BackendId { pool, index: *ctx.tried.last()? };
-        match *self.exchange.live.backend(id).place()? {
-            Place::Ip(address) => Some(address),
-            Place::Unix(_) => None,
-        }
-    }
-
     /// Reports how the attempt of Pingora's path ended.
     fn report(&self, outcome: AttemptOutcome, ctx: &mut RequestContext) {
         if let Some(attempt) = &mut ctx.attempt {
@@ -522,29 +359,6 @@ impl Gateway {
         }
         Ok(peer)
     }
-
-    /// Returns the answer that the proxy gives itself; `None` when the client is gone.
-    fn reply_to(&self, error: &Error, ctx: &RequestContext) -> Option<Reply> {
-        if ctx.failure == Some(Failure::BodyTooLong) {
-            return Some(Reply::body_too_long());
-        }
-        if *error.esource() == ErrorSource::Downstream {
-            return client_fault(error).map(Reply::bad_request);
-        }
-        match ctx.target {
-            Some(Target::Pool(pool)) => {
-                let name = &self.exchange.topology.pool(pool).name;
-                let failure = ctx.failure.unwrap_or(Failure::DeadlinePassed);
-                // Without an attempt of its own, the client hears what others met.
-                let snapshot = self.exchange.snapshot.load();
-                let trouble =
-                    snapshot.pool(pool).backends.iter().find_map(|backend| backend.trouble);
-                Some(Reply::unserved(failure, ctx.symptom.or(trouble), name))
-            }
-            Some(Target::Sidecar) => Some(Reply::no_sidecar()),
-            Some(Target::Proxy) | None => Some(Reply::bad_request(400)),
-        }
-    }
 }
 
 /// Tells whether the head of the final response has been sent. Interim ones (RFC 9110 §15.2) do not
@@ -561,24 +375,7 @@ fn is_unfinished(session: &mut Session, error: &Error) -> bool {
         && !session.as_downstream_mut().is_body_done()
 }
 
-/// Returns how long the request's body is said to be; 0 if nothing is said.
-fn announced(request: &RequestHeader) -> u64 {
-    let length = request.headers.get(http::header::CONTENT_LENGTH);
-    length.and_then(|it| it.to_str().ok()).and_then(|it| it.trim().parse().ok()).unwrap_or(0)
-}
-
-/// Returns who is at the other end of a client's connection.
-fn speaker_of(session: &Session) -> Speaker {
-    match (session.client_addr(), session.server_addr()) {
-        (Some(PeerAddress::Inet(source)), Some(PeerAddress::Inet(destination))) => {
-            Speaker::client(*source, *destination)
-        }
-        (Some(PeerAddress::Unix(_)), _) => Speaker::LocalClient,
-        (Some(PeerAddress::Inet(_)) | None, _) => Speaker::Unknown,
-    }
-}
-
-fn client_ip(session: &Session) -> Option<IpAddr> {
+fn client_ip(session: &ServerSession) -> Option<IpAddr> {
     ClientConnection::of(session.digest())?.address
 }
 

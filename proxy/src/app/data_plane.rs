@@ -20,7 +20,7 @@ use tokio::{sync::mpsc, task::JoinSet, time::interval};
 use tracing::{error, info};
 
 use crate::{
-    app::shutdown,
+    app::{service::Service, shutdown},
     clock,
     departure::Departure,
     edge::{self, Door, DoorError, Host, Reception},
@@ -71,7 +71,7 @@ pub(crate) struct DataPlane {
 #[derive(Clone)]
 struct Served {
     door: Arc<Door>,
-    host: Host<HttpProxy<Gateway>>,
+    host: Host<Service>,
 }
 
 /// Everything that has to be had before a generation's clients can be served.
@@ -137,10 +137,11 @@ impl DataPlane {
         for (index, (reception, bound)) in preparation.receptions.into_iter().enumerate() {
             let listener = &topology.listeners[index];
             let gateway = Gateway { listener: index, ..gateway.clone() };
-            let proxy = Arc::new(self.proxy(gateway, listener));
+            let service = Service::new(gateway.clone(), self.proxy(gateway, listener));
+            let service = Arc::new(service);
             let it = match (bound, before.remove(&listener.name)) {
                 (None, Some(known)) => {
-                    known.host.store(proxy);
+                    known.host.store(service);
                     known.door.receive(reception, index, metrics);
                     known
                 }
@@ -151,7 +152,7 @@ impl DataPlane {
                         leave(&other);
                     }
                     let door = Arc::new(Door::new(bound, reception, index, metrics, departure));
-                    let it = Served { door, host: Arc::new(ArcSwap::new(proxy)) };
+                    let it = Served { door, host: Arc::new(ArcSwap::new(service)) };
                     if self.openings.try_send(it.clone()).is_err() {
                         error!(target: "bascule::app", listener = listener.name, "too many listeners");
                     }

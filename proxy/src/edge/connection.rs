@@ -7,7 +7,7 @@ use std::{
 };
 
 use pingora::{
-    apps::{HttpServerApp, ServerApp},
+    apps::ServerApp,
     protocols::{SocketDigest, l4::socket::SocketAddr as PingoraAddr},
     server::ShutdownWatch,
 };
@@ -19,7 +19,7 @@ use crate::{
         admission::Counted,
         door::{Door, Terms},
         front::{Facts, Front},
-        host::{Host, Hosted},
+        host::{Host, Hosted, Serve},
         http1,
         socket::{Socket, Transport},
     },
@@ -37,7 +37,7 @@ pub(crate) async fn serve<A>(
     host: Host<A>,
     shutdown: ShutdownWatch,
 ) where
-    A: HttpServerApp + Send + Sync + 'static,
+    A: Serve,
 {
     let terms = door.terms();
     let prepared = timeout(terms.listener.timeouts.handshake, prepare(socket, peer, &terms)).await;

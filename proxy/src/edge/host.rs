@@ -14,6 +14,13 @@ use pingora::{
     server::ShutdownWatch,
 };
 
+/// Serves requests.
+pub trait Serve: HttpServerApp + Send + Sync + 'static {
+    /// Serves a request that came over HTTP/1.1 to the end of its response, or gives it back: it is for
+    /// Pingora's frame, [`HttpServerApp::process_new_http`].
+    fn serve(&self, session: ServerSession) -> impl Future<Output = Option<ServerSession>> + Send;
+}
+
 /// Where to find who serves.
 pub type Host<A> = Arc<ArcSwap<A>>;
 

@@ -1,9 +1,9 @@
 //! HTTP/1.1 with a client: request after request, each handed on once its head has been checked.
 
-use std::{future::poll_fn, io};
+use std::{future::poll_fn, io, time::Duration};
 
 use bytes::Buf;
-use pingora::{apps::HttpServerApp, protocols::http::ServerSession, server::ShutdownWatch};
+use pingora::{protocols::http::ServerSession, server::ShutdownWatch};
 use tokio::{
     io::AsyncWriteExt,
     time::{Instant, timeout, timeout_at},
@@ -14,7 +14,7 @@ use crate::{
     edge::{
         door::Door,
         front::Front,
-        host::Host,
+        host::{Host, Serve},
         refuse,
         session::{End, Home, Session},
     },
@@ -24,11 +24,34 @@ use crate::{
 /// How a client of HTTP/2 begins (RFC 9113 §3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+/// How soon after a response the next request keeps the room that the last one took.
+const BRIEF: Duration = Duration::from_millis(100);
+
+/// For what is waited.
+#[derive(Clone, Copy, Debug)]
+struct Wait {
+    /// Nothing has come on the connection so far.
+    is_first: bool,
+    /// For how long it has been waited already.
+    waited: Duration,
+    /// For how much longer at most, if not for as long as a client may be idle.
+    at_most: Option<Duration>,
+}
+
 /// What comes next on a connection.
 #[derive(Debug)]
 enum Next {
     /// A request, which has been admitted.
     Request,
+    /// None.
+    Instead(Instead),
+}
+
+/// What comes instead of a request.
+#[derive(Debug)]
+enum Instead {
+    /// Nothing so far.
+    Nothing,
     /// HTTP/2 with prior knowledge.
     Http2,
     /// The end.
@@ -45,36 +68,65 @@ pub(crate) async fn serve<A>(
     shutdown: &ShutdownWatch,
 ) -> Option<Box<Front>>
 where
-    A: HttpServerApp + Send + Sync + 'static,
+    A: Serve,
 {
-    let (mut is_first, home) = (true, Home::default());
+    let mut wait = Wait { is_first: true, waited: Duration::ZERO, at_most: None };
     // From the first byte of a request to its end.
     let mut busy = None;
     loop {
-        let next = next(&mut front, door, is_first, shutdown, &mut busy).await;
-        match next {
-            Next::Request => {}
-            Next::Http2 => return Some(front),
-            Next::End => {
+        let instead = match next(&mut front, door, wait, shutdown, &mut busy).await {
+            Next::Request => {
+                // To serve takes many times the room that waiting does. It is made once for all that
+                // come soon after one another, and given back when none does.
+                let serving = Box::pin(serve_some(front, host, door, shutdown, &mut busy));
+                let (returned, instead) = serving.await?;
+                front = returned;
+                instead
+            }
+            Next::Instead(it) => it,
+        };
+        match instead {
+            Instead::Nothing => {}
+            Instead::Http2 => return Some(front),
+            Instead::End => {
                 front.end().await;
                 return None;
             }
-            Next::Refused(refusal) => {
+            Instead::Refused(refusal) => {
                 refuse(&mut front, refusal, door).await;
                 return None;
             }
         }
-        is_first = false;
+        wait = Wait { is_first: false, waited: BRIEF, at_most: None };
+    }
+}
+
+/// Serves the request that was admitted, and those that follow soon. Returns what came instead of another;
+/// `None` if nothing more can be said to the client.
+async fn serve_some<A>(
+    mut front: Box<Front>,
+    host: &Host<A>,
+    door: &Door,
+    shutdown: &ShutdownWatch,
+    busy: &mut Option<Present>,
+) -> Option<(Box<Front>, Instead)>
+where
+    A: Serve,
+{
+    let home = Home::default();
+    loop {
         busy.get_or_insert_with(|| door.departure.busy());
+        let app = host.load_full();
         let is_kept = if front.wants_upgrade() {
-            let session = ServerSession::new_http1(front);
-            let reused = host.load_full().process_new_http(session, shutdown).await?;
+            let reused = app.process_new_http(ServerSession::new_http1(front), shutdown).await?;
             // Pingora gives back what it was given.
             front = reused.consume().0.into_any().downcast().ok()?;
             true
         } else {
             let session = Session::begin(front, &home, *shutdown.borrow())?;
-            host.load_full().process_new_http(session, shutdown).await;
+            if let Some(session) = app.serve(session).await {
+                app.process_new_http(session, shutdown).await;
+            }
             let returned = home.take()?;
             front = returned.front;
             match returned.end {
@@ -83,11 +135,15 @@ where
                 End::Broken => return None,
             }
         };
+        drop(app);
         if !front.finish() || !is_kept {
-            front.end().await;
-            return None;
+            return Some((front, Instead::End));
         }
-        busy = None;
+        *busy = None;
+        let soon = Wait { is_first: false, waited: Duration::ZERO, at_most: Some(BRIEF) };
+        if let Next::Instead(it) = next(&mut front, door, soon, shutdown, busy).await {
+            return Some((front, it));
+        }
     }
 }
 
@@ -102,21 +158,21 @@ where
 async fn next(
     front: &mut Front,
     door: &Door,
-    is_first: bool,
+    wait: Wait,
     shutdown: &ShutdownWatch,
     busy: &mut Option<Present>,
 ) -> Next {
     let mut shutdown = shutdown.clone();
     let terms = door.terms();
     let limits = terms.limits();
-    let may_be_http2 = is_first && terms.listener.http2 && terms.listener.tls.is_none();
+    let may_be_http2 = wait.is_first && terms.listener.http2 && terms.listener.tls.is_none();
     let mut scan = Scan::default();
     let mut deadline: Option<Instant> = None;
     loop {
         match look(front, &mut scan, &limits, may_be_http2) {
             Ok(Some(next)) => return next,
             Ok(None) => {}
-            Err(refusal) => return Next::Refused(refusal),
+            Err(refusal) => return Next::Instead(Instead::Refused(refusal)),
         }
         let has_begun = !front.incoming().is_empty();
         let read = if has_begun {
@@ -128,21 +184,26 @@ async fn next(
             let is_ending = *shutdown.borrow_and_update();
             let usual = terms.listener.timeouts.idle;
             let patience = if is_ending { usual.min(door.departure.policy().idle) } else { usual };
+            let patience = patience.saturating_sub(wait.waited);
+            let at_most = wait.at_most.filter(|it| *it < patience);
             tokio::select! {
                 biased;
-                read = timeout(patience, fill(front)) => read,
+                read = timeout(at_most.unwrap_or(patience), fill(front)) => match read {
+                    Err(_) if at_most.is_some() => return Next::Instead(Instead::Nothing),
+                    read => read,
+                },
                 changed = shutdown.changed(), if !is_ending => match changed {
                     Ok(()) => continue,
-                    Err(_) => return Next::End,
+                    Err(_) => return Next::Instead(Instead::End),
                 },
             }
         };
         match read {
             Ok(Ok(length)) if 0 < length => {}
             // What was begun and broke off is answered by nobody: the client is gone.
-            Ok(_) => return Next::End,
-            Err(_) if has_begun => return Next::Refused(Refusal::TooSlow),
-            Err(_) => return Next::End,
+            Ok(_) => return Next::Instead(Instead::End),
+            Err(_) if has_begun => return Next::Instead(Instead::Refused(Refusal::TooSlow)),
+            Err(_) => return Next::Instead(Instead::End),
         }
     }
 }
@@ -161,7 +222,7 @@ fn look(
         return Ok(None);
     }
     if may_be_http2 && PREFACE.starts_with(&incoming[..incoming.len().min(PREFACE.len())]) {
-        return Ok((PREFACE.len() <= incoming.len()).then_some(Next::Http2));
+        return Ok((PREFACE.len() <= incoming.len()).then_some(Next::Instead(Instead::Http2)));
     }
     let Some(length) = scan.end(incoming, limits)? else { return Ok(None) };
     let head = incoming::inspect(&incoming[..length], limits)?;

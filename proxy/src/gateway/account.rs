@@ -2,8 +2,8 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
+use pingora::protocols::http::ServerSession;
 use pingora::{Error, ErrorSource};
-use pingora_proxy::Session;
 
 use crate::{
     clock,
@@ -16,7 +16,12 @@ use crate::{
 
 impl Gateway {
     /// Counts a request that is over.
-    pub(crate) fn account(&self, session: &Session, error: Option<&Error>, ctx: &RequestContext) {
+    pub(crate) fn account(
+        &self,
+        session: &ServerSession,
+        error: Option<&Error>,
+        ctx: &RequestContext,
+    ) {
         let now = clock::now();
         let took = now.since(ctx.began);
         let written = session.response_written().map(|response| response.status.as_u16());
@@ -24,8 +29,8 @@ impl Gateway {
         let status = ctx.call.and_then(|call| call.meant).or(written);
         let fate = fate_of(status, error, ctx);
         let answer = answer_of(status, fate, error, ctx);
-        let bytes_in = session.as_downstream().body_bytes_read() as u64;
-        let bytes_out = session.as_downstream().body_bytes_sent() as u64;
+        let bytes_in = session.body_bytes_read() as u64;
+        let bytes_out = session.body_bytes_sent() as u64;
         self.exchange.metrics.request_finished(&FinishedRequest {
             listener: ctx.listener,
             target: ctx.target,

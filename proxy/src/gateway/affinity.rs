@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use http::header::COOKIE;
-use pingora_proxy::Session;
+use pingora::protocols::http::ServerSession;
 
 use crate::{
     clock,
@@ -16,7 +16,12 @@ use crate::{
 
 impl Gateway {
     /// Notes where the request belongs.
-    pub(crate) fn note_affinity(&self, id: PoolId, session: &Session, ctx: &mut RequestContext) {
+    pub(crate) fn note_affinity(
+        &self,
+        id: PoolId,
+        session: &ServerSession,
+        ctx: &mut RequestContext,
+    ) {
         let pool = self.exchange.topology.pool(id);
         if pool.balance == Balance::Hash {
             ctx.hash = self.hash_of(&pool.hash, session, ctx);
@@ -28,7 +33,7 @@ impl Gateway {
         }
     }
 
-    fn hash_of(&self, key: &HashKey, session: &Session, ctx: &RequestContext) -> Option<u64> {
+    fn hash_of(&self, key: &HashKey, session: &ServerSession, ctx: &RequestContext) -> Option<u64> {
         let request = session.req_header();
         match key {
             HashKey::Path => Some(hash(request.uri.path().as_bytes())),

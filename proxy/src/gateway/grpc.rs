@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use pingora::{Result, http::ResponseHeader, protocols::http::ServerSession};
-use pingora_proxy::Session;
 
 use crate::{
     exchange::request::{Call, RequestContext},
@@ -13,7 +12,7 @@ use crate::{
 
 /// Notes that a request is a call, if it is one, and by when its client wants an answer. `timeout` is
 /// the route's.
-pub(crate) fn note(session: &Session, timeout: Duration, ctx: &mut RequestContext) {
+pub(crate) fn note(session: &ServerSession, timeout: Duration, ctx: &mut RequestContext) {
     let request = session.req_header();
     if !session.is_http2() || !grpc::is_grpc(&request.headers) {
         return;

@@ -12,7 +12,7 @@ use std::{
 };
 
 use http::{HeaderName, HeaderValue, header::RETRY_AFTER};
-use pingora_proxy::Session;
+use pingora::protocols::http::ServerSession;
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
@@ -122,7 +122,11 @@ impl Rate {
 impl Gateway {
     /// Lets a request in, and counts it as under way if it is for a pool; the sidecar's are not, and
     /// it can always be reached. Returns the answer to one that is not let in.
-    pub(crate) fn refuse(&self, session: &Session, ctx: &mut RequestContext) -> Option<Reply> {
+    pub(crate) fn refuse(
+        &self,
+        session: &ServerSession,
+        ctx: &mut RequestContext,
+    ) -> Option<Reply> {
         let is_for_pool = matches!(ctx.target, Some(Target::Pool(_)));
         if is_for_pool && self.is_late() {
             ctx.failure = Some(Failure::Overloaded(Overload::Lag));
@@ -160,7 +164,7 @@ impl Gateway {
         shed != 0 && fastrand::u32(..) < shed
     }
 
-    fn refuse_by_rate(&self, session: &Session, ctx: &mut RequestContext) -> Option<Reply> {
+    fn refuse_by_rate(&self, session: &ServerSession, ctx: &mut RequestContext) -> Option<Reply> {
         let number = ctx.route?;
         let rate = self.limits.rates.get(number)?.as_ref()?;
         let key = self.key_of(&rate.limit.key, session, ctx);
@@ -184,7 +188,7 @@ impl Gateway {
     }
 
     /// Returns what stands for whoever asks. Nobody can find out another key that has the same.
-    fn key_of(&self, key: &RateKey, session: &Session, ctx: &RequestContext) -> u64 {
+    fn key_of(&self, key: &RateKey, session: &ServerSession, ctx: &RequestContext) -> u64 {
         let hasher = &self.limits.hasher;
         let request = session.req_header();
         match key {

@@ -4,7 +4,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use http::{HeaderMap, HeaderName, header};
 use pingora::http::RequestHeader;
-use pingora_proxy::Session;
+use pingora::protocols::http::ServerSession;
 
 use crate::{
     clock::Timestamp,
@@ -43,11 +43,11 @@ pub(crate) struct Ending {
 
 impl Gateway {
     /// Tells whether the request's id is taken over from its client.
-    pub(crate) fn keeps_request_id(&self, session: &Session, ctx: &RequestContext) -> bool {
+    pub(crate) fn keeps_request_id(&self, session: &ServerSession, ctx: &RequestContext) -> bool {
         self.believes(self.exchange.topology.logging.request_id, session, ctx)
     }
 
-    fn believes(&self, trusted: Trusted, session: &Session, ctx: &RequestContext) -> bool {
+    fn believes(&self, trusted: Trusted, session: &ServerSession, ctx: &RequestContext) -> bool {
         match trusted {
             Trusted::Everyone => true,
             Trusted::Proxies => client_ip(session).is_some_and(|ip| {
@@ -60,7 +60,7 @@ impl Gateway {
     /// Begins the trail of a request, if anybody wants to know.
     pub(crate) fn begin_trail(
         &self,
-        session: &Session,
+        session: &ServerSession,
         ctx: &RequestContext,
         random: &mut fastrand::Rng,
     ) -> Option<Arc<Trail>> {
@@ -76,7 +76,7 @@ impl Gateway {
     fn place(
         &self,
         tracing: &Tracing,
-        session: &Session,
+        session: &ServerSession,
         ctx: &RequestContext,
         random: &mut fastrand::Rng,
     ) -> TracePlace {
@@ -100,7 +100,7 @@ impl Gateway {
     pub(crate) fn place_in_trace(
         &self,
         request: &mut Draft<'_>,
-        session: &Session,
+        session: &ServerSession,
         ctx: &RequestContext,
     ) {
         let place = ctx.trail.as_ref().and_then(|it| it.place);
@@ -121,7 +121,7 @@ impl Gateway {
     }
 
     /// Records a request that is over, if it is worth it.
-    pub(crate) fn record(&self, session: &Session, ending: Ending, ctx: &RequestContext) {
+    pub(crate) fn record(&self, session: &ServerSession, ending: Ending, ctx: &RequestContext) {
         let Some(trail) = &ctx.trail else { return };
         let topology = &self.exchange.topology;
         let (live, pool) = (&self.exchange.live, pool_of(ctx));
@@ -153,7 +153,7 @@ impl Gateway {
 
     fn record_of(
         &self,
-        session: &Session,
+        session: &ServerSession,
         ending: Ending,
         kept: Kept,
         trail: &Trail,
@@ -217,7 +217,7 @@ impl Gateway {
     }
 
     /// Copies what is text, and asked for, into one buffer.
-    fn texts(&self, session: &Session, ctx: &RequestContext) -> Texts {
+    fn texts(&self, session: &ServerSession, ctx: &RequestContext) -> Texts {
         let request = session.req_header();
         let headers = &request.headers;
         let topology = &self.exchange.topology;
@@ -285,7 +285,7 @@ fn is_chosen(share: f64, random: &mut fastrand::Rng) -> bool {
 }
 
 /// Returns how a call ended, if its answer had no messages: the status stands in its head then.
-fn grpc_status(session: &Session) -> Option<u16> {
+fn grpc_status(session: &ServerSession) -> Option<u16> {
     let response = session.response_written()?;
     grpc::status(response.headers.get(grpc::STATUS)?.as_bytes())
 }

@@ -4,11 +4,11 @@ use std::{borrow::Cow, time::Duration};
 
 use bytes::Bytes;
 use http::Method;
+use pingora::protocols::http::ServerSession;
 use pingora::{
     Result,
     http::{RequestHeader, ResponseHeader},
 };
-use pingora_proxy::Session;
 use tokio::time::timeout;
 
 use crate::{
@@ -28,7 +28,11 @@ const READ_AWAY_PATIENCE: Duration = Duration::from_secs(1);
 
 impl Gateway {
     /// Finds the request's route and notes what it asks for.
-    pub(crate) fn find_route(&self, session: &Session, ctx: &mut RequestContext) -> Option<&Route> {
+    pub(crate) fn find_route(
+        &self,
+        session: &ServerSession,
+        ctx: &mut RequestContext,
+    ) -> Option<&Route> {
         let request = session.req_header();
         let facts = RequestFacts {
             host: host_of(request),
@@ -58,7 +62,7 @@ impl Gateway {
     }
 
     /// Tells on which side of a split the request falls.
-    fn side(&self, split: &Split, session: &Session, ctx: &RequestContext) -> Option<PoolId> {
+    fn side(&self, split: &Split, session: &ServerSession, ctx: &RequestContext) -> Option<PoolId> {
         let request = session.req_header();
         let key = match &split.by {
             None => None,
@@ -85,7 +89,7 @@ impl Gateway {
     pub(crate) async fn answer(
         &self,
         route: &Route,
-        session: &mut Session,
+        session: &mut ServerSession,
         ctx: &mut RequestContext,
     ) -> Result<()> {
         let (mut header, body) = match &route.destination {
@@ -103,12 +107,11 @@ impl Gateway {
         read_away(session).await;
         let is_head = session.req_header().method == Method::HEAD;
         ctx.answering();
-        let downstream = session.as_downstream_mut();
-        downstream.write_response_header(Box::new(header)).await?;
+        session.write_response_header(Box::new(header)).await?;
         if !is_head && !body.is_empty() {
-            downstream.write_response_body(body, true).await?;
+            session.write_response_body(body, true).await?;
         }
-        downstream.finish_body().await
+        session.finish_body().await
     }
 }
 
@@ -145,8 +148,8 @@ fn path_and_query(request: &RequestHeader) -> &str {
 
 /// Reads a short body that is on its way, so that the connection can be kept. What is left of one
 /// closes it.
-async fn read_away(session: &mut Session) {
-    if session.as_downstream_mut().is_body_empty() {
+async fn read_away(session: &mut ServerSession) {
+    if session.is_body_empty() {
         return;
     }
     let headers = &session.req_header().headers;
@@ -155,7 +158,7 @@ async fn read_away(session: &mut Session) {
     // Whoever waits to be asked for a body does not send it after an answer.
     let is_coming = !headers.contains_key(http::header::EXPECT);
     if is_short && is_coming {
-        let reading = session.as_downstream_mut().drain_request_body();
+        let reading = session.drain_request_body();
         // A connection on which some of it is left is closed by Pingora.
         _ = timeout(READ_AWAY_PATIENCE, reading).await;
     }
