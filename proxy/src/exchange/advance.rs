@@ -184,8 +184,12 @@ impl Exchange {
         let now = clock::now();
         let policy = plan.retries;
         let is_repeatable = plan.idempotence == Idempotence::Idempotent;
-        let max_idle =
-            if is_repeatable { MaxIdle::Kept } else { MaxIdle::Fresh(policy.fresh_after) };
+        let max_idle = match (is_repeatable, plan.is_first) {
+            // If it turns out to be closed, another attempt is free: see `retry`.
+            (true, true) => MaxIdle::Likely,
+            (true, false) => MaxIdle::Kept,
+            (false, _) => MaxIdle::Fresh(policy.fresh_after),
+        };
         let epoch = self.snapshot.load().backend(id).epoch;
         let connection = match self.connections.take(id, epoch, max_idle, plan.pool, now) {
             Some(connection) => connection,

@@ -3,7 +3,8 @@
 //! Every connection is looked at when it is taken: one that its backend has closed is not used. For
 //! a request that must not be repeated that is not enough, because the close may be under way: such
 //! a request takes none that has been idle for long, where "long" is learned from how soon the
-//! backend has been seen to close.
+//! backend has been seen to close. For the first attempt of one that may be repeated it is more than
+//! enough: what the event loop has heard will do, which costs no system call.
 
 use std::{
     collections::HashSet,
@@ -65,6 +66,8 @@ struct Kept {
 pub(crate) enum MaxIdle {
     /// As long as the pool keeps it.
     Kept,
+    /// The same; and that it was closed just now need not be found out.
+    Likely,
     /// For requests that must not be repeated: no longer than this, and no longer than half of what
     /// the backend has been seen to allow; see [`Shelf::safe_age`].
     Fresh(Duration),
@@ -133,7 +136,7 @@ impl Connections {
     ) -> Option<Connection> {
         let shelf = &self.pools[id.pool.0][id.index];
         let limit = match max_idle {
-            MaxIdle::Kept => pool.timeouts.idle,
+            MaxIdle::Kept | MaxIdle::Likely => pool.timeouts.idle,
             MaxIdle::Fresh(limit) => limit.min(shelf.safe_age()),
         };
         loop {
@@ -152,7 +155,11 @@ impl Connections {
             if kept.connection.kept_for.is_some_and(|it| it.mul_f64(KEPT_SHARE) < age) {
                 continue;
             }
-            if kept.connection.is_open() {
+            let is_open = match max_idle {
+                MaxIdle::Likely => kept.connection.seems_open(),
+                MaxIdle::Kept | MaxIdle::Fresh(_) => kept.connection.is_open(),
+            };
+            if is_open {
                 shelf.found_open(age);
                 // Who kept it may have known the backend by another number.
                 kept.connection.backend = id;

@@ -36,6 +36,8 @@ pub(crate) struct Plan<'a> {
     /// Whether the body can be sent again.
     pub(crate) replay: Body,
     pub(crate) idempotence: Idempotence,
+    /// Whether nothing has gone wrong so far.
+    pub(crate) is_first: bool,
     /// Who asks, where backends are told.
     pub(crate) speaker: Speaker,
     /// When a response must have begun.
@@ -62,6 +64,7 @@ impl<'a> Plan<'a> {
             body,
             replay,
             idempotence: ctx.idempotence,
+            is_first: ctx.attempts <= 1,
             speaker: ctx.speaker,
             deadline: ctx.deadline,
             is_stream: outgoing.wants_events,

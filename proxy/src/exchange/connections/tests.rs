@@ -138,6 +138,13 @@ async fn one_that_its_backend_has_closed_is_not_taken() {
     world.close(0).await;
     world.reap(at(700));
     assert_eq!(world.count(), 0);
+    // Who need not be sure hears of it from the event loop.
+    world.keep(EPOCH, at(800)).await;
+    assert!(world.takes(MaxIdle::Likely, at(801)));
+    world.keep(EPOCH, at(800)).await;
+    world.close(1).await;
+    tokio::time::sleep(millis(10)).await;
+    assert!(!world.takes(MaxIdle::Likely, at(900)));
 }
 
 #[tokio::test]
