@@ -25,6 +25,7 @@
 
 pub mod connection;
 pub mod cookie;
+pub mod fields;
 pub mod forwarded;
 pub mod grpc;
 pub mod grpc_health;

@@ -100,7 +100,7 @@ impl Exchange {
         }
         if !trailers.is_empty() {
             // RFC 9110 §7.6.1: what `Connection` names goes no further, as a trailer neither.
-            let options = head.values("connection").map(HeaderValue::as_bytes);
+            let options = head.values("connection");
             let nominated = Nominated::by_backend(options);
             trailers.retain(|it| nominated.passes(&it.name));
         }
@@ -120,7 +120,7 @@ impl Exchange {
         let edits = ctx.route.map(|route| &self.topology.routes[route].response_headers);
         let mut lines = Lines::with_room_for(head.headers.len());
         for it in head.headers_for_client() {
-            lines.push(&it.name, it.value.as_bytes());
+            lines.push(it.name, it.value);
         }
         let via = match head.version {
             HttpVersion::Http10 => "1.0 bascule",
@@ -266,7 +266,7 @@ fn copy_of(head: &ResponseHead) -> Result<ResponseHeader> {
         header.set_reason_phrase(Some(head.reason()))?;
     }
     for it in head.headers_for_client() {
-        header.append_header(it.name.clone(), it.value.clone())?;
+        header.append_header(Bytes::copy_from_slice(it.name), it.value)?;
     }
     Ok(header)
 }

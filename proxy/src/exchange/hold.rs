@@ -66,7 +66,7 @@ impl Answer {
             return None;
         }
         // Without messages, the trailers stand in the place of the head.
-        status_in(&self.trailers).or_else(|| status_in(&self.head.headers))
+        status_in(&self.trailers).or_else(|| self.head.grpc_status())
     }
 }
 
@@ -169,6 +169,6 @@ impl Exchange {
 fn is_trickle(head: &ResponseHead) -> bool {
     let is_events =
         |it: &[u8]| it.get(..17).is_some_and(|it| it.eq_ignore_ascii_case(b"text/event-stream"));
-    head.values("content-type").any(|it| is_events(it.as_bytes()))
-        || head.values("x-accel-buffering").any(|it| it.as_bytes().eq_ignore_ascii_case(b"no"))
+    head.values("content-type").any(is_events)
+        || head.values("x-accel-buffering").any(|it| it.eq_ignore_ascii_case(b"no"))
 }

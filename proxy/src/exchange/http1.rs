@@ -29,13 +29,14 @@
 
 use std::{
     io,
+    mem::MaybeUninit,
     pin::{Pin, pin},
     task::{Context, Poll, ready},
 };
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::Method;
-use tokio::io::{AsyncReadExt, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 use crate::{
     event::Symptom,
@@ -47,8 +48,13 @@ use crate::{
 /// Interim responses that a backend may send before the final one. Nobody sends more than two; a
 /// flood of them would keep a request from noticing that time passes.
 pub(crate) const INTERIMS: u32 = 32;
-/// Room made for reads.
-const READ: usize = 16 * 1024;
+/// How much is read first, to a place that is used by all in turn: nearly all that is read of most
+/// responses. Only what has come is kept, beside other small things, instead of at the beginning of much
+/// room of its own.
+const FIRST: usize = 16 * 1024;
+/// Room made for reads after that, until one has filled it: then it doubles.
+const ROOM: usize = 16 * 1024;
+const ROOM_MOST: usize = 64 * 1024;
 /// With less room than this, more is made. What has been read shares its memory with the room behind
 /// it, so new room for each of many small reads would keep many times what was read.
 const LITTLE: usize = 2 * 1024;
@@ -59,6 +65,8 @@ pub(crate) struct Http1Leg {
     connection: Connection,
     parser: ResponseParser,
     received: BytesMut,
+    /// How much room is made for what comes next; 0 until something has come.
+    room: usize,
     /// What is still to be sent.
     unsent: Bytes,
     /// Whether all of the request has been given to be sent.
@@ -100,6 +108,7 @@ impl Http1Leg {
             connection,
             parser: ResponseParser::new(method),
             received: BytesMut::new(),
+            room: 0,
             unsent: Bytes::new(),
             is_whole: false,
             sent: 0,
@@ -204,11 +213,24 @@ impl Http1Leg {
     }
 
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.received.capacity() - self.received.len() < LITTLE {
-            self.received.reserve(READ);
+        if self.room == 0 {
+            let mut piece = [MaybeUninit::uninit(); FIRST];
+            let mut piece = ReadBuf::uninit(&mut piece);
+            ready!(Pin::new(&mut self.connection).poll_read(cx, &mut piece))?;
+            self.received.extend_from_slice(piece.filled());
+            self.room = ROOM;
+            return Poll::Ready(Ok(piece.filled().len()));
         }
+        if self.received.capacity() - self.received.len() < LITTLE {
+            self.received.reserve(self.room);
+        }
+        let free = self.received.capacity() - self.received.len();
         // This future keeps nothing between polls, so it can be made anew for each.
-        pin!(self.connection.read_buf(&mut self.received)).poll(cx)
+        let read = ready!(pin!(self.connection.read_buf(&mut self.received)).poll(cx))?;
+        if read == free {
+            self.room = (2 * self.room).min(ROOM_MOST);
+        }
+        Poll::Ready(Ok(read))
     }
 
     /// Takes in that the backend has ended its side.

@@ -12,6 +12,7 @@ use crate::{
     retry::{Connection, Delivery},
     wire::{
         Header,
+        fields::Fields,
         request::is_trailer,
         response::{BodyLength, Event, HttpVersion, ResponseHead},
     },
@@ -198,7 +199,9 @@ async fn come(down: &mut LegDown, stage: Stage) -> Came {
 }
 
 fn head_of(response: &Response<()>) -> ResponseHead {
-    ResponseHead::new(response.status(), HttpVersion::Http2, headers_of(response.headers()))
+    let headers = response.headers().iter();
+    let headers = headers.map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
+    ResponseHead::new(response.status(), HttpVersion::Http2, Fields::copied(headers))
 }
 
 fn headers_of(map: &HeaderMap) -> Vec<Header> {

@@ -68,7 +68,7 @@ pub(crate) struct Told {
 impl Told {
     /// Returns how a call of gRPC ended.
     pub(crate) fn grpc_status(&self) -> Option<u16> {
-        status_in(&self.trailers).or_else(|| status_in(&self.head.headers))
+        status_in(&self.trailers).or_else(|| self.head.grpc_status())
     }
 }
 

@@ -186,8 +186,8 @@ async fn small_pieces_share_their_memory() {
     for _ in 0..1000 {
         backend.write_all(b"x").await.unwrap();
         let Ok(Happened::Said(Event::Data(data))) = leg.next().await else { panic!("no data") };
-        blocks.insert(data.as_ptr() as usize / READ);
+        blocks.insert(data.as_ptr() as usize / ROOM);
         kept.push(data);
     }
-    assert!(blocks.len() <= 3, "{} blocks of {READ} bytes for {} bytes", blocks.len(), kept.len());
+    assert!(blocks.len() <= 3, "{} blocks of {ROOM} bytes for {} bytes", blocks.len(), kept.len());
 }

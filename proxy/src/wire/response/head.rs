@@ -1,6 +1,6 @@
 //! The head of a response: what it says, and what follows it (RFC 9112 §6.3).
 
-use std::{mem::MaybeUninit, time::Duration};
+use std::{borrow::Cow, mem::MaybeUninit, time::Duration};
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderValue, StatusCode};
@@ -8,6 +8,8 @@ use http::{HeaderValue, StatusCode};
 use crate::wire::{
     Header,
     connection::{self, Nominated},
+    fields::{Field, Fields, Places},
+    grpc,
     response::Garbage,
 };
 
@@ -48,7 +50,7 @@ pub struct ResponseHead {
     pub version: HttpVersion,
     /// All headers in order, but for a `Content-Length` that frames nothing: beside
     /// `Transfer-Encoding`, and with the statuses 1xx and 204.
-    pub headers: Vec<Header>,
+    pub headers: Fields,
     reason: Bytes,
 }
 
@@ -61,7 +63,7 @@ pub(crate) struct Framing {
 
 impl ResponseHead {
     /// Returns a head that came in another way than in these bytes.
-    pub fn new(status: StatusCode, version: HttpVersion, headers: Vec<Header>) -> Self {
+    pub fn new(status: StatusCode, version: HttpVersion, headers: Fields) -> Self {
         Self { status, version, headers, reason: Bytes::new() }
     }
 
@@ -70,23 +72,28 @@ impl ResponseHead {
         std::str::from_utf8(&self.reason).unwrap_or("")
     }
 
-    /// Returns the values of a header; `name` must be in lower case.
-    pub fn values(&self, name: &'static str) -> impl Iterator<Item = &HeaderValue> {
-        self.headers.iter().filter(move |it| it.is(name)).map(|it| &it.value)
+    /// Returns the values of a header.
+    pub fn values(&self, name: &'static str) -> impl Iterator<Item = &[u8]> {
+        self.headers.values(name)
+    }
+
+    /// Returns how a call ended, if the head says so.
+    pub(crate) fn grpc_status(&self) -> Option<u16> {
+        grpc::status(self.values(grpc::STATUS).next()?)
     }
 
     /// Returns the headers that are for the client, in order: all but those that concern the
     /// backend's connection, by nature or because `Connection` names them, and those with which a
     /// proxy is asked who it is (RFC 9110 §11.7.1).
-    pub fn headers_for_client(&self) -> impl Iterator<Item = &Header> {
-        let nominated = Nominated::by_backend(self.bytes("connection"));
-        self.headers.iter().filter(move |it| nominated.passes(&it.name) && !is_for_proxies(it))
+    pub fn headers_for_client(&self) -> impl Iterator<Item = Field<'_>> {
+        let nominated = Nominated::by_backend(self.values("connection"));
+        self.headers.iter().filter(move |it| nominated.passes(it.name) && !is_for_proxies(*it))
     }
 
     /// Returns how long the backend keeps the idle connection, if it says so: `timeout` of
     /// `Keep-Alive`, in seconds.
     pub fn idle_timeout(&self) -> Option<Duration> {
-        let values = self.values("keep-alive").filter_map(|value| value.to_str().ok());
+        let values = self.values("keep-alive").filter_map(|value| std::str::from_utf8(value).ok());
         values
             .flat_map(|value| value.split(','))
             .filter_map(|parameter| parameter.split_once('='))
@@ -100,7 +107,7 @@ impl ResponseHead {
     /// would break backends that work elsewhere. Whoever is on the other side may have meant the
     /// latter, so what follows on the connection is not believed: it is not used again.
     pub(crate) fn settle_framing(&mut self, is_head_request: bool) -> Result<Framing, Garbage> {
-        let told = content_length(self.bytes("content-length"))?;
+        let told = content_length(self.values("content-length"))?;
         let length = told.map(|it| it.length);
         let is_coded = self.values("transfer-encoding").next().is_some();
         let status = self.status.as_u16();
@@ -115,8 +122,8 @@ impl ResponseHead {
         let is_told_twice = is_coded && length.is_some();
         if length.is_some() && (is_coded || status < 200 || status == 204) {
             self.headers.retain(|it| !it.is("content-length"));
-        } else if let Some(Told { length, is_repeated: true }) = told {
-            self.tell_once(length);
+        } else if told.is_some_and(|it| it.is_repeated) {
+            self.tell_once();
         }
         let is_coding_unknown = is_coded && self.version == HttpVersion::Http10;
         let is_persistent = self.is_persistent()
@@ -128,19 +135,20 @@ impl ResponseHead {
 
     /// Makes one `Content-Length` of several that agree: whoever reads the message next might take
     /// them for garbage (RFC 9110 §8.6).
-    fn tell_once(&mut self, length: u64) {
+    fn tell_once(&mut self) {
         let mut is_told = false;
-        self.headers.retain_mut(|it| {
-            if it.is("content-length") {
-                it.value = length.into();
-                return !std::mem::replace(&mut is_told, true);
-            }
-            true
+        self.headers
+            .retain(|it| !it.is("content-length") || !std::mem::replace(&mut is_told, true));
+        self.headers.narrow_values("content-length", |value| {
+            let first = value.split(|byte| *byte == b',').next().unwrap_or(value);
+            let length = first.trim_ascii_end().len();
+            let zeros = first.iter().take_while(|byte| **byte == b'0').count();
+            zeros.min(length.saturating_sub(1))..length
         });
     }
 
     fn check_coding(&self) -> Result<(), Garbage> {
-        let mut codings = self.bytes("transfer-encoding");
+        let mut codings = self.values("transfer-encoding");
         let is_chunked = codings.next().is_some_and(|it| it.eq_ignore_ascii_case(b"chunked"));
         if is_chunked && codings.next().is_none() && self.version == HttpVersion::Http11 {
             Ok(())
@@ -150,7 +158,7 @@ impl ResponseHead {
     }
 
     fn is_persistent(&self) -> bool {
-        let options = || self.bytes("connection");
+        let options = || self.values("connection");
         let is_kept = match self.version {
             HttpVersion::Http11 | HttpVersion::Http2 => true,
             // Exactly that, as in Pingora: what else an old backend may mean is not worth guessing.
@@ -159,10 +167,6 @@ impl ResponseHead {
             }
         };
         is_kept && !connection::lists(options(), "close")
-    }
-
-    fn bytes(&self, name: &'static str) -> impl Iterator<Item = &[u8]> {
-        self.values(name).map(HeaderValue::as_bytes)
     }
 }
 
@@ -187,7 +191,7 @@ fn content_length<'a>(values: impl Iterator<Item = &'a [u8]>) -> Result<Option<T
     Ok(agreed)
 }
 
-fn is_for_proxies(header: &Header) -> bool {
+fn is_for_proxies(header: Field<'_>) -> bool {
     header.is("proxy-authenticate") || header.is("proxy-authentication-info")
 }
 
@@ -287,31 +291,30 @@ fn parse(buffer: &mut BytesMut) -> Result<Option<ResponseHead>, Garbage> {
     let status = status.ok_or(Garbage::Head)?;
     let version =
         if response.version == Some(0) { HttpVersion::Http10 } else { HttpVersion::Http11 };
-    let base = buffer.as_ptr() as usize;
-    let place = |part: &[u8]| ((part.as_ptr() as usize).wrapping_sub(base), part.len());
-    let reason = place(response.reason.unwrap_or("").as_bytes());
-    let places: Vec<_> =
-        response.headers.iter().map(|it| (place(it.name.as_bytes()), place(it.value))).collect();
-    let bytes = buffer.split_to(end).freeze();
-    // Nothing may be anywhere, also outside.
-    let part = |(start, length): (usize, usize)| match length {
-        0 => Bytes::new(),
-        _ => bytes.slice(start..start + length),
+    let headers = response.headers.iter().map(|it| (it.name.as_bytes(), it.value));
+    let places = Places::of(bytes, headers.clone());
+    let folded = headers.clone().any(|(_, value)| is_folded(value));
+    let unfolded = folded.then(|| {
+        let headers: Vec<_> = headers.map(|(name, value)| (name, unfold(value))).collect();
+        Fields::copied(headers.iter().map(|(name, value)| (*name, &value[..])))
+    });
+    let reason = match (response.reason.unwrap_or(""), status.canonical_reason()) {
+        (told, Some(usual)) if told == usual => Bytes::from_static(usual.as_bytes()),
+        (told, _) => Bytes::copy_from_slice(told.as_bytes()),
     };
-    let headers = places
-        .into_iter()
-        .map(|(name, value)| {
-            let value = HeaderValue::from_maybe_shared(unfold(part(value)));
-            Ok(Header { name: part(name), value: value.map_err(|_| Garbage::Head)? })
-        })
-        .collect::<Result<Vec<_>, Garbage>>()?;
-    Ok(Some(ResponseHead { status, version, headers, reason: part(reason) }))
+    let bytes = buffer.split_to(end).freeze();
+    let headers = unfolded.unwrap_or_else(|| Fields::within(bytes, places));
+    Ok(Some(ResponseHead { status, version, headers, reason }))
+}
+
+fn is_folded(value: &[u8]) -> bool {
+    memchr::memchr2(b'\n', b'\r', value).is_some()
 }
 
 /// Replaces each line fold by a space (RFC 9112 §5.2).
-fn unfold(value: Bytes) -> Bytes {
-    if memchr::memchr2(b'\n', b'\r', &value).is_none() {
-        return value;
+fn unfold(value: &[u8]) -> Cow<'_, [u8]> {
+    if !is_folded(value) {
+        return Cow::Borrowed(value);
     }
     let lines = value.split(|byte| matches!(byte, b'\n' | b'\r')).map(<[u8]>::trim_ascii);
     lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(&b' ').into()
