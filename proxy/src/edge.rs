@@ -67,10 +67,12 @@ where
             (slot, accepting.accept().await)
         };
         let (slot, accepted) = tokio::select! {
-            next = next => next,
-            () = &mut refresh => continue,
+            // Once it is closed, nobody comes in here any more: others may use the socket.
+            biased;
             // An error is an end as well.
             _ = closing.wait_for(|it| *it) => break,
+            next = next => next,
+            () = &mut refresh => continue,
         };
         let (socket, peer) = match accepted {
             Ok(accepted) => accepted,
@@ -84,6 +86,9 @@ where
             }
         };
         receive((socket, peer, slot), &door, &host, &closing);
+    }
+    if door.is_handed_on() {
+        return;
     }
     for _ in 0..QUEUED {
         // They are connected, as far as they know, and would be reset with the socket's end.

@@ -149,7 +149,7 @@ impl DataPlane {
                 (Some(bound), other) => {
                     // Of the same name, at another address.
                     if let Some(other) = other {
-                        leave(&other);
+                        leave(&other, false);
                     }
                     let door = Arc::new(Door::new(bound, reception, index, metrics, departure));
                     let it = Served { door, host: Arc::new(ArcSwap::new(service)) };
@@ -163,7 +163,10 @@ impl DataPlane {
             };
             served.insert(listener.name.clone(), it);
         }
-        before.values().for_each(leave);
+        for it in before.values() {
+            let is_same = |other: &Served| other.door.address() == it.door.address();
+            leave(it, served.values().any(is_same));
+        }
     }
 
     /// Returns another handle of every socket, and the name by which another process asks for it if it
@@ -222,12 +225,13 @@ impl DataPlane {
     }
 }
 
-fn leave(served: &Served) {
+/// Has a listener accept nobody any more. `is_handed_on` tells whether another has its socket.
+fn leave(served: &Served, is_handed_on: bool) {
     info!(
         target: "bascule::app", listener = served.door.name(), address = %served.door.address(),
         "not accepting any more"
     );
-    served.door.close();
+    if is_handed_on { served.door.hand_on() } else { served.door.close() }
 }
 
 /// Returns how many attempts a request may take at most.

@@ -5,7 +5,10 @@ use std::{
     net::IpAddr,
     os::unix::net::UnixListener as StdUnixListener,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use arc_swap::ArcSwap;
@@ -95,6 +98,8 @@ pub struct Door {
     pub(crate) departure: Departure,
     /// One for each connection that there may be.
     pub(crate) slots: Slots,
+    /// Whether it was closed because another has its socket.
+    is_handed_on: AtomicBool,
     /// Until it is closed.
     bound: Mutex<Option<Bound>>,
 }
@@ -162,6 +167,7 @@ impl Door {
             terms: ArcSwap::from_pointee(Terms::new(reception, index, metrics, clients)),
             departure: departure.of_a_part(),
             slots: Slots::new(limits.connections),
+            is_handed_on: AtomicBool::new(false),
             bound: Mutex::new(Some(bound)),
         }
     }
@@ -203,6 +209,17 @@ impl Door {
     pub fn close(&self) {
         self.departure.begin();
         drop(self.lock().take());
+    }
+
+    /// Closes it for another that has its socket, and takes in who waits there.
+    pub fn hand_on(&self) {
+        self.is_handed_on.store(true, Ordering::Release);
+        self.close();
+    }
+
+    /// Tells whether another has its socket.
+    pub(crate) fn is_handed_on(&self) -> bool {
+        self.is_handed_on.load(Ordering::Acquire)
     }
 
     pub(crate) fn terms(&self) -> Arc<Terms> {
