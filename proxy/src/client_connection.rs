@@ -15,7 +15,7 @@ use pingora::{
     protocols::{Digest, raw_connect::ProxyDigest},
 };
 
-use crate::wire::Header;
+use crate::wire::{Header, response::BodyLength};
 
 /// A client's connection.
 #[derive(Clone, Debug)]
@@ -68,7 +68,8 @@ pub struct Aside {
 
 #[derive(Debug, Default)]
 struct Notes {
-    head: Option<Vec<u8>>,
+    head: Option<SaidHead>,
+    all: Option<Vec<Bytes>>,
     last_chunk: Option<Bytes>,
     trailers: Vec<Header>,
     begun: Option<Box<dyn Any + Send + Sync>>,
@@ -77,16 +78,33 @@ struct Notes {
 /// What is noted for the response.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Said {
-    /// Its head, as `wire::response::put_head` writes it.
-    pub head: Option<Vec<u8>>,
+    /// Its head.
+    pub head: Option<SaidHead>,
+    /// All of its body, where it is sent with the head.
+    pub all: Option<Vec<Bytes>>,
     /// Its last chunk, with trailers.
     pub last_chunk: Option<Bytes>,
 }
 
+/// The head of a response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SaidHead {
+    /// As `wire::response::put_head` writes it.
+    pub bytes: Vec<u8>,
+    /// How it frames the body, if the request and the status admit one.
+    pub length: BodyLength,
+}
+
 impl Aside {
     /// Notes the head of a response whose head is written next.
-    pub fn say_head(&self, head: Vec<u8>) {
+    pub fn say_head(&self, head: SaidHead) {
         self.with(|notes| notes.head = Some(head));
+        self.has_said.store(true, Ordering::Release);
+    }
+
+    /// Notes all of the body of a response whose head is written next; the response ends with it.
+    pub fn say_all(&self, all: Vec<Bytes>) {
+        self.with(|notes| notes.all = Some(all));
         self.has_said.store(true, Ordering::Release);
     }
 
@@ -99,7 +117,11 @@ impl Aside {
     /// Takes what is noted for the response; `None` if nothing is.
     pub fn said(&self) -> Option<Said> {
         self.has_said.swap(false, Ordering::AcqRel).then(|| {
-            self.with(|notes| Said { head: notes.head.take(), last_chunk: notes.last_chunk.take() })
+            self.with(|notes| Said {
+                head: notes.head.take(),
+                all: notes.all.take(),
+                last_chunk: notes.last_chunk.take(),
+            })
         })
     }
 
@@ -153,9 +175,10 @@ mod tests {
     fn what_is_noted_is_taken_once() {
         let aside = Aside::default();
         assert_eq!(aside.said(), None);
-        let head = b"HTTP/1.1 200 OK\r\n".to_vec();
+        let bytes = b"HTTP/1.1 200 OK\r\n".to_vec();
+        let head = SaidHead { bytes, length: BodyLength::Chunked };
         aside.say_head(head.clone());
-        assert_eq!(aside.said(), Some(Said { head: Some(head), last_chunk: None }));
+        assert_eq!(aside.said(), Some(Said { head: Some(head), ..Said::default() }));
         assert_eq!(aside.said(), None);
         aside.say_last_chunk(Bytes::from_static(b"0\r\n\r\n"));
         aside.clear();

@@ -189,7 +189,6 @@ impl Exchange {
         let mut upload = Upload::begin(outgoing.has_body(), limit, pace, kept);
         self.receive_short(&mut upload, outgoing.framing, policy, session, ctx).await?;
         self.mirror(&mut outgoing, &upload, ctx);
-        self.join_burst(session).await;
         // The latest answer that was not good enough, for when nothing better comes.
         let mut spare: Option<(Attempt, Answer)> = None;
         while let Some(attempt) =

@@ -132,12 +132,17 @@ impl Front {
             Stage::Open | Stage::Refused(_) => false,
         };
         self.stage = Stage::Between;
-        // Buffers are for requests; a connection may be idle for long.
+        is_over
+    }
+
+    /// Gives up the room that requests took: the connection may be idle for long.
+    pub(crate) fn rest(&mut self) {
         if self.incoming.is_empty() {
             self.incoming = BytesMut::new();
         }
-        self.outgoing = BytesMut::new();
-        is_over
+        if self.outgoing.is_empty() {
+            self.outgoing = BytesMut::new();
+        }
     }
 
     /// Reads what comes next. Returns how much; nothing is the end.

@@ -1,12 +1,12 @@
 //! HTTP/1.1 with a client: request after request, each handed on once its head has been checked.
 
-use std::{future::poll_fn, io, time::Duration};
+use std::{future::poll_fn, io, pin::pin, time::Duration};
 
 use bytes::Buf;
 use pingora::{protocols::http::ServerSession, server::ShutdownWatch};
 use tokio::{
     io::AsyncWriteExt,
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 
 use crate::{
@@ -27,15 +27,13 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// How soon after a response the next request keeps the room that the last one took.
 const BRIEF: Duration = Duration::from_millis(100);
 
-/// For what is waited.
+/// What is waited for.
 #[derive(Clone, Copy, Debug)]
-struct Wait {
-    /// Nothing has come on the connection so far.
-    is_first: bool,
-    /// For how long it has been waited already.
-    waited: Duration,
-    /// For how much longer at most, if not for as long as a client may be idle.
-    at_most: Option<Duration>,
+enum Wait {
+    /// The first request.
+    First,
+    /// Another, for which it has been waited so long already.
+    Next(Duration),
 }
 
 /// What comes next on a connection.
@@ -50,7 +48,7 @@ enum Next {
 /// What comes instead of a request.
 #[derive(Debug)]
 enum Instead {
-    /// Nothing so far.
+    /// Nothing for a while.
     Nothing,
     /// HTTP/2 with prior knowledge.
     Http2,
@@ -70,7 +68,7 @@ pub(crate) async fn serve<A>(
 where
     A: Serve,
 {
-    let mut wait = Wait { is_first: true, waited: Duration::ZERO, at_most: None };
+    let mut wait = Wait::First;
     // From the first byte of a request to its end.
     let mut busy = None;
     loop {
@@ -86,7 +84,7 @@ where
             Next::Instead(it) => it,
         };
         match instead {
-            Instead::Nothing => {}
+            Instead::Nothing => front.rest(),
             Instead::Http2 => return Some(front),
             Instead::End => {
                 front.end().await;
@@ -97,7 +95,7 @@ where
                 return None;
             }
         }
-        wait = Wait { is_first: false, waited: BRIEF, at_most: None };
+        wait = Wait::Next(BRIEF);
     }
 }
 
@@ -114,6 +112,7 @@ where
     A: Serve,
 {
     let home = Home::default();
+    let mut quiet = pin!(sleep(BRIEF));
     loop {
         busy.get_or_insert_with(|| door.departure.busy());
         let app = host.load_full();
@@ -140,8 +139,24 @@ where
             return Some((front, Instead::End));
         }
         *busy = None;
-        let soon = Wait { is_first: false, waited: Duration::ZERO, at_most: Some(BRIEF) };
-        if let Next::Instead(it) = next(&mut front, door, soon, shutdown, busy).await {
+        if front.incoming().is_empty() {
+            let brief = BRIEF.min(door.terms().listener.timeouts.idle);
+            // Moving a timer on costs less than making one.
+            quiet.as_mut().reset(Instant::now() + brief);
+            let come = tokio::select! {
+                biased;
+                read = fill(&mut front) => match read {
+                    Ok(length) if 0 < length => None,
+                    Ok(_) | Err(_) => Some(Instead::End),
+                },
+                () = quiet.as_mut() => Some(Instead::Nothing),
+            };
+            if let Some(instead) = come {
+                return Some((front, instead));
+            }
+        }
+        let wait = Wait::Next(Duration::ZERO);
+        if let Next::Instead(it) = next(&mut front, door, wait, shutdown, busy).await {
             return Some((front, it));
         }
     }
@@ -162,10 +177,10 @@ async fn next(
     shutdown: &ShutdownWatch,
     busy: &mut Option<Present>,
 ) -> Next {
-    let mut shutdown = shutdown.clone();
     let terms = door.terms();
     let limits = terms.limits();
-    let may_be_http2 = wait.is_first && terms.listener.http2 && terms.listener.tls.is_none();
+    let may_be_http2 =
+        matches!(wait, Wait::First) && terms.listener.http2 && terms.listener.tls.is_none();
     let mut scan = Scan::default();
     let mut deadline: Option<Instant> = None;
     loop {
@@ -181,17 +196,17 @@ async fn next(
             let deadline = *deadline.get_or_insert_with(|| Instant::now() + head);
             timeout_at(deadline, fill(front)).await
         } else {
+            let mut shutdown = shutdown.clone();
             let is_ending = *shutdown.borrow_and_update();
             let usual = terms.listener.timeouts.idle;
             let patience = if is_ending { usual.min(door.departure.policy().idle) } else { usual };
-            let patience = patience.saturating_sub(wait.waited);
-            let at_most = wait.at_most.filter(|it| *it < patience);
+            let patience = match wait {
+                Wait::First => patience,
+                Wait::Next(waited) => patience.saturating_sub(waited),
+            };
             tokio::select! {
                 biased;
-                read = timeout(at_most.unwrap_or(patience), fill(front)) => match read {
-                    Err(_) if at_most.is_some() => return Next::Instead(Instead::Nothing),
-                    read => read,
-                },
+                read = timeout(patience, fill(front)) => read,
                 changed = shutdown.changed(), if !is_ending => match changed {
                     Ok(()) => continue,
                     Err(_) => return Next::Instead(Instead::End),

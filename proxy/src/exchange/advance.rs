@@ -12,7 +12,7 @@ use crate::{
         Exchange,
         attempts::Remains,
         connection::Connection as Open,
-        connections::MaxIdle,
+        connections::{Look, MaxIdle},
         dial::Wanted,
         hold::Answer,
         http1::{Happened, Http1Leg},
@@ -28,6 +28,8 @@ use crate::{
     wire::response::{Event, ResponseHead},
 };
 
+/// Whether the end of a connection can prove that nothing was received: see `http1.rs`.
+const CAN_PROVE: bool = cfg!(target_os = "linux");
 /// How often a request looks for a place on an HTTP/2 connection before it goes elsewhere. Each time
 /// somebody else got the place that it had seen.
 const TURNS: u32 = 16;
@@ -94,6 +96,7 @@ impl Exchange {
                 Ok(mut leg) => {
                     progress.set_sent();
                     leg.send_request(plan.outgoing, mark.parent(), plan.body);
+                    self.join_burst(plan.is_http2).await;
                     leg
                 }
                 Err(remains) => return Step::Failed(remains),
@@ -184,14 +187,16 @@ impl Exchange {
         let now = clock::now();
         let policy = plan.retries;
         let is_repeatable = plan.idempotence == Idempotence::Idempotent;
-        let max_idle = match (is_repeatable, plan.is_first) {
-            // If it turns out to be closed, another attempt is free: see `retry`.
-            (true, true) => MaxIdle::Likely,
-            (true, false) => MaxIdle::Kept,
-            (false, _) => MaxIdle::Fresh(policy.fresh_after),
-        };
+        let wants_proof = policy.on_proof && !is_repeatable;
+        let max_idle =
+            if is_repeatable { MaxIdle::Kept } else { MaxIdle::Fresh(policy.fresh_after) };
+        // If a connection turns out to be closed, the first attempt is free (see `retry`): where
+        // nothing is lost by it, because it may be repeated or its end proves that nobody got it.
+        let is_free = plan.is_first && (is_repeatable || wants_proof && CAN_PROVE);
+        let look = if is_free { Look::EventLoop } else { Look::Kernel };
         let epoch = self.snapshot.load().backend(id).epoch;
-        let connection = match self.connections.take(id, epoch, max_idle, plan.pool, now) {
+        let kept = self.connections.take(id, epoch, (max_idle, look), plan.pool, now);
+        let connection = match kept {
             Some(connection) => connection,
             None => {
                 let in_use = self.live.backend(id).in_flight.load(Relaxed);
@@ -199,7 +204,6 @@ impl Exchange {
                 self.connect(plan, id, epoch).await?
             }
         };
-        let wants_proof = policy.on_proof && !is_repeatable;
         let leg = Http1Leg::new(connection, &plan.outgoing.method, wants_proof);
         Ok(Leg::Http1(Box::new(leg)))
     }

@@ -8,17 +8,16 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use pingora::protocols::http::ServerSession;
 use tokio::task::yield_now;
 
 use crate::exchange::Exchange;
 
 impl Exchange {
-    /// Lets others that are ready get to where they send something, too; nobody who waits for the
-    /// network is waited for. With nobody else under way there is nothing to be gained, nor over HTTP/2:
+    /// Lets others that are ready get to where they send something, too, which is to be done next; nobody
+    /// who waits for the network is waited for. With nobody else under way there is nothing to be gained, nor over HTTP/2:
     /// what its requests are answered is gathered by their connection.
-    pub(crate) async fn join_burst(&self, session: &ServerSession) {
-        if !session.is_http2() && 1 < self.live.requests_in_flight.load(Relaxed) {
+    pub(crate) async fn join_burst(&self, is_http2: bool) {
+        if !is_http2 && 1 < self.live.requests_in_flight.load(Relaxed) {
             yield_now().await;
         }
     }

@@ -3,15 +3,12 @@
 use std::{pin::pin, task::Poll};
 
 use bytes::{Bytes, BytesMut};
-use http::{
-    StatusCode,
-    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
-};
+use http::StatusCode;
 use pingora::{Error, ErrorType, Result, http::ResponseHeader, protocols::http::ServerSession};
 use tokio::time::timeout;
 
 use crate::{
-    client_connection::{Aside, ClientConnection},
+    client_connection::{Aside, ClientConnection, SaidHead},
     clock,
     exchange::{
         Exchange,
@@ -19,7 +16,11 @@ use crate::{
         pace::{GRACE, Pace},
         request::RequestContext,
     },
-    wire::{Header, map_of, request::last_chunk, response::put_head},
+    wire::{
+        Header, map_of,
+        request::last_chunk,
+        response::{BodyLength, put_head},
+    },
 };
 
 /// Room for the head of a response.
@@ -57,8 +58,8 @@ pub(crate) async fn write_head(
 /// Gets the head of the final response ready to be written. `is_recorded` tells whether anybody reads
 /// later on what was in it.
 ///
-/// Over HTTP/1.1 it goes past Pingora's frame, which is told only what frames the body: its headers are
-/// hash maps, into which all lines would be sorted, to be written out of them again.
+/// Over HTTP/1.1 it goes past Pingora's types, whose headers are hash maps: all lines would be sorted into
+/// them, to be written out of them again.
 pub(crate) fn final_head(
     session: &ServerSession,
     status: StatusCode,
@@ -67,19 +68,30 @@ pub(crate) fn final_head(
     is_recorded: bool,
 ) -> Result<ResponseHeader> {
     let Some(aside) = aside_of(session) else { return all_of(status, reason, lines) };
-    let mut head = Vec::with_capacity(HEAD);
-    put_head(status, reason, lines.iter(), &mut head);
-    aside.say_head(head);
+    let mut bytes = Vec::with_capacity(HEAD);
+    put_head(status, reason, lines.iter(), &mut bytes);
+    aside.say_head(SaidHead { bytes, length: length_in(lines) });
     if is_recorded {
         return all_of(status, reason, lines);
     }
-    let mut header = ResponseHeader::build_no_case(status, Some(4))?;
-    for name in [CONTENT_LENGTH, TRANSFER_ENCODING] {
-        if let Some(value) = lines.get(name.as_str()) {
-            header.append_header(name, value)?;
-        }
+    ResponseHeader::build_no_case(status, Some(0))
+}
+
+/// Returns how the lines of a head frame the body.
+fn length_in(lines: &Lines<'_>) -> BodyLength {
+    if lines.get("transfer-encoding").is_some() {
+        return BodyLength::Chunked;
     }
-    Ok(header)
+    let length = lines.get("content-length").and_then(|it| std::str::from_utf8(it).ok());
+    let length = length.and_then(|it| it.trim().parse().ok());
+    length.map_or(BodyLength::UntilClose, BodyLength::Known)
+}
+
+/// Has all of a response's body sent with its head, which is written next. `false` if that cannot be.
+pub(crate) fn say_all(session: &ServerSession, body: &mut Vec<Bytes>) -> bool {
+    let Some(aside) = aside_of(session) else { return false };
+    aside.say_all(std::mem::take(body));
+    true
 }
 
 /// Says all of a head to Pingora's session.
@@ -107,10 +119,15 @@ pub(crate) async fn write_final_head(
     write_head(session, pace, header).await
 }
 
-/// Writes a piece of a response's body.
-pub(crate) async fn write(session: &mut ServerSession, pace: &mut Pace, data: Bytes) -> Result<()> {
+/// Writes a piece of a response's body, which ends with it if it `is_last`.
+pub(crate) async fn write(
+    session: &mut ServerSession,
+    pace: &mut Pace,
+    data: Bytes,
+    is_last: bool,
+) -> Result<()> {
     let bytes = data.len();
-    paced(pace, ErrorType::WriteTimedout, session.write_response_body(data, false)).await?;
+    paced(pace, ErrorType::WriteTimedout, session.write_response_body(data, is_last)).await?;
     pace.record(bytes);
     Ok(())
 }
@@ -122,9 +139,9 @@ pub(crate) async fn finish(
     trailers: &[Header],
 ) -> Result<()> {
     if !trailers.is_empty()
-        && is_chunked(session)
         && let Some(aside) = aside_of(session)
     {
+        // Nobody asks for it unless the response is in chunks.
         let fields = trailers.iter().map(|it| (&it.name[..], it.value.as_bytes()));
         let mut chunk = BytesMut::new();
         last_chunk(fields, &mut chunk);
@@ -157,11 +174,6 @@ pub(crate) fn end_connection(session: &mut ServerSession) {
 fn aside_of(session: &ServerSession) -> Option<&Aside> {
     let is_shared = session.is_http2();
     ClientConnection::of(session.digest().filter(|_| !is_shared)).map(|it| &*it.aside)
-}
-
-/// Tells whether a response that has begun is in chunks.
-fn is_chunked(session: &ServerSession) -> bool {
-    session.response_written().is_some_and(|it| it.headers.contains_key(TRANSFER_ENCODING))
 }
 
 /// Waits for a client, for as long as it may take; the client is to blame for any error. What is
@@ -246,7 +258,8 @@ mod tests {
         // As much as the kernel takes.
         let full = timeout(Duration::from_secs(1), async {
             loop {
-                write(&mut session, &mut pace, Bytes::from_static(&[0; 1000])).await.unwrap();
+                let piece = Bytes::from_static(&[0; 1000]);
+                write(&mut session, &mut pace, piece, false).await.unwrap();
             }
         });
         assert!(full.await.is_err());

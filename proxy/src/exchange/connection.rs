@@ -6,7 +6,7 @@ use std::{
     net::SocketAddr,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -43,9 +43,19 @@ pub(crate) struct Connection {
 
 #[derive(Debug)]
 enum Stream {
-    Plain(TcpStream),
+    Plain(TcpStream, Sent),
     Tls(Box<ClientTlsStream<TcpStream>>),
     Unix(UnixStream),
+}
+
+/// What was sent on a connection of TCP.
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    /// What the other side's kernel had confirmed before anything was: the handshake may count. `None`
+    /// where that cannot be known.
+    confirmed_before: Option<u64>,
+    /// Bytes that the kernel has taken since.
+    bytes: u64,
 }
 
 /// How a connection is made.
@@ -94,7 +104,7 @@ impl Connection {
 
     fn socket(&self) -> SockRef<'_> {
         match &self.stream {
-            Stream::Plain(tcp) => SockRef::from(tcp),
+            Stream::Plain(tcp, _) => SockRef::from(tcp),
             Stream::Tls(tls) => SockRef::from(tls.get_ref().0),
             Stream::Unix(socket) => SockRef::from(socket),
         }
@@ -124,7 +134,7 @@ impl Connection {
     pub(crate) fn seems_open(&mut self) -> bool {
         let peek = || self.socket().peek(&mut [MaybeUninit::uninit()]);
         let looked = match &self.stream {
-            Stream::Plain(tcp) => tcp.try_io(Interest::READABLE, peek),
+            Stream::Plain(tcp, _) => tcp.try_io(Interest::READABLE, peek),
             Stream::Unix(socket) => socket.try_io(Interest::READABLE, peek),
             Stream::Tls(_) => return self.is_open(),
         };
@@ -138,25 +148,23 @@ impl Connection {
         Pin::new(self).poll_read(&mut context, &mut ReadBuf::new(&mut byte)).is_ready()
     }
 
-    /// Returns how many bytes the other side's kernel has confirmed so far; `None` where that
-    /// cannot be known or says nothing: elsewhere than on Linux, on a Unix socket, and under TLS,
-    /// where the other side's library answers for itself.
-    #[cfg(target_os = "linux")]
-    pub(crate) fn acknowledged(&self) -> Option<u64> {
-        use std::os::fd::AsRawFd;
-
-        use pingora::protocols::l4::ext::get_tcp_info;
-
+    /// Returns what [`Connection::confirmed`] is once all that was sent so far has come; `None` where that
+    /// says nothing. Takes no look at the kernel.
+    pub(crate) fn confirmed_when_all_is(&self) -> Option<u64> {
         match &self.stream {
-            Stream::Plain(tcp) => Some(get_tcp_info(tcp.as_raw_fd()).ok()?.tcpi_bytes_acked),
+            Stream::Plain(_, sent) => Some(sent.confirmed_before? + sent.bytes),
             Stream::Tls(_) | Stream::Unix(_) => None,
         }
     }
 
-    /// Returns `None`: only Linux tells.
-    #[cfg(not(target_os = "linux"))]
-    pub(crate) fn acknowledged(&self) -> Option<u64> {
-        None
+    /// Returns how many bytes the other side's kernel has confirmed so far; `None` where that
+    /// cannot be known or says nothing: elsewhere than on Linux, on a Unix socket, and under TLS,
+    /// where the other side's library answers for itself.
+    pub(crate) fn confirmed(&self) -> Option<u64> {
+        match &self.stream {
+            Stream::Plain(tcp, _) => confirmed(tcp),
+            Stream::Tls(_) | Stream::Unix(_) => None,
+        }
     }
 }
 
@@ -164,6 +172,22 @@ impl From<Symptom> for Unopened {
     fn from(symptom: Symptom) -> Self {
         Self { symptom, tls: None }
     }
+}
+
+/// Returns how many bytes the other side's kernel has confirmed.
+#[cfg(target_os = "linux")]
+fn confirmed(tcp: &TcpStream) -> Option<u64> {
+    use std::os::fd::AsRawFd;
+
+    use pingora::protocols::l4::ext::get_tcp_info;
+
+    Some(get_tcp_info(tcp.as_raw_fd()).ok()?.tcpi_bytes_acked)
+}
+
+/// Returns `None`: only Linux tells.
+#[cfg(not(target_os = "linux"))]
+fn confirmed(_: &TcpStream) -> Option<u64> {
+    None
 }
 
 async fn over_tcp(
@@ -175,11 +199,12 @@ async fn over_tcp(
     // Requests are written whole; waiting to fill a segment would only delay them. A system that
     // refuses is merely slower.
     _ = tcp.set_nodelay(true);
+    let confirmed_before = if tls.is_none() { confirmed(&tcp) } else { None };
     if !preamble.is_empty() {
         tcp.write_all(preamble).await?;
     }
     match tls {
-        None => Ok(Stream::Plain(tcp)),
+        None => Ok(Stream::Plain(tcp, Sent { confirmed_before, bytes: preamble.len() as u64 })),
         Some(tls) => agree(tls, tcp).await.map(|tls| Stream::Tls(Box::new(tls))),
     }
 }
@@ -230,7 +255,7 @@ impl AsyncRead for Connection {
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match &mut self.get_mut().stream {
-            Stream::Plain(tcp) => Pin::new(tcp).poll_read(cx, into),
+            Stream::Plain(tcp, _) => Pin::new(tcp).poll_read(cx, into),
             Stream::Tls(tls) => Pin::new(tls.as_mut()).poll_read(cx, into),
             Stream::Unix(socket) => Pin::new(socket).poll_read(cx, into),
         }
@@ -244,7 +269,11 @@ impl AsyncWrite for Connection {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         match &mut self.get_mut().stream {
-            Stream::Plain(tcp) => Pin::new(tcp).poll_write(cx, bytes),
+            Stream::Plain(tcp, sent) => {
+                let written = ready!(Pin::new(tcp).poll_write(cx, bytes));
+                sent.bytes += written.as_ref().map_or(0, |it| *it as u64);
+                Poll::Ready(written)
+            }
             Stream::Tls(tls) => Pin::new(tls.as_mut()).poll_write(cx, bytes),
             Stream::Unix(socket) => Pin::new(socket).poll_write(cx, bytes),
         }
@@ -252,7 +281,7 @@ impl AsyncWrite for Connection {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.get_mut().stream {
-            Stream::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
+            Stream::Plain(tcp, _) => Pin::new(tcp).poll_flush(cx),
             Stream::Tls(tls) => Pin::new(tls.as_mut()).poll_flush(cx),
             Stream::Unix(socket) => Pin::new(socket).poll_flush(cx),
         }
@@ -260,7 +289,7 @@ impl AsyncWrite for Connection {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.get_mut().stream {
-            Stream::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            Stream::Plain(tcp, _) => Pin::new(tcp).poll_shutdown(cx),
             Stream::Tls(tls) => Pin::new(tls.as_mut()).poll_shutdown(cx),
             Stream::Unix(socket) => Pin::new(socket).poll_shutdown(cx),
         }

@@ -3,8 +3,8 @@
 //! Every connection is looked at when it is taken: one that its backend has closed is not used. For
 //! a request that must not be repeated that is not enough, because the close may be under way: such
 //! a request takes none that has been idle for long, where "long" is learned from how soon the
-//! backend has been seen to close. For the first attempt of one that may be repeated it is more than
-//! enough: what the event loop has heard will do, which costs no system call.
+//! backend has been seen to close. Where another attempt is free if it was closed just now, what the
+//! event loop has heard will do.
 
 use std::{
     collections::HashSet,
@@ -66,11 +66,18 @@ struct Kept {
 pub(crate) enum MaxIdle {
     /// As long as the pool keeps it.
     Kept,
-    /// The same; and that it was closed just now need not be found out.
-    Likely,
     /// For requests that must not be repeated: no longer than this, and no longer than half of what
     /// the backend has been seen to allow; see [`Shelf::safe_age`].
     Fresh(Duration),
+}
+
+/// Who is asked whether a connection still stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// The kernel: what it knows now.
+    Kernel,
+    /// The event loop: what it has heard, which takes no system call.
+    EventLoop,
 }
 
 impl Connections {
@@ -130,13 +137,13 @@ impl Connections {
         &self,
         id: BackendId,
         epoch: u64,
-        max_idle: MaxIdle,
+        (max_idle, look): (MaxIdle, Look),
         pool: &Pool,
         now: Timestamp,
     ) -> Option<Connection> {
         let shelf = &self.pools[id.pool.0][id.index];
         let limit = match max_idle {
-            MaxIdle::Kept | MaxIdle::Likely => pool.timeouts.idle,
+            MaxIdle::Kept => pool.timeouts.idle,
             MaxIdle::Fresh(limit) => limit.min(shelf.safe_age()),
         };
         loop {
@@ -155,9 +162,9 @@ impl Connections {
             if kept.connection.kept_for.is_some_and(|it| it.mul_f64(KEPT_SHARE) < age) {
                 continue;
             }
-            let is_open = match max_idle {
-                MaxIdle::Likely => kept.connection.seems_open(),
-                MaxIdle::Kept | MaxIdle::Fresh(_) => kept.connection.is_open(),
+            let is_open = match look {
+                Look::EventLoop => kept.connection.seems_open(),
+                Look::Kernel => kept.connection.is_open(),
             };
             if is_open {
                 shelf.found_open(age);

@@ -16,6 +16,7 @@ use crate::{
         http1::Happened,
         leg::Leg,
         lines::Lines,
+        memory::Reservation,
         outgoing::Outgoing,
         pace::Pace,
         request::{Attempt, RequestContext},
@@ -31,6 +32,22 @@ use crate::{
         response::{BodyLength, Event, HttpVersion, ResponseHead},
     },
 };
+
+/// How much of a body is sent with its head: no more than is gathered for one write, so that a client
+/// that takes it slowly is not waited for longer than for any piece.
+const SHORT: usize = 8 * 1024;
+
+/// What there is of a response when it begins to be sent.
+struct Begun {
+    header: ResponseHeader,
+    /// Whether nothing follows the head.
+    is_head_all: bool,
+    held: Vec<Bytes>,
+    /// What `held` takes.
+    reserved: Reservation,
+    /// Whether the response ends with `held`.
+    is_all: bool,
+}
 
 impl Exchange {
     /// Sends a response to the client, and what is still to come of it as it comes.
@@ -52,7 +69,9 @@ impl Exchange {
             call.meant = Some(grpc::http_of_status(code));
         }
         let is_head_all = answer.is_head_all();
-        let Answer { head, held, trailers, rest, is_cut, mut reserved, .. } = answer;
+        let Answer { head, held, trailers, rest, is_cut, reserved, .. } = answer;
+        let is_all = rest.is_none() && trailers.is_empty() && !is_cut;
+        let begun = Begun { header, is_head_all, held, reserved, is_all };
         upload.let_go();
         if !upload.is_complete() {
             // What the client is still sending cannot be told from its next request.
@@ -62,14 +81,10 @@ impl Exchange {
             // The response says so before the connection ends: no request may be on its way then.
             client::end_connection(session);
         }
-        self.join_burst(session).await;
         let mut pace = self.pace(ctx);
-        client::write_final_head(session, &mut pace, header, is_head_all).await?;
-        ctx.answering();
-        for data in held {
-            // A client that takes it slowly keeps no others' responses from being held.
-            reserved.shrink(data.len() + size_of::<Bytes>());
-            client::write(session, &mut pace, data).await?;
+        if self.send_begun(begun, session, &mut pace, ctx).await? {
+            attempt.mark.delivered();
+            return Ok(());
         }
         if is_cut {
             let cut = Symptom::Injected(FaultMode::Truncate);
@@ -105,6 +120,33 @@ impl Exchange {
             trailers.retain(|it| nominated.passes(&it.name));
         }
         client::finish(session, &mut pace, &trailers).await
+    }
+
+    /// Sends what there is of a response. Tells whether the response has ended with it.
+    async fn send_begun(
+        &self,
+        begun: Begun,
+        session: &mut ServerSession,
+        pace: &mut Pace,
+        ctx: &mut RequestContext,
+    ) -> Result<bool> {
+        let Begun { header, is_head_all, mut held, mut reserved, is_all } = begun;
+        let is_short = held.iter().map(Bytes::len).sum::<usize>() <= SHORT;
+        if is_all && is_short && client::say_all(session, &mut held) {
+            self.join_burst(ctx.is_http2).await;
+            client::write_head(session, pace, header).await?;
+            ctx.answering();
+            return Ok(true);
+        }
+        client::write_final_head(session, pace, header, is_head_all).await?;
+        ctx.answering();
+        let pieces = held.len();
+        for (at, data) in held.into_iter().enumerate() {
+            // A client that takes it slowly keeps no others' responses from being held.
+            reserved.shrink(data.len() + size_of::<Bytes>());
+            client::write(session, pace, data, is_all && at + 1 == pieces).await?;
+        }
+        Ok(is_all && 0 < pieces)
     }
 
     /// Builds the head that the client gets.
@@ -195,7 +237,9 @@ impl Exchange {
             };
             match happened {
                 Happened::Sent => {}
-                Happened::Said(Event::Data(data)) => client::write(session, pace, data).await?,
+                Happened::Said(Event::Data(data)) => {
+                    client::write(session, pace, data, false).await?;
+                }
                 Happened::Said(Event::Trailers(all)) => trailers = all,
                 Happened::Said(Event::End) => {
                     self.keep(leg, pool);

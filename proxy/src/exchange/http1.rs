@@ -73,8 +73,9 @@ pub(crate) struct Http1Leg {
     is_whole: bool,
     /// Bytes that the kernel has taken, or TLS: where that fails, some may have left all the same.
     sent: u64,
-    /// What the other side had confirmed before the first byte; `None` if it was not asked.
-    acknowledged_before: Option<u64>,
+    /// What the other side will have confirmed once it has got all that was sent before the first byte;
+    /// `None` if no proof is wanted.
+    confirmed_before: Option<u64>,
     /// The first error of the connection; nothing is written after it.
     write_error: Option<io::ErrorKind>,
     /// Whether the head of the final response has come.
@@ -103,7 +104,7 @@ impl Http1Leg {
     /// Begins an exchange. With `wants_proof`, notes what is needed to prove that nothing was
     /// received.
     pub(crate) fn new(connection: Connection, method: &Method, wants_proof: bool) -> Self {
-        let acknowledged_before = if wants_proof { connection.acknowledged() } else { None };
+        let confirmed_before = if wants_proof { connection.confirmed_when_all_is() } else { None };
         Self {
             connection,
             parser: ResponseParser::new(method),
@@ -112,7 +113,7 @@ impl Http1Leg {
             unsent: Bytes::new(),
             is_whole: false,
             sent: 0,
-            acknowledged_before,
+            confirmed_before,
             write_error: None,
             has_head: false,
             interims: 0,
@@ -271,10 +272,11 @@ impl Http1Leg {
             Some(io::ErrorKind::BrokenPipe) => true,
             Some(_) => false,
         };
-        let is_unread = is_orderly
-            && !self.parser.has_begun()
-            && self.acknowledged_before.is_some()
-            && self.acknowledged_before == self.connection.acknowledged();
+        let is_unconfirmed = || {
+            let (before, now) = (self.confirmed_before, self.connection.confirmed());
+            before.zip(now).is_some_and(|(before, now)| now <= before)
+        };
+        let is_unread = is_orderly && !self.parser.has_begun() && is_unconfirmed();
         if is_unread { Delivery::Disproved } else { Delivery::Possible }
     }
 

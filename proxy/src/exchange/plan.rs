@@ -38,6 +38,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) idempotence: Idempotence,
     /// Whether nothing has gone wrong so far.
     pub(crate) is_first: bool,
+    /// Whether its client speaks HTTP/2.
+    pub(crate) is_http2: bool,
     /// Who asks, where backends are told.
     pub(crate) speaker: Speaker,
     /// When a response must have begun.
@@ -65,6 +67,7 @@ impl<'a> Plan<'a> {
             replay,
             idempotence: ctx.idempotence,
             is_first: ctx.attempts <= 1,
+            is_http2: ctx.is_http2,
             speaker: ctx.speaker,
             deadline: ctx.deadline,
             is_stream: outgoing.wants_events,

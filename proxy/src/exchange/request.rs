@@ -28,6 +28,8 @@ pub struct RequestContext {
     pub(crate) call: Option<Call>,
     /// Index of the listener it came in on.
     pub(crate) listener: usize,
+    /// Whether it came over HTTP/2.
+    pub(crate) is_http2: bool,
     /// Index of its route in the topology; `None` before routing, and without a matching route.
     pub(crate) route: Option<usize>,
     /// Where its route leads; `None` before routing, and without a matching route.
@@ -242,6 +244,7 @@ impl RequestContext {
         Self {
             began: now,
             call: None,
+            is_http2: false,
             listener: 0,
             route: None,
             target: None,

@@ -44,10 +44,8 @@ impl Gateway {
         let mut ctx = RequestContext::new(clock::now());
         match self.filter(&mut session, &mut ctx).await {
             Ok(true) => {
+                // Whoever answered has finished the response.
                 self.end(&session, None, &mut ctx);
-                if let Err(error) = session.finish().await {
-                    tracing::debug!(target: "bascule::gateway", %error, "client left at the end");
-                }
                 None
             }
             Ok(false) => {
@@ -153,6 +151,7 @@ impl Gateway {
     /// Notes what must be known of a request before anything can fail.
     fn begin(&self, session: &mut ServerSession, ctx: &mut RequestContext) {
         ctx.listener = self.listener;
+        ctx.is_http2 = session.is_http2();
         self.exchange.metrics.request_started(ctx.listener);
         let mut random = fastrand::Rng::new();
         let request = session.req_header();

@@ -276,37 +276,33 @@ impl<'a> Target<'a> {
 /// Tells whether a value can be a host with an optional port. User information, paths and lists
 /// are none, and several parsers disagree about them.
 pub(crate) fn is_host(host: &[u8]) -> bool {
-    host.iter().all(|byte| {
-        byte.is_ascii_alphanumeric()
-            || matches!(
-                byte,
-                b'.' | b'-'
-                    | b'_'
-                    | b'~'
-                    | b':'
-                    | b'['
-                    | b']'
-                    | b'%'
-                    | b'!'
-                    | b'$'
-                    | b'&'
-                    | b'\''
-                    | b'('
-                    | b')'
-                    | b'*'
-                    | b'+'
-                    | b';'
-                    | b'='
-            )
-    })
+    host.iter().all(|byte| HOST[usize::from(*byte)])
 }
+
+const HOST: [bool; 256] = {
+    let others = b".-_~:[]%!$&'()*+;=";
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128_u8 {
+        table[byte as usize] = byte.is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let mut at = 0;
+    while at < others.len() {
+        table[others[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
 
 fn is_name(name: &[u8]) -> bool {
     !name.is_empty() && name.iter().all(|byte| is_token(*byte))
 }
 
 pub(crate) fn is_value(value: &[u8]) -> bool {
-    value.iter().all(|byte| *byte == b'\t' || (b' ' <= *byte && *byte != 0x7f))
+    // No way out in between: many bytes are looked at in one step.
+    let bad = |byte: u8| (byte < b' ') & (byte != b'\t') | (byte == 0x7f);
+    !value.iter().fold(false, |found, byte| found | bad(*byte))
 }
 
 #[cfg(test)]

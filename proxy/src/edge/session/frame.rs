@@ -20,7 +20,11 @@ use pingora::{
 };
 use tokio::time::timeout;
 
-use crate::edge::session::{Session, response::Writing, within};
+use crate::edge::session::{
+    Session,
+    response::{ThenSend, Writing},
+    within,
+};
 
 #[async_trait]
 impl CustomSession for Session {
@@ -74,12 +78,19 @@ impl CustomSession for Session {
             // There is one already.
             return Ok(());
         }
-        let is_urgent = self.put_head(&mut header)?;
+        let then = self.put_head(&mut header)?;
         self.written = Some(header);
-        if end {
-            return self.end().await;
+        match then {
+            ThenSend::All(all) => {
+                for piece in &all {
+                    self.send_content(piece).await?;
+                }
+                self.end().await
+            }
+            ThenSend::Nothing | ThenSend::Head if end => self.end().await,
+            ThenSend::Nothing => Ok(()),
+            ThenSend::Head => self.flush().await,
         }
-        if is_urgent { self.flush().await } else { Ok(()) }
     }
 
     async fn write_response_header_ref(

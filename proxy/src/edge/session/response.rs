@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use http::{
     Method, StatusCode,
     header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING},
@@ -15,9 +15,9 @@ use pingora::{
 use tokio::io::AsyncWriteExt;
 
 use crate::{
-    client_connection::Said,
+    client_connection::SaidHead,
     edge::session::{Session, within},
-    wire::response,
+    wire::response::{self, BodyLength},
 };
 
 /// Room for the head of a response that is written here.
@@ -43,6 +43,17 @@ pub(crate) enum Writing {
     Broken,
 }
 
+/// What is to be done when a head has been gathered.
+#[derive(Debug)]
+pub(crate) enum ThenSend {
+    /// More is coming, to be sent with it.
+    Nothing,
+    /// It is sent.
+    Head,
+    /// It is sent with all of the body.
+    All(Vec<Bytes>),
+}
+
 impl Session {
     /// Whether the connection ends with this response, as far as is known.
     pub(crate) fn will_end(&mut self) -> bool {
@@ -53,36 +64,34 @@ impl Session {
     }
 
     /// Tells how the body of the final response is framed (RFC 9112 §6.3).
-    fn framing_of(&self, header: &ResponseHeader) -> Writing {
-        let has_none = matches!(header.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    fn framing_of(&self, status: StatusCode, length: BodyLength) -> Writing {
+        let has_none = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         if has_none || self.request.method == Method::HEAD {
             return Writing::Whole;
         }
-        if header.headers.contains_key(TRANSFER_ENCODING) {
-            return Writing::Chunked;
-        }
-        let length = header.headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok());
-        match length.and_then(|it| it.trim().parse().ok()) {
-            Some(0) => Writing::Whole,
-            Some(length) => Writing::Counted(length),
-            None => Writing::UntilClose,
+        match length {
+            BodyLength::Known(0) => Writing::Whole,
+            BodyLength::Known(length) => Writing::Counted(length),
+            BodyLength::Chunked => Writing::Chunked,
+            BodyLength::UntilClose => Writing::UntilClose,
         }
     }
 
-    /// Gathers the head of a response. Tells whether it is to be sent at once.
-    pub(crate) fn put_head(&mut self, header: &mut ResponseHeader) -> Result<bool> {
+    /// Gathers the head of a response. Tells what is to be done next.
+    pub(crate) fn put_head(&mut self, header: &mut ResponseHeader) -> Result<ThenSend> {
         if header.status.is_informational() {
             let mut head = BytesMut::with_capacity(HEAD);
             put_all(header, &mut head);
             self.put(&[&head])?;
-            return Ok(true);
+            return Ok(ThenSend::Head);
         }
-        self.body = self.framing_of(header);
+        let said = self.front()?.facts().aside.said().unwrap_or_default();
+        let length = said.head.as_ref().map_or_else(|| length_in(header), |it| it.length);
+        self.body = self.framing_of(header.status, length);
         self.is_last |= self.body == Writing::UntilClose;
         let is_last = self.will_end();
         let connection = if is_last { "close" } else { "keep-alive" };
-        let said = self.front()?.facts().aside.said();
-        if let Some(Said { head: Some(head), .. }) = said {
+        if let Some(SaidHead { bytes: head, .. }) = said.head {
             let line: &[u8] = if is_last { CLOSE } else { KEPT_OPEN };
             if response::has_date(&head) {
                 self.put(&[&head, line, b"\r\n"])?;
@@ -97,9 +106,13 @@ impl Session {
             put_all(header, &mut head);
             self.put(&[&head])?;
         }
+        if let Some(all) = said.all {
+            return Ok(ThenSend::All(all));
+        }
         // What comes piece by piece begins at once.
         let is_counted = matches!(self.body, Writing::Counted(_));
-        Ok(!is_counted && self.body != Writing::Whole)
+        let is_gathered = is_counted || self.body == Writing::Whole;
+        Ok(if is_gathered { ThenSend::Nothing } else { ThenSend::Head })
     }
 
     /// Puts what is to be sent behind what was gathered.
@@ -209,6 +222,16 @@ impl Session {
         };
         Ok(is_end)
     }
+}
+
+/// Returns how a head frames the body.
+fn length_in(header: &ResponseHeader) -> BodyLength {
+    if header.headers.contains_key(TRANSFER_ENCODING) {
+        return BodyLength::Chunked;
+    }
+    let length = header.headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok());
+    let length = length.and_then(|it| it.trim().parse().ok());
+    length.map_or(BodyLength::UntilClose, BodyLength::Known)
 }
 
 /// Writes a head from the status line to the empty line.

@@ -6,11 +6,12 @@ use tokio::{
 
 use super::*;
 use crate::{
-    client_connection::ClientConnection,
+    client_connection::{ClientConnection, SaidHead},
     edge::stream::tests::connected,
     wire::{
         incoming::{Limits, Scan, inspect},
         request::last_chunk,
+        response::BodyLength,
     },
 };
 
@@ -98,9 +99,8 @@ async fn what_is_told_past_the_frame_is_what_the_client_gets() {
     let (mut client, mut session, home) = begun("GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
     let digest = session.digest().unwrap();
     let aside = ClientConnection::of(Some(digest)).unwrap().aside.clone();
-    aside.say_head(
-        b"HTTP/1.1 203 Hm\r\nA: b\r\ndate: then\r\nTransfer-Encoding: chunked\r\n".to_vec(),
-    );
+    let head_bytes = b"HTTP/1.1 203 Hm\r\nA: b\r\ndate: then\r\nTransfer-Encoding: chunked\r\n";
+    aside.say_head(SaidHead { bytes: head_bytes.to_vec(), length: BodyLength::Chunked });
     session.write_response_header(head(TRANSFER_ENCODING, "chunked")).await.unwrap();
     session.write_response_body(Bytes::from_static(b"hello"), false).await.unwrap();
     let mut chunk = BytesMut::new();

@@ -64,8 +64,12 @@ impl World {
 
     /// Takes a connection, if one is fit, and closes it.
     fn takes(&self, max_idle: MaxIdle, now: Timestamp) -> bool {
+        self.take(max_idle, Look::Kernel, now).is_some()
+    }
+
+    fn take(&self, max_idle: MaxIdle, look: Look, now: Timestamp) -> Option<Connection> {
         let pool = &self.topology.pools[0];
-        self.connections.take(BACKEND, EPOCH, max_idle, pool, now).is_some()
+        self.connections.take(BACKEND, EPOCH, (max_idle, look), pool, now)
     }
 
     fn reap(&self, now: Timestamp) {
@@ -140,11 +144,11 @@ async fn one_that_its_backend_has_closed_is_not_taken() {
     assert_eq!(world.count(), 0);
     // Who need not be sure hears of it from the event loop.
     world.keep(EPOCH, at(800)).await;
-    assert!(world.takes(MaxIdle::Likely, at(801)));
+    assert!(world.take(MaxIdle::Kept, Look::EventLoop, at(801)).is_some());
     world.keep(EPOCH, at(800)).await;
     world.close(1).await;
     tokio::time::sleep(millis(10)).await;
-    assert!(!world.takes(MaxIdle::Likely, at(900)));
+    assert!(world.take(MaxIdle::Kept, Look::EventLoop, at(900)).is_none());
 }
 
 #[tokio::test]
@@ -164,11 +168,7 @@ async fn what_must_not_be_repeated_takes_none_that_may_be_closed_under_it() {
     assert!(world.takes(fresh, at(600)));
     // It was seen to be closed at 100 ms.
     world.keep(EPOCH, at(500)).await;
-    while world
-        .connections
-        .take(BACKEND, EPOCH, MaxIdle::Kept, &world.topology.pools[0], at(500))
-        .is_some()
-    {}
+    while world.takes(MaxIdle::Kept, at(500)) {}
     world.backend.clear();
     world.keep(EPOCH, at(500)).await;
     world.close(0).await;
