@@ -48,13 +48,13 @@ Per request on kept connections, 64 at a time, by `strace -c -f`; `epoll_wait`, 
 
 | | GET 1 KiB | POST 4 KiB |
 |---|---|---|
-| Bascule | 2 sends, 3 receives | 2 sends, 3 receives, 1 getsockopt |
+| Bascule | 2 sends, 2 receives | 2 sends, 2 receives |
 | bare Pingora | 2 sends, 2 receives, 1 getpeername | 4 sends, 2 receives, 1 getpeername |
 | HAProxy | 2 sends, 2 receives | 2 sends, 2 receives |
 
-The third receive looks whether an idle connection to a backend still stands before a request is put on it. The `getsockopt`
-notes what the backend's kernel has confirmed, which may later prove that a POST never arrived and may be sent again.
-Neither is done by the others, and neither will be saved: both are what keeps requests from being lost.
+Whether an idle connection to a backend still stands is known from the event loop where another attempt would be free, and
+asked of the kernel otherwise: for second attempts, and for POSTs under TLS. What a backend's kernel must have confirmed
+for a POST to have arrived is known from what was sent on the connection before; it is asked only where one fails.
 """
 
 GROWTH = """
@@ -71,8 +71,8 @@ costs is the slope of a straight line through the values. Where the end is steep
 
 LIGHTER = """
 - **{names} {take} less for small requests**, and will: heads are parsed in place, in buffers that never move, with no hash
-  map, no reference counts and hardly an allocation per request. Bascule's frame sorts each request's head into two hash maps (names, and
-  how they were spelled), and makes a future for each step that may wait. The rest is ours: what may be sent again is
+  map, no reference counts and hardly an allocation per request. Bascule sorts each request's head into the two hash maps of
+  Pingora's type (names, and how they were spelled), and allocates some thirty times. The rest is its work: what may be sent again is
   kept, what is waited for is watched, what comes back is held until it is whole. Part of the gap makes itself: whoever
   is quicker finds the neighbours awake more often, and waking them is done in the sender's time."""
 
@@ -81,11 +81,9 @@ READING = """
 {lighter}
 - **Beside bare Pingora** Bascule saves what its engine does instead of Pingora's proxying: no channels between two halves,
   no task per idle connection, heads passed on as lines, head and body in one write in each direction.
-- **Large responses** are cheap: pieces are passed on as they came.
+- **Large responses** are cheap: pieces are passed on as they came, and the more of one is there the more is read at a time.
 - **Over TLS** less of that shows, and **over HTTP/2** nothing: what rustls and h2 take is taken by both.
 - **Idle clients** hold no buffers, parser or request: those are made when a request begins.
-- A future that may wait for anything at all is large. Pingora's, made for each request, has about 7 KiB and is copied
-  twice when it is boxed; that is about a fifth of the instructions, though not of the time.
 
 ## What was done about it
 
@@ -93,8 +91,12 @@ READING = """
 - The release build is linked as one piece (`lto = "fat"`, `codegen-units = 1`).
 - A request to a backend is written from lines that are borrowed from the client's (`exchange/lines.rs`, `exchange/draft.rs`), the
   head of a response from the backend's.
-- Requests over HTTP/1.1 have a session of our own in Pingora's frame (`edge/session.rs`): Pingora's would parse the head
-  once more, sort the response's into hash maps, and copy both bodies.
+- Requests over HTTP/1.1 have a session of our own (`edge/session.rs`): Pingora's would parse the head
+  once more, sort the response's into hash maps, and copy both bodies. A short response goes to it in one step.
+- They are served without Pingora's frame around each (`gateway/request.rs`), which makes a future with room for all that
+  its own proxying may need: 7 KiB, copied twice when it is boxed. The future that takes its place is made once for all
+  requests that come within 100 ms of each other (`edge/http1.rs`), and so are the timer between them and the buffers.
+- A response's headers are places in the bytes of its head (`wire/fields.rs`), not values that are counted one by one.
 - What is ready at the same time is sent together (`exchange/burst.rs`): to send to a process that sleeps takes several
   times as long as to one that was just woken.
 - A request waits in a future that has no room for what few requests need (`exchange.rs`).

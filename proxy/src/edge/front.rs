@@ -145,6 +145,13 @@ impl Front {
         }
     }
 
+    /// The same as [`Front::poll_fill`] behind a request that another is expected to follow soon: to where
+    /// that one was, which nobody holds any more, without a copy.
+    pub(crate) fn poll_fill_again(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.incoming.reserve(PIECE);
+        pin!(self.transport.read_buf(&mut self.incoming)).poll(cx)
+    }
+
     /// Reads what comes next. Returns how much; nothing is the end.
     pub(crate) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut piece = [std::mem::MaybeUninit::uninit(); PIECE];

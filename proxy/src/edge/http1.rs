@@ -112,6 +112,7 @@ where
     A: Serve,
 {
     let home = Home::default();
+    let brief = BRIEF.min(door.terms().listener.timeouts.idle);
     let mut quiet = pin!(sleep(BRIEF));
     loop {
         busy.get_or_insert_with(|| door.departure.busy());
@@ -140,12 +141,11 @@ where
         }
         *busy = None;
         if front.incoming().is_empty() {
-            let brief = BRIEF.min(door.terms().listener.timeouts.idle);
             // Moving a timer on costs less than making one.
             quiet.as_mut().reset(Instant::now() + brief);
             let come = tokio::select! {
                 biased;
-                read = fill(&mut front) => match read {
+                read = poll_fn(|cx| front.poll_fill_again(cx)) => match read {
                     Ok(length) if 0 < length => None,
                     Ok(_) | Err(_) => Some(Instead::End),
                 },
