@@ -68,6 +68,7 @@ pub struct Aside {
 
 #[derive(Debug, Default)]
 struct Notes {
+    request: Option<Bytes>,
     head: Option<SaidHead>,
     all: Option<Vec<Bytes>>,
     last_chunk: Option<Bytes>,
@@ -96,6 +97,16 @@ pub struct SaidHead {
 }
 
 impl Aside {
+    /// Notes the head of the request, as its client has written it.
+    pub fn put_request(&self, head: Bytes) {
+        self.with(|notes| notes.request = Some(head));
+    }
+
+    /// Takes the head of the request.
+    pub fn request(&self) -> Option<Bytes> {
+        self.with(|notes| notes.request.take())
+    }
+
     /// Notes the head of a response whose head is written next.
     pub fn say_head(&self, head: SaidHead) {
         self.with(|notes| notes.head = Some(head));

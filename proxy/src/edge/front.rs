@@ -119,7 +119,6 @@ impl Front {
     pub(crate) fn admit(&mut self, length: usize, head: Head, limits: &Limits) {
         let upgrade = if head.is_upgrade { Upgrade::Asked } else { Upgrade::No };
         self.passable = length;
-        self.facts.aside.clear();
         self.stage = Stage::Request { body: Body::new(head.framing, limits), upgrade };
     }
 
@@ -132,6 +131,7 @@ impl Front {
             Stage::Open | Stage::Refused(_) => false,
         };
         self.stage = Stage::Between;
+        self.facts.aside.clear();
         is_over
     }
 

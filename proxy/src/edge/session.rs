@@ -24,7 +24,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use http::{
     Version,
-    header::{CONNECTION, HeaderValue},
+    header::{CONNECTION, HeaderName, HeaderValue},
 };
 use pingora::{
     Error, ErrorType, OrErr, Result,
@@ -114,7 +114,9 @@ impl Session {
         home: &Home,
         is_last: bool,
     ) -> Option<ServerSession> {
-        let request = request_of(&front.take_head())?;
+        let head = front.take_head();
+        let request = request_of(&head)?;
+        front.facts().aside.put_request(head);
         let options = || request.headers.get_all(CONNECTION).iter().map(HeaderValue::as_bytes);
         let is_kept = request.version == Version::HTTP_11 || lists(options(), "keep-alive");
         let is_last = is_last || !is_kept || lists(options(), "close");
@@ -187,14 +189,16 @@ impl Kept {
     }
 }
 
-/// Makes a request of a head, without a copy of its names and values.
+/// Makes a request of a head, without a copy of its values. How names are spelled is left to the head:
+/// Pingora would sort that into a map of its own.
 fn request_of(head: &Bytes) -> Option<RequestHeader> {
     let parts = Parts::of(head)?;
-    let mut request = RequestHeader::build(parts.method, parts.target, Some(parts.count())).ok()?;
+    let room = Some(parts.count());
+    let mut request = RequestHeader::build_no_case(parts.method, parts.target, room).ok()?;
     request.set_version(if parts.is_http10 { Version::HTTP_10 } else { Version::HTTP_11 });
     for (name, value) in parts.headers() {
         let value = HeaderValue::from_maybe_shared(head.slice_ref(value)).ok()?;
-        request.append_header(head.slice_ref(name), value).ok()?;
+        request.append_header(HeaderName::from_bytes(name).ok()?, value).ok()?;
     }
     Some(request)
 }
@@ -210,7 +214,8 @@ pub(crate) async fn within<T>(
     match (first, limit) {
         (Poll::Ready(done), _) => Ok(done),
         (Poll::Pending, None) => Ok(done.await),
-        (Poll::Pending, Some(limit)) => match timeout(limit, done).await {
+        // Apart: a timer wants a place of its own in memory, and so would every future around it.
+        (Poll::Pending, Some(limit)) => match Box::pin(timeout(limit, done)).await {
             Ok(done) => Ok(done),
             Err(_) => Error::e_explain(late, "the client is too slow"),
         },

@@ -8,7 +8,7 @@ use std::{
 use http::{Method, Uri, Version};
 use pingora::{Result, http::RequestHeader};
 
-use crate::exchange::lines::Lines;
+use crate::{exchange::lines::Lines, wire::incoming::Parts};
 
 /// A request as it will be sent: what the client has sent, and what becomes of it.
 #[derive(Clone, Debug)]
@@ -47,6 +47,14 @@ impl<'a> Draft<'a> {
                 lines.push(name.as_str().as_bytes(), value.as_bytes());
             }
         }
+        Self { header, target: None, lines }
+    }
+
+    /// The same, with names spelled and in the order as in `head`, which the header was made of.
+    pub(crate) fn over(header: &'a RequestHeader, head: &'a [u8]) -> Self {
+        let Some(parts) = Parts::of(head) else { return Self::of(header) };
+        let mut lines = Lines::with_room_for(header.headers.len());
+        parts.headers().for_each(|(name, value)| lines.push(name, value));
         Self { header, target: None, lines }
     }
 
@@ -104,15 +112,14 @@ impl<'a> Draft<'a> {
     /// # Errors
     /// When the target is none, or a value holds what it must not.
     pub(crate) fn to_header(&self) -> Result<RequestHeader> {
-        let mut header = self.header.clone();
-        for name in self.header.headers.keys() {
-            header.remove_header(name);
+        let room = Some(self.header.headers.len());
+        let mut header = RequestHeader::build(self.method().clone(), self.target(), room)?;
+        header.set_version(self.version());
+        if self.authority().is_some() && self.version() == Version::HTTP_2 {
+            header.set_uri(self.header.uri.clone());
         }
         for (name, value) in self.lines.iter() {
             header.append_header(String::from_utf8_lossy(name).into_owned(), value)?;
-        }
-        if let Some(target) = &self.target {
-            header.set_raw_path(target)?;
         }
         Ok(header)
     }
@@ -128,6 +135,12 @@ mod tests {
         for (name, value) in [("X-One", "1"), ("x-two", "2"), ("X-ONE", "3")] {
             request.append_header(name, value).unwrap();
         }
+        let head = b"GET /a?b HTTP/1.1\r\nx-two: 2\r\nX-ONE:  3\r\n\r\n";
+        let over: Vec<_> = Draft::over(&request, head)
+            .iter()
+            .map(|(name, value)| (name.to_vec(), value.to_vec()))
+            .collect();
+        assert_eq!(over, [(b"x-two".to_vec(), b"2".to_vec()), (b"X-ONE".to_vec(), b"3".to_vec())]);
         let mut draft = Draft::of(&request);
         let lines: Vec<_> = draft.iter().collect();
         assert_eq!(lines, [(&b"X-One"[..], &b"1"[..]), (b"X-ONE", b"3"), (b"x-two", b"2")]);

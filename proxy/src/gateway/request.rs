@@ -110,7 +110,12 @@ impl Gateway {
         }
         let has_body = !session.is_body_empty();
         let outgoing = {
-            let mut draft = Draft::of(session.req_header());
+            let connection = ClientConnection::of(session.digest()).filter(|_| !ctx.is_http2);
+            let head = connection.and_then(|it| it.aside.request());
+            let mut draft = match &head {
+                Some(head) => Draft::over(session.req_header(), head),
+                None => Draft::of(session.req_header()),
+            };
             self.prepare(&mut draft, session, ctx);
             self.exchange.outgoing(pool, &draft, has_body, ctx)?
         };

@@ -63,7 +63,7 @@ impl CustomSession for Session {
         };
         match limit {
             None => drained.await,
-            Some(limit) => timeout(limit, drained).await.unwrap_or_else(|_| {
+            Some(limit) => Box::pin(timeout(limit, drained)).await.unwrap_or_else(|_| {
                 Error::e_explain(ErrorType::ReadTimedout, "the rest of the body came too slowly")
             }),
         }

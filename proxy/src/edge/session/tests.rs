@@ -35,7 +35,7 @@ async fn begun(sent: &str) -> (TcpStream, ServerSession, Home) {
     (client, session, home)
 }
 
-fn head(field: http::HeaderName, value: &'static str) -> Box<ResponseHeader> {
+fn head(field: HeaderName, value: &'static str) -> Box<ResponseHeader> {
     let mut header = ResponseHeader::build(200, None).unwrap();
     header.insert_header("date", "now").unwrap();
     header.insert_header(field, value).unwrap();
@@ -54,9 +54,10 @@ async fn a_request_and_its_answer_leave_the_connection_to_the_next() {
                    3\r\nabc\r\n0\r\nT: 1\r\n\r\nGET /";
     let (mut client, mut session, home) = begun(request).await;
     assert_eq!(session.req_header().raw_path(), b"/a?b");
-    let names: Vec<_> =
-        session.req_header().case_header_iter().map(|it| it.0.as_slice().to_vec()).collect();
-    assert_eq!(names, [&b"Host"[..], b"X-One", b"Transfer-Encoding"]);
+    let names: Vec<_> = session.req_header().headers.keys().map(|it| it.as_str()).collect();
+    assert_eq!(names, ["host", "x-one", "transfer-encoding"]);
+    let aside = &ClientConnection::of(session.digest()).unwrap().aside;
+    assert_eq!(aside.request().unwrap(), request[..request.find("3\r\n").unwrap()]);
     assert!(!session.is_body_empty());
     assert_eq!(session.read_request_body().await.unwrap().unwrap(), "abc");
     assert!(session.is_body_done());
