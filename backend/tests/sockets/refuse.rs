@@ -17,7 +17,7 @@ async fn connect_error(running: &Running) -> Option<ErrorKind> {
 #[tokio::test]
 async fn connections_are_refused_from_the_answer_on_and_accepted_again_when_it_ends() {
     let running = primary();
-    let answer = post(&running, "/faults", r#"{"mode":"refuse","for_ms":150}"#).await;
+    let answer = post(&running, "/faults", r#"{"mode":"refuse","for_ms":1500}"#).await;
     assert_eq!(answer.status, StatusCode::CREATED);
     assert_eq!(connect_error(&running).await, Some(ErrorKind::ConnectionRefused));
     soon(running.until_listening(true)).await;
