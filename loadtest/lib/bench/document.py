@@ -95,7 +95,7 @@ READING = """
   once more, sort the response's into hash maps, and copy both bodies. A short response goes to it in one step.
 - They are served without Pingora's frame around each (`gateway/request.rs`), which makes a future with room for all that
   its own proxying may need: 7 KiB, copied twice when it is boxed. The future that takes its place is made once for all
-  requests that come within 100 ms of each other (`edge/http1.rs`), and so are the timer between them and the buffers.
+  requests that come within 25 ms of each other (`edge/http1.rs`), and so are the timer between them and the buffers.
 - A response's headers are places in the bytes of its head (`wire/fields.rs`), not values that are counted one by one.
 - What is ready at the same time is sent together (`exchange/burst.rs`): to send to a process that sleeps takes several
   times as long as to one that was just woken.

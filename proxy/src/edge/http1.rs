@@ -25,7 +25,7 @@ use crate::{
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// How soon after a response the next request keeps the room that the last one took.
-const BRIEF: Duration = Duration::from_millis(100);
+const BRIEF: Duration = Duration::from_millis(25);
 
 /// What is waited for.
 #[derive(Clone, Copy, Debug)]
