@@ -34,11 +34,14 @@ describe('connection', () => {
         await picture(page, `disconnected-${scheme}-${device}`);
         assert.deepEqual(await violations(page), []);
         assert.equal(await sidewaysScroll(page), 0);
-        // The page tries by itself, too. Far from its next attempt, what brings it back is the button.
+        // The page tries by itself, too, and so do its sockets. Far from its next attempt, what asks is the button;
+        // only then may anything of it succeed.
         await bar.getByText(/Next attempt in ([6-9]|1\d)\s+s/).waitFor({ timeout: 40_000 });
-        play.trouble = null;
+        const asked = page.waitForRequest((it) => it.url().includes('/api/proxy/health'), { timeout: 5_000 });
         await bar.getByRole('button', { name: 'Retry now' }).click();
-        await bar.waitFor({ state: 'detached', timeout: 5_000 });
+        await asked;
+        play.trouble = null;
+        await bar.waitFor({ state: 'detached', timeout: 40_000 });
         await becomes(() => page.getByRole('button', { name: /^Fail primary/ }).getAttribute('aria-disabled'), 'false');
         assert.deepEqual(complaints.filter((it) => !away(it)), []);
         await close();
@@ -177,8 +180,12 @@ describe('log', () => {
       await page.getByRole('button', { name: 'Regular expression' }).click();
       await page.getByRole('searchbox').fill('request_id=r-\\d*7$');
       await page.getByText(/[\d,]{3,} matches/).waitFor();
-      const found = await page.locator('.log-row').allTextContents();
-      assert.ok(found.length > 10 && found.every((it) => /request_id=r-\d*7$/.test(it)), `${found.length} rows: ${found[0]}`);
+      // The rows are drawn a moment after the count.
+      await until(
+        () => page.locator('.log-row').allTextContents(),
+        (found) => found.length > 10 && found.every((it) => /request_id=r-\d*7$/.test(it)),
+        'rows are to be shown, and only those that match',
+      );
       await page.getByRole('searchbox').fill('(');
       await page.getByText(/Unterminated group/).waitFor();
       play.linesPerSecond = 0;
