@@ -82,7 +82,7 @@ READING = """
 - **Beside bare Pingora** Bascule saves what its engine does instead of Pingora's proxying: no channels between two halves,
   no task per idle connection, heads passed on as lines, head and body in one write in each direction.
 - **Large responses** are cheap: pieces are passed on as they came, and the more of one is there the more is read at a time.
-- **Over TLS** less of that shows, and **over HTTP/2** nothing: what rustls and h2 take is taken by both.
+- **Over TLS** less of that shows, and **over HTTP/2** little: what rustls and h2 take is taken by both.
 - **Idle clients** hold no buffers, parser or request: those are made when a request begins.
 
 ## What was done about it
