@@ -170,10 +170,10 @@ pub(crate) fn end_connection(session: &mut ServerSession) {
     }
 }
 
-/// Finds what is told past Pingora's frame on a connection of HTTP/1.1.
+/// Finds what is told past Pingora's types to a session of our own, which alone listens.
 fn aside_of(session: &ServerSession) -> Option<&Aside> {
-    let is_shared = session.is_http2();
-    ClientConnection::of(session.digest().filter(|_| !is_shared)).map(|it| &*it.aside)
+    let ServerSession::Custom(session) = session else { return None };
+    ClientConnection::of(session.digest()).map(|it| &*it.aside)
 }
 
 /// Waits for a client, for as long as it may take; the client is to blame for any error. What is

@@ -38,9 +38,6 @@ impl Gateway {
     /// room for all that a request may need there: most of the frame's own work. Gives back what only the
     /// frame can serve.
     pub async fn serve(&self, mut session: ServerSession) -> Option<ServerSession> {
-        if session.req_header().method == Method::CONNECT {
-            return Some(session);
-        }
         let mut ctx = RequestContext::new(clock::now());
         match self.filter(&mut session, &mut ctx).await {
             Ok(true) => {

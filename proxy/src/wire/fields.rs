@@ -38,7 +38,7 @@ struct Place {
 }
 
 impl Fields {
-    /// Returns no headers, with room for so many in a head of these bytes.
+    /// Returns the headers that stand at these places of a head.
     pub(crate) fn within(bytes: Bytes, places: Places) -> Self {
         Self { bytes, places: places.0 }
     }
