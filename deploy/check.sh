@@ -27,7 +27,17 @@ check() {
     fi
 }
 
+# What an image compiles first, manifests with empty sources, as the Dockerfile makes them: cargo looks
+# for all that they name.
+dependencies_stage() (
+    scratch=$(mktemp -d) && trap 'rm -rf "$scratch"' EXIT || return 1
+    recipe=$(sed -n '/^RUN for crate/,/^    done/{/^ *#/d;s/^RUN //;p}' Dockerfile) || return 1
+    mkdir "$scratch/proxy" "$scratch/backend" && cp ../Cargo.toml ../Cargo.lock "$scratch" \
+        && cp ../proxy/Cargo.toml "$scratch/proxy" && cp ../backend/Cargo.toml "$scratch/backend" \
+        && cd "$scratch" && sh -c "${recipe%\\}" && cargo fetch --locked --target "$(rustc -vV | sed -n 's/^host: //p')"
+)
 
+check "the Dockerfile's manifests can be read without the sources" dependencies_stage
 check "prometheus.yml" promtool check config prometheus/prometheus.yml
 check "rules" promtool check rules --lint=all --lint-fatal prometheus/rules/*.yml
 for test in prometheus/tests/*.yml; do
