@@ -245,6 +245,8 @@ fn attempts_most(topology: &Topology) -> usize {
 fn conf(threads: usize, attempts: usize) -> ServerConf {
     ServerConf {
         threads,
+        // One thread has nobody to share its work with, and a runtime for one spares what that takes.
+        work_stealing: 1 < threads,
         max_retries: attempts,
         upstream_keepalive_pool_size: IDLE_CONNECTIONS,
         // Pingora makes no connections with TLS: those are all `exchange::dial`'s. So it need not read
