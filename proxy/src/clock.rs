@@ -5,6 +5,7 @@
 //! clock: it never jumps. Wall-clock time is derived from it for people to read.
 
 use std::{
+    cell::Cell,
     ops::Add,
     sync::OnceLock,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -92,8 +93,51 @@ fn read_instant() -> Instant {
     Instant::now()
 }
 
-/// Reads the clock. The first call in a process starts it.
+/// Reads the clock. The first call in a process starts it. Within a [`step`], all calls return the
+/// same moment.
 pub fn now() -> Timestamp {
+    match STEP.get() {
+        Step::None => read(),
+        Step::Begun => {
+            let now = read();
+            STEP.set(Step::At(now));
+            now
+        }
+        Step::At(now) => now,
+    }
+}
+
+/// Does something that neither waits nor takes long, such as one poll of a future, and for which time
+/// stands still meanwhile. For one request the clock would be read ten times otherwise, nearly always
+/// twice in the same microsecond.
+pub fn step<T>(act: impl FnOnce() -> T) -> T {
+    /// Puts back what was before, also when `act` panics.
+    struct Before(Step);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            STEP.set(self.0);
+        }
+    }
+    let _before = Before(STEP.replace(Step::Begun));
+    act()
+}
+
+/// What a thread knows of the time.
+#[derive(Clone, Copy)]
+enum Step {
+    /// It is in no [`step`].
+    None,
+    /// It is in one, and has not read the clock in it.
+    Begun,
+    /// It has.
+    At(Timestamp),
+}
+
+thread_local! {
+    static STEP: Cell<Step> = const { Cell::new(Step::None) };
+}
+
+fn read() -> Timestamp {
     let start = start();
     Timestamp(read_instant().duration_since(start.instant))
 }
@@ -131,7 +175,29 @@ pub fn rfc3339(since_epoch: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::thread::sleep;
+
     use super::*;
+
+    #[test]
+    fn time_stands_still_within_a_step_and_goes_on_behind_it() {
+        let moment = Duration::from_millis(2);
+        let before = now();
+        let (first, second) = step(|| {
+            let first = now();
+            sleep(moment);
+            // One within another is a step of its own.
+            assert!(first + moment <= step(now));
+            (first, now())
+        });
+        assert!(before <= first && first == second);
+        assert!(first + moment <= now());
+        let panicked = std::panic::catch_unwind(|| step(|| panic!("within a step")));
+        assert!(panicked.is_err());
+        let first = now();
+        sleep(moment);
+        assert!(first + moment <= now());
+    }
 
     #[test]
     fn a_timestamp_is_written_with_milliseconds_and_zone() {

@@ -22,13 +22,16 @@ mod session;
 mod socket;
 mod stream;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::poll_fn, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use pingora::server::ShutdownWatch;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{error, info, warn};
 
-use crate::edge::{admission::Slot, socket::Socket};
+use crate::{
+    clock,
+    edge::{admission::Slot, socket::Socket},
+};
 
 pub use door::{Door, DoorError, Reception, open};
 pub use host::{Host, Serve};
@@ -115,7 +118,8 @@ fn receive<A>(
         let opened = terms.metrics.connection_opened(terms.index);
         drop(terms);
         let _open = (opened, present);
-        connection::serve(socket, peer, door, host, closing).await;
+        let mut served = pin!(connection::serve(socket, peer, door, host, closing));
+        poll_fn(|cx| clock::step(|| served.as_mut().poll(cx))).await;
         drop(slot);
     });
 }

@@ -190,7 +190,7 @@ impl Exchange {
         self.receive_short(&mut upload, outgoing.framing, policy, session, ctx).await?;
         self.mirror(&mut outgoing, &upload, ctx);
         // The latest answer that was not good enough, for when nothing better comes.
-        let mut spare: Option<(Attempt, Answer)> = None;
+        let mut spare: Option<(Attempt, Box<Answer>)> = None;
         while let Some(attempt) =
             self.await_attempt(pool, upload.is_complete(), session, ctx).await?
         {

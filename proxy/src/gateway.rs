@@ -27,7 +27,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::Version;
+use http::{Version, header::HOST};
 use pingora::{
     Error, ErrorSource, ErrorType, Result,
     http::{RequestHeader, ResponseHeader},
@@ -384,5 +384,5 @@ fn host_of(request: &RequestHeader) -> Option<&str> {
         .uri
         .authority()
         .map(|authority| authority.as_str())
-        .or_else(|| request.headers.get("host")?.to_str().ok())
+        .or_else(|| request.headers.get(HOST)?.to_str().ok())
 }

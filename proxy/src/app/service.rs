@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use pingora::{
     apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream},
-    protocols::http::{ServerSession, v2::server::H2Options},
+    protocols::http::{ServerSession, custom::server::Session, v2::server::H2Options},
     server::ShutdownWatch,
 };
 use pingora_proxy::HttpProxy;
@@ -27,7 +27,10 @@ impl Service {
 }
 
 impl Serve for Service {
-    fn serve(&self, session: ServerSession) -> impl Future<Output = Option<ServerSession>> + Send {
+    fn serve(
+        &self,
+        session: Box<dyn Session>,
+    ) -> impl Future<Output = Option<Box<ServerSession>>> + Send {
         self.gateway.serve(session)
     }
 }

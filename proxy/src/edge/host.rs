@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use pingora::{
     apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream},
-    protocols::http::{ServerSession, v2::server::H2Options},
+    protocols::http::{ServerSession, custom::server::Session, v2::server::H2Options},
     server::ShutdownWatch,
 };
 
@@ -18,7 +18,10 @@ use pingora::{
 pub trait Serve: HttpServerApp + Send + Sync + 'static {
     /// Serves a request that came over HTTP/1.1 to the end of its response, or gives it back: it is for
     /// Pingora's frame, [`HttpServerApp::process_new_http`].
-    fn serve(&self, session: ServerSession) -> impl Future<Output = Option<ServerSession>> + Send;
+    fn serve(
+        &self,
+        session: Box<dyn Session>,
+    ) -> impl Future<Output = Option<Box<ServerSession>>> + Send;
 }
 
 /// Where to find who serves.

@@ -10,6 +10,7 @@ use tokio::{
 };
 
 use crate::{
+    clock,
     departure::Present,
     edge::{
         door::Door,
@@ -125,7 +126,7 @@ where
         } else {
             let session = Session::begin(front, &home, *shutdown.borrow())?;
             if let Some(session) = app.serve(session).await {
-                app.process_new_http(session, shutdown).await;
+                app.process_new_http(*session, shutdown).await;
             }
             let returned = home.take()?;
             front = returned.front;
@@ -142,7 +143,8 @@ where
         *busy = None;
         if front.incoming().is_empty() {
             // Moving a timer on costs less than making one.
-            quiet.as_mut().reset(Instant::now() + brief);
+            let now = clock::instant_of(clock::now());
+            quiet.as_mut().reset(Instant::from_std(now + brief));
             let come = tokio::select! {
                 biased;
                 read = poll_fn(|cx| front.poll_fill_again(cx)) => match read {

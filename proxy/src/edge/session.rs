@@ -29,7 +29,7 @@ use http::{
 use pingora::{
     Error, ErrorType, OrErr, Result,
     http::{RequestHeader, ResponseHeader},
-    protocols::{Digest, http::ServerSession},
+    protocols::Digest,
 };
 use tokio::time::timeout;
 
@@ -109,11 +109,7 @@ struct Kept {
 impl Session {
     /// Takes the request that `front` has admitted; `None` if it is none after all. `is_last` tells whether
     /// the connection is to end with it in any case.
-    pub(crate) fn begin(
-        mut front: Box<Front>,
-        home: &Home,
-        is_last: bool,
-    ) -> Option<ServerSession> {
+    pub(crate) fn begin(mut front: Box<Front>, home: &Home, is_last: bool) -> Option<Box<Self>> {
         let head = front.take_head();
         let request = request_of(&head)?;
         front.facts().aside.put_request(head);
@@ -127,7 +123,7 @@ impl Session {
             proxy_digest: Some(Arc::clone(&facts.connection)),
             socket_digest: Some(Arc::clone(&facts.socket)),
         };
-        Some(ServerSession::new_custom(Box::new(Self {
+        Some(Box::new(Self {
             has_body: !front.is_body_over(),
             front: Some(front),
             home: home.clone(),
@@ -143,7 +139,7 @@ impl Session {
             read_timeout: None,
             write_timeout: None,
             drain_timeout: None,
-        })))
+        }))
     }
 
     /// The connection; an error once it was given up.

@@ -51,7 +51,7 @@ pub(crate) enum Step {
     /// The backend sent an interim response; the attempt goes on with [`Stage::Waiting`].
     Interim(Leg, ResponseHead),
     /// The response may be passed on.
-    Ready(Answer),
+    Ready(Box<Answer>),
     /// It failed.
     Failed(Remains),
 }

@@ -58,7 +58,7 @@ impl Exchange {
     pub(crate) async fn deliver(
         &self,
         attempt: &mut Attempt,
-        answer: Answer,
+        answer: Box<Answer>,
         outgoing: &Outgoing,
         upload: &mut Upload,
         session: &mut ServerSession,
@@ -69,7 +69,7 @@ impl Exchange {
             call.meant = Some(grpc::http_of_status(code));
         }
         let is_head_all = answer.is_head_all();
-        let Answer { head, held, trailers, rest, is_cut, reserved, .. } = answer;
+        let Answer { head, held, trailers, rest, is_cut, reserved, .. } = *answer;
         let is_all = rest.is_none() && trailers.is_empty() && !is_cut;
         let begun = Begun { header, is_head_all, held, reserved, is_all };
         upload.let_go();

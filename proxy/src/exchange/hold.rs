@@ -86,10 +86,11 @@ impl Exchange {
         limit: Timestamp,
         leg: Leg,
         head: ResponseHead,
-    ) -> Result<Answer, Remains> {
+    ) -> Result<Box<Answer>, Remains> {
         self.live.backend(id).times.answered(clock::now());
         let length = leg.body();
-        let mut answer = Answer {
+        // It is handed up through many hands.
+        let mut answer = Box::new(Answer {
             head,
             length,
             held: Vec::new(),
@@ -98,7 +99,7 @@ impl Exchange {
             is_slow: false,
             is_cut: false,
             reserved: self.held.nothing(),
-        };
+        });
         let rule = &plan.pool.hold_back;
         let is_short = match length {
             BodyLength::Known(0) => {
@@ -127,8 +128,8 @@ impl Exchange {
         plan: &Plan<'_>,
         until: Timestamp,
         mut leg: Leg,
-        mut answer: Answer,
-    ) -> Result<Answer, Remains> {
+        mut answer: Box<Answer>,
+    ) -> Result<Box<Answer>, Remains> {
         let rule = &plan.pool.hold_back;
         let timer = Instant::from_std(clock::instant_of(until));
         let mut bytes = 0;

@@ -44,7 +44,7 @@ const SECOND_LOOK: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub(crate) enum Waited {
     /// A response may be passed on; it came from this attempt.
-    Answered(Attempt, Answer),
+    Answered(Attempt, Box<Answer>),
     /// Every attempt under way has failed; this one last.
     Failed(Attempt, Remains),
     /// An injected fault answered this attempt with this status.
@@ -53,7 +53,6 @@ pub(crate) enum Waited {
 
 /// What to do after something has happened.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "moved once, and never kept")]
 enum Next {
     /// Wait on.
     Wait,

@@ -55,7 +55,7 @@ pub struct RequestContext {
     /// Attempts begun.
     pub(crate) attempts: u32,
     /// The attempt under way, or the last one, where Pingora forwards.
-    pub(crate) attempt: Option<Attempt>,
+    pub(crate) attempt: Option<Box<Attempt>>,
     /// How it was saved, if its first attempt did not answer it.
     pub(crate) rescue: Option<Rescue>,
     /// How the latest failed attempt failed.

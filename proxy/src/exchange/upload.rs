@@ -1,7 +1,7 @@
 //! A request's body on its way from the client, kept for as long as it may be sent again.
 
 use bytes::{Bytes, BytesMut};
-use http::HeaderValue;
+use http::{HeaderValue, header::CONNECTION};
 use pingora::{Error, ErrorType, Result, protocols::http::ServerSession};
 
 use crate::{
@@ -170,7 +170,7 @@ impl Upload {
         };
         self.is_complete |= read.is_none() || session.is_body_done();
         if self.is_complete {
-            let options = session.req_header().headers.get_all("connection");
+            let options = session.req_header().headers.get_all(CONNECTION);
             let nominated = Nominated::by_client(options.iter().map(HeaderValue::as_bytes));
             let nominated = nominated.unwrap_or_default();
             self.trailers = client::trailers(session);

@@ -2,7 +2,10 @@
 
 use std::net::IpAddr;
 
-use http::{Method, Version};
+use http::{
+    HeaderName, Method, Version,
+    header::{CONNECTION, UPGRADE},
+};
 use ipnet::IpNet;
 use pingora::http::RequestHeader;
 
@@ -13,9 +16,9 @@ use crate::{
 };
 
 /// Names the request from end to end.
-pub(crate) const REQUEST_ID: &str = "x-request-id";
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Makes a request repeatable, whatever its method.
-pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
+pub(crate) static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// What a proxy in front says of the client; backends believe it, and so it is believed only of a
 /// trusted one.
@@ -48,7 +51,7 @@ pub(crate) fn request_id(
 ) -> String {
     request
         .headers
-        .get(REQUEST_ID)
+        .get(&REQUEST_ID)
         .filter(|_| is_kept)
         .and_then(|value| value.to_str().ok())
         .filter(|id| !id.is_empty() && id.len() <= REQUEST_ID_MAX)
@@ -71,14 +74,14 @@ fn hexadecimal(number: u128) -> String {
 /// Tells whether a client wants to speak WebSocket: by a `GET` of HTTP/1.1 (RFC 6455 §4.1). Some
 /// clients offer other upgrades with any request; those get an ordinary answer.
 pub(crate) fn is_websocket(request: &RequestHeader) -> bool {
-    let has = |name: &str, word: &str| {
+    let has = |name: HeaderName, word: &str| {
         let values = request.headers.get_all(name).iter().map(|it| it.as_bytes());
         connection::lists(values, word)
     };
     request.method == Method::GET
         && request.version == Version::HTTP_11
-        && has("upgrade", "websocket")
-        && has("connection", "upgrade")
+        && has(UPGRADE, "websocket")
+        && has(CONNECTION, "upgrade")
 }
 
 /// The client's side of a request.

@@ -39,7 +39,7 @@ impl Gateway {
             let begun = self.exchange.await_attempt(pool, true, client, ctx).await?;
             let Some(attempt) = begun else { return Err(unserved()) };
             let id = attempt.backend;
-            ctx.attempt = Some(attempt);
+            ctx.attempt = Some(Box::new(attempt));
             let strike = self.exchange.strike(id);
             let Some(strike) = strike else { return self.peer(id, session, ctx) };
             let pool = self.exchange.topology.pool(pool);

@@ -4,11 +4,14 @@
 
 use std::net::SocketAddr;
 
-use http::{HeaderName, HeaderValue, Method};
+use http::{HeaderName, HeaderValue, Method, header::CONNECTION};
 use pingora::{
     Error, ErrorSource, Result,
     http::RequestHeader,
-    protocols::{http::ServerSession, l4::socket::SocketAddr as PeerAddress},
+    protocols::{
+        http::{ServerSession, custom::server::Session},
+        l4::socket::SocketAddr as PeerAddress,
+    },
 };
 
 use crate::{
@@ -37,7 +40,9 @@ impl Gateway {
     /// Serves a request from its head to the end of its response, without Pingora's frame, which prepares
     /// room for all that a request may need there: most of the frame's own work. Gives back what only the
     /// frame can serve.
-    pub async fn serve(&self, mut session: ServerSession) -> Option<ServerSession> {
+    pub async fn serve(&self, session: Box<dyn Session>) -> Option<Box<ServerSession>> {
+        // Made here: each hand that it goes through would copy room for a session of Pingora's.
+        let mut session = ServerSession::new_custom(session);
         let mut ctx = RequestContext::new(clock::now());
         match self.filter(&mut session, &mut ctx).await {
             Ok(true) => {
@@ -48,7 +53,7 @@ impl Gateway {
             Ok(false) => {
                 let connection = ClientConnection::of(session.digest())?;
                 connection.aside.put_begun(Box::new(ctx));
-                Some(session)
+                Some(Box::new(session))
             }
             Err(error) => {
                 tracing::debug!(target: "bascule::gateway", %error, "request failed");
@@ -160,11 +165,11 @@ impl Gateway {
         ctx.request_id =
             headers::request_id(request, self.keeps_request_id(session, ctx), &mut random);
         ctx.trail = self.begin_trail(session, ctx, &mut random);
-        let key = request.headers.get(IDEMPOTENCY_KEY).map(|value| value.as_bytes());
+        let key = request.headers.get(&IDEMPOTENCY_KEY).map(|value| value.as_bytes());
         ctx.idempotence = Idempotence::of(request.method.as_str(), key);
         ctx.speaker = speaker_of(session);
         // Pingora reads the first line of `Connection` alone (RFC 9110 §5.3: several are one list).
-        let options = request.headers.get_all("connection").iter().map(|it| it.as_bytes());
+        let options = request.headers.get_all(CONNECTION).iter().map(|it| it.as_bytes());
         if connection::lists(options, "close") {
             client::end_connection(session);
         }

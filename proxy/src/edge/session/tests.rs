@@ -1,4 +1,5 @@
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use pingora::protocols::http::ServerSession;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -32,7 +33,7 @@ async fn begun(sent: &str) -> (TcpStream, ServerSession, Home) {
     front.admit(length, head, &LIMITS);
     let home = Home::default();
     let session = Session::begin(Box::new(front), &home, false).unwrap();
-    (client, session, home)
+    (client, ServerSession::new_custom(session), home)
 }
 
 fn head(field: HeaderName, value: &'static str) -> Box<ResponseHeader> {
