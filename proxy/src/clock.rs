@@ -108,7 +108,7 @@ pub fn now() -> Timestamp {
 }
 
 /// Does something that neither waits nor takes long, such as one poll of a future, and for which time
-/// stands still meanwhile. For one request the clock would be read ten times otherwise, nearly always
+/// stands still meanwhile. For one request the clock would be read nine times otherwise, nearly always
 /// twice in the same microsecond.
 pub fn step<T>(act: impl FnOnce() -> T) -> T {
     /// Puts back what was before, also when `act` panics.

@@ -102,8 +102,8 @@ READING = """
 - A request waits in a future that has no room for what few requests need (`exchange.rs`).
 - A request of a few KiB is received in one call, and sent in one.
 - The clock is read once in what is done in one go (`clock::step`), not each time that somebody asks.
-- With `threads: 1` the data plane has a runtime for one thread: one that shares work keeps books of it, and reads the clock
-  for them four times around each wait. With more threads work is shared.
+- With `threads: 1` the data plane has a runtime for one thread: one that shares work keeps books of it, for which
+  it reads the clock four times around each wait, not twice. With more threads work is shared.
 
 Profile-guided optimisation is not used: a profile goes stale with every change of the code it was made with, and packages
 are built where nobody runs load.
